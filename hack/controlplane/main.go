@@ -1,0 +1,114 @@
+// Command controlplane builds and runs a real Kubernetes control plane from source, for the demo and the tests:
+// etcd, kube-apiserver, the service account, namespace and garbage collector controllers, and kubectl.
+//
+// It needs Go and a C-less toolchain, no container engine and no image. The first build takes minutes; its result is
+// kept in the user's cache folder, by the versions in go.mod.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+)
+
+const usage = `controlplane runs a real Kubernetes control plane on loopback.
+
+  controlplane up   [-dir DIR] [-port N]   start one; prints its kubeconfig's path
+  controlplane down  -dir DIR              stop it and remove DIR
+  controlplane run  [-dir DIR] [-kubeconfig FILE] -- COMMAND [ARG ...]
+                                           start one, run COMMAND with KUBECONFIG and PATH set, stop it;
+                                           with -kubeconfig, use that cluster and start none
+  controlplane build                       build the binaries; prints their folder
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := command(ctx, os.Args[1:])
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	case errors.As(err, &exit) && exit.ExitCode() > 0:
+		os.Exit(exit.ExitCode())
+	default:
+		fmt.Fprintln(os.Stderr, "controlplane:", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return flag.ErrHelp
+	}
+	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	fs.Usage = func() {}
+	dir := fs.String("dir", "", "")
+	port := fs.Int("port", 0, "")
+	kubeconfig := fs.String("kubeconfig", "", "")
+	if err := fs.Parse(args[1:]); err != nil {
+		return err
+	}
+	switch args[0] {
+	case "build":
+		bin, err := build(ctx)
+		if err == nil {
+			fmt.Println(bin)
+		}
+		return err
+	case "up":
+		plane, err := up(ctx, *dir, *port)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "running in %s\nstop it with: go -C hack/controlplane run . down -dir %s\nkubectl is in %s\n",
+			plane.Dir, plane.Dir, plane.Bin)
+		fmt.Println(plane.Kubeconfig)
+		return nil
+	case "down":
+		return down(*dir)
+	case "run":
+		if fs.NArg() == 0 {
+			return flag.ErrHelp
+		}
+		return run(ctx, *dir, *kubeconfig, fs.Args())
+	}
+	return flag.ErrHelp
+}
+
+// run runs a command against a control plane of its own, or against the cluster of an existing kubeconfig.
+func run(ctx context.Context, dir, kubeconfig string, args []string) (err error) {
+	bin, err := build(ctx)
+	if err != nil {
+		return err
+	}
+	if kubeconfig == "" {
+		plane, err := up(ctx, dir, 0)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, down(plane.Dir)) }()
+		kubeconfig = plane.Kubeconfig
+	}
+	kubeconfig, err = filepath.Abs(kubeconfig)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = os.Getenv("PWD") // not the folder that go -C changed to
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(),
+		"KUBECONFIG="+kubeconfig,
+		"PULLSECRETS_TEST_KUBECONFIG="+kubeconfig,
+		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	return cmd.Run()
+}

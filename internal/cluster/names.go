@@ -1,0 +1,55 @@
+package cluster
+
+// The names of the contract with users, manifests and earlier versions. Changing one strands
+// objects that carry the old one.
+const (
+	// FieldManager is the server-side apply field manager, and the value of LabelManagedBy.
+	FieldManager = "pullsecrets"
+
+	// LabelManagedBy marks a copy, together with AnnotationSource.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// AnnotationRule names the policy rule that decides a copy.
+	AnnotationRule = "pullsecrets/rule"
+	// AnnotationSource is the namespace/name of the Secret that a copy was made from.
+	AnnotationSource = "pullsecrets/source"
+	// AnnotationPrune is "false" on a copy whose rule says that it outlives the rule.
+	AnnotationPrune = "pullsecrets/prune"
+	// AnnotationAdded is the ledger of a service account: the names that we added, comma-separated.
+	AnnotationAdded = "pullsecrets/added"
+
+	// AnnotationExclude opts a Namespace or a ServiceAccount out. Only "true" counts.
+	AnnotationExclude = "pullsecrets/exclude"
+	// AnnotationExcludeAncestor opts a Namespace out as imagepullsecret-patcher knows it. Only "true" counts.
+	AnnotationExcludeAncestor = "k8s.titansoft.com/imagepullsecret-patcher-exclude"
+
+	// AnnotationStatus is what we say of a policy ConfigMap: Ready, Degraded or Invalid.
+	AnnotationStatus = "pullsecrets/status"
+	// AnnotationObserved is the hash of the policy text that was judged last.
+	AnnotationObserved = "pullsecrets/observed"
+	// AnnotationRevision is the user's own name for a revision of the policy.
+	AnnotationRevision = "pullsecrets/revision"
+	// AnnotationObservedRevision echoes AnnotationRevision once that text was accepted or refused.
+	AnnotationObservedRevision = "pullsecrets/observed-revision"
+	// AnnotationMessage says in words why the status is what it is.
+	AnnotationMessage = "pullsecrets/message"
+)
+
+// The Secret types that hold registry credentials, and the one data key that each of them keeps them in.
+// Source: k8s.io/api/core/v1, SecretTypeDockerConfigJson and SecretTypeDockercfg.
+const (
+	TypeDockerConfigJSON = "kubernetes.io/dockerconfigjson"
+	TypeDockercfg        = "kubernetes.io/dockercfg"
+	KeyDockerConfigJSON  = ".dockerconfigjson"
+	KeyDockercfg         = ".dockercfg"
+)
+
+// DataKey returns the data key of a registry credential type, or "" for any other type.
+func DataKey(secretType string) string {
+	switch secretType {
+	case TypeDockerConfigJSON:
+		return KeyDockerConfigJSON
+	case TypeDockercfg:
+		return KeyDockercfg
+	}
+	return ""
+}

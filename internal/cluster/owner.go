@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"unique"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Owner is another field manager that owns the field we care about.
+type Owner struct {
+	Manager   string
+	Operation string
+	Time      string // RFC 3339, as the API server wrote it; empty when it did not
+}
+
+// owners reads metadata.managedFields: whether we have an Apply entry of our own, and who else owns the
+// field at path (in the f: notation of fieldsV1) or one of its parents as a whole.
+func owners(u *unstructured.Unstructured, path ...string) (applied bool, others []Owner) {
+	metadata, _ := u.Object["metadata"].(map[string]any)
+	entries, _ := metadata["managedFields"].([]any)
+	for _, e := range entries {
+		entry, ok := e.(map[string]any)
+		if !ok {
+			continue
+		}
+		manager, _ := entry["manager"].(string)
+		operation, _ := entry["operation"].(string)
+		if manager == FieldManager && operation == string(metav1.ManagedFieldsOperationApply) {
+			applied = true
+			continue
+		}
+		if fields, ok := entry["fieldsV1"].(map[string]any); ok && owns(fields, path) {
+			at, _ := entry["time"].(string)
+			others = append(others, Owner{Manager: intern(manager), Operation: intern(operation), Time: at})
+		}
+	}
+	return applied, others
+}
+
+func owns(fields map[string]any, path []string) bool {
+	for _, step := range path {
+		child, ok := fields[step].(map[string]any)
+		if !ok {
+			return false
+		}
+		if len(child) == 0 {
+			return true
+		}
+		fields = child
+	}
+	return true
+}
+
+// intern makes equal strings share memory: a cluster repeats few namespaces, names and managers many times.
+func intern(s string) string {
+	if s == "" {
+		return ""
+	}
+	return unique.Make(s).Value()
+}
+
+// meta keeps of an object's metadata what every decision needs: identity, version and whether it is going.
+func meta(u *unstructured.Unstructured) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:              intern(u.GetName()),
+		Namespace:         intern(u.GetNamespace()),
+		UID:               u.GetUID(),
+		ResourceVersion:   u.GetResourceVersion(),
+		CreationTimestamp: u.GetCreationTimestamp(),
+		DeletionTimestamp: u.GetDeletionTimestamp(),
+	}
+}
+
+func internMap(m map[string]string) map[string]string {
+	if len(m) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(m))
+	for k, v := range m {
+		out[intern(k)] = intern(v)
+	}
+	return out
+}

@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"encoding/base64"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// Marks are what a copy says of itself.
+type Marks struct {
+	ManagedBy string
+	Rule      string
+	Source    string // namespace/name
+	Prune     string // "false", or absent
+}
+
+// Secret is a secret under a copy's name, ours or somebody else's.
+type Secret struct {
+	metav1.ObjectMeta
+	Type      string
+	Immutable bool
+	Content   *Content // nil when Defect says why
+	Defect    Defect
+	OtherKeys bool // it has data under other keys than its type's
+	Marks     Marks
+	Applied   bool    // managedFields has our Apply entry
+	Owners    []Owner // others that own the data key of its type
+}
+
+// Ours reports whether the secret is a copy that we made or took over. Either mark is enough, because labels
+// get stripped and a restore from a backup loses managedFields.
+func (s *Secret) Ours() bool { return s.Applied || s.marked() }
+
+func (s *Secret) marked() bool { return s.Marks.ManagedBy == FieldManager && s.Marks.Source != "" }
+
+// Source is a secret that a rule copies from. It alone holds the credential's bytes.
+type Source struct {
+	*Secret
+	Credential Credential
+}
+
+// Secret shrinks a v1 Secret to a projection.
+func (p *Projector) Secret(u *unstructured.Unstructured) *Secret {
+	s, _ := p.project(u)
+	return s
+}
+
+// Source shrinks a v1 Secret and keeps the bytes of its credential.
+func (p *Projector) Source(u *unstructured.Unstructured) *Source {
+	s, value := p.project(u)
+	return &Source{Secret: s, Credential: NewCredential(value)}
+}
+
+func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
+	labels, annotations := u.GetLabels(), u.GetAnnotations()
+	secretType, _ := u.Object["type"].(string)
+	immutable, _ := u.Object["immutable"].(bool)
+	s := &Secret{
+		ObjectMeta: meta(u),
+		Type:       intern(secretType),
+		Immutable:  immutable,
+		Marks: Marks{
+			ManagedBy: intern(labels[LabelManagedBy]),
+			Rule:      intern(annotations[AnnotationRule]),
+			Source:    intern(annotations[AnnotationSource]),
+			Prune:     intern(annotations[AnnotationPrune]),
+		},
+	}
+	key := DataKey(secretType)
+	data, _ := u.Object["data"].(map[string]any)
+	encoded, found := data[key].(string)
+	s.OtherKeys = len(data) > 1 || (len(data) == 1 && !found)
+	s.Applied, s.Owners = owners(u, "f:data", "f:"+key)
+	if key == "" {
+		s.Defect = DefectType
+		return s, nil
+	}
+	if !found {
+		s.Defect = DefectMissingKey
+		return s, nil
+	}
+	value, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		s.Defect = DefectNotJSON
+		return s, nil
+	}
+	s.Content, s.Defect = p.Content(secretType, value)
+	return s, value
+}

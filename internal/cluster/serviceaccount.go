@@ -1,0 +1,39 @@
+package cluster
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// ServiceAccount is a service account as rules see it, with its list of pull secrets.
+type ServiceAccount struct {
+	metav1.ObjectMeta
+	Excluded    bool     // its annotation opts it out
+	PullSecrets []string // imagePullSecrets in live order; an entry without a name is ""
+	Ledger      string   // AnnotationAdded, verbatim
+	HasLedger   bool     // the annotation exists, if only empty
+	Applied     bool     // managedFields has our Apply entry
+	Owners      []Owner  // others that own imagePullSecrets
+}
+
+// NewServiceAccount shrinks a v1 ServiceAccount.
+func NewServiceAccount(u *unstructured.Unstructured) *ServiceAccount {
+	annotations := u.GetAnnotations()
+	sa := &ServiceAccount{
+		ObjectMeta: meta(u),
+		Excluded:   annotations[AnnotationExclude] == "true",
+	}
+	sa.Labels = internMap(u.GetLabels())
+	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
+	sa.Ledger = intern(sa.Ledger)
+	sa.Applied, sa.Owners = owners(u, "f:imagePullSecrets")
+	if list, ok := u.Object["imagePullSecrets"].([]any); ok && len(list) > 0 {
+		sa.PullSecrets = make([]string, 0, len(list))
+		for _, e := range list {
+			entry, _ := e.(map[string]any)
+			name, _ := entry["name"].(string)
+			sa.PullSecrets = append(sa.PullSecrets, intern(name))
+		}
+	}
+	return sa
+}

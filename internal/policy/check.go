@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// checker validates documents one after the other and compiles their rules.
+type checker struct {
+	opts   Options
+	rules  []*Rule
+	ruleAt map[string]string // where each rule name stands, for "is also in"
+	text   *text
+}
+
+func (c *checker) document(doc *Document, t *text) {
+	c.text = t
+	if doc.APIVersion != APIVersion {
+		c.fail(field.NewPath("apiVersion"), "%q: must be %q", doc.APIVersion, APIVersion)
+	}
+	if doc.Kind != Kind {
+		c.fail(field.NewPath("kind"), "%q: must be %q", doc.Kind, Kind)
+	}
+	rules := field.NewPath("rules")
+	if doc.Rules == nil {
+		c.fail(rules, "is missing: write rules: [] if everything is to be removed")
+	}
+	for i := range doc.Rules {
+		c.rules = append(c.rules, c.rule(&doc.Rules[i], rules.Index(i)))
+	}
+}
+
+func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
+	c.dnsSubdomain(at.Child("name"), spec.Name)
+	place := c.text.name + ", " + at.String()
+	if other, taken := c.ruleAt[spec.Name]; taken && spec.Name != "" {
+		c.fail(at.Child("name"), "%q is also the name of %s", spec.Name, other)
+	}
+	c.ruleAt[spec.Name] = place
+
+	r := &Rule{Name: spec.Name, Force: spec.Force, Prune: spec.Prune == nil || *spec.Prune}
+	if len(spec.Secrets) == 0 {
+		c.fail(at.Child("secrets"), "is empty: a rule needs a secret to copy")
+	}
+	for i, s := range spec.Secrets {
+		r.Secrets = append(r.Secrets, c.secret(s, at.Child("secrets").Index(i), r.Secrets))
+	}
+	if spec.Namespaces.Include != nil && len(spec.Namespaces.Include) == 0 {
+		c.fail(at.Child("namespaces", "include"), "is empty, which would match nothing: "+
+			"leave it out for all namespaces, or remove the rule")
+	}
+	r.Namespaces = c.matcher(spec.Namespaces, at.Child("namespaces"), "*")
+	r.ServiceAccounts = c.matcher(spec.ServiceAccounts, at.Child("serviceAccounts"), "default")
+	return r
+}
+
+func (c *checker) secret(spec SecretSpec, at *field.Path, before []Secret) Secret {
+	s := Secret{
+		Source: types.NamespacedName{Namespace: spec.Source.Namespace, Name: spec.Source.Name},
+		Name:   spec.Name,
+	}
+	c.dnsSubdomain(at.Child("source", "name"), spec.Source.Name)
+	switch {
+	case s.Source.Namespace == "":
+		s.Source.Namespace = c.opts.Namespace
+	case s.Source.Namespace != c.opts.Namespace && !slices.Contains(c.opts.SourceNamespaces, s.Source.Namespace):
+		c.fail(at.Child("source", "namespace"), "%q: sources may only be in %s; start the controller with -source-namespaces to allow others",
+			s.Source.Namespace, strings.Join(append([]string{c.opts.Namespace}, c.opts.SourceNamespaces...), ", "))
+	}
+	if s.Name == "" {
+		s.Name = s.Source.Name
+	} else {
+		c.dnsSubdomain(at.Child("name"), s.Name)
+	}
+	for i, b := range before {
+		if b.Name == s.Name {
+			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", s.Name, i)
+			break
+		}
+	}
+	return s
+}
+
+func (c *checker) matcher(spec MatchSpec, at *field.Path, defaultInclude string) Matcher {
+	include := spec.Include
+	if include == nil {
+		include = []string{defaultInclude}
+	}
+	m := Matcher{
+		include: c.globs(include, at.Child("include")),
+		exclude: c.globs(spec.Exclude, at.Child("exclude")),
+	}
+	m.selector = c.selector(spec.Selector, at.Child("selector"))
+	return m
+}
+
+func (c *checker) globs(patterns []string, at *field.Path) []glob {
+	out := make([]glob, 0, len(patterns))
+	for i, p := range patterns {
+		switch bad := strings.Trim(p, "abcdefghijklmnopqrstuvwxyz0123456789-.*?"); {
+		case p == "":
+			c.fail(at.Index(i), "is empty: a glob is a name in which * and ? stand for other characters")
+		case strings.HasPrefix(p, "!"):
+			c.fail(at.Index(i), "%q: put %q under exclude instead", p, p[1:])
+		case strings.ToLower(bad) != bad && strings.Trim(bad, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
+			c.fail(at.Index(i), "%q can match nothing: names are in lower case", p)
+		case bad != "":
+			c.fail(at.Index(i), "%q can match nothing: names have only a-z, 0-9, - and ., and only * and ? are special", p)
+		}
+		out = append(out, glob(p))
+	}
+	return out
+}
+
+func (c *checker) selector(spec *metav1.LabelSelector, at *field.Path) labels.Selector {
+	if spec == nil {
+		return labels.Everything()
+	}
+	if errs := metav1validation.ValidateLabelSelector(spec, metav1validation.LabelSelectorValidationOptions{}, at); len(errs) > 0 {
+		for _, err := range errs {
+			c.text.addAt(err.Field, false, selectorMessage(err))
+		}
+		return labels.Nothing()
+	}
+	s, err := metav1.LabelSelectorAsSelector(spec)
+	if err != nil {
+		c.fail(at, "%v", err)
+		return labels.Nothing()
+	}
+	return s
+}
+
+// selectorMessage says what is allowed where apimachinery only says that the value is not.
+func selectorMessage(err *field.Error) string {
+	if strings.HasSuffix(err.Field, ".operator") {
+		return fmt.Sprintf("%q: one of In, NotIn, Exists, DoesNotExist", fmt.Sprint(err.BadValue))
+	}
+	if s, ok := err.BadValue.(string); ok && s != "" {
+		return fmt.Sprintf("%q: %s", s, err.Detail)
+	}
+	return err.Detail
+}
+
+func (c *checker) dnsSubdomain(at *field.Path, value string) {
+	if value == "" {
+		c.fail(at, "is missing")
+		return
+	}
+	if len(validation.IsDNS1123Subdomain(value)) > 0 {
+		c.fail(at, "%q: must be at most 253 characters of a-z, 0-9, - and ., and start and end with a letter or digit", value)
+	}
+}
+
+func (c *checker) fail(at *field.Path, format string, args ...any) {
+	c.text.addAt(at.String(), false, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,147 @@
+package policy
+
+import (
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// SourceStatus says whether a source can be copied.
+type SourceStatus string
+
+// What is known of a source. Every status but SourceUsable keeps the copies that exist and makes no new ones.
+const (
+	SourceUsable    SourceStatus = "Usable"
+	SourceMissing   SourceStatus = "Missing"   // there is no such secret
+	SourceForbidden SourceStatus = "Forbidden" // we may not read it
+	SourceInvalid   SourceStatus = "Invalid"   // its Defect says why
+	SourceIsCopy    SourceStatus = "IsCopy"    // it is a copy of ours itself
+)
+
+// SourceState is a source as it was observed.
+type SourceState struct {
+	Status SourceStatus
+	Source *cluster.Source // nil when Missing or Forbidden
+}
+
+// NewSourceState judges what was observed under a source's name; nil is a secret that does not exist.
+func NewSourceState(s *cluster.Source) SourceState {
+	switch {
+	case s == nil:
+		return SourceState{Status: SourceMissing}
+	case s.Ours():
+		return SourceState{Status: SourceIsCopy, Source: s}
+	case s.Defect != "":
+		return SourceState{Status: SourceInvalid, Source: s}
+	}
+	return SourceState{Status: SourceUsable, Source: s}
+}
+
+// Inputs is everything that a Policy may look at.
+type Inputs struct {
+	Namespace *cluster.Namespace
+	Accounts  []*cluster.ServiceAccount
+	// Sources has every source of the policy.
+	Sources map[types.NamespacedName]SourceState
+}
+
+// Desired is what should exist in one namespace.
+type Desired struct {
+	Copies    []Copy // in policy order, one per name
+	Accounts  []Account
+	Conflicts []Conflict
+	// Protected are the secrets of this namespace that are the source of a rule: never written, never deleted.
+	// The map belongs to the Policy.
+	Protected map[string]bool
+}
+
+// Copy is a copy that should exist.
+type Copy struct {
+	Name   string
+	Rule   *Rule // the first that wants it: it decides source, force, prune and mark
+	Source types.NamespacedName
+	State  SourceState
+}
+
+// Account is what a service account should reference.
+type Account struct {
+	*cluster.ServiceAccount
+	Names []Name // in policy order
+}
+
+// Name is a pull secret's name in a service account's list.
+type Name struct {
+	Name string
+	Rule *Rule // the rule that brought it
+}
+
+// Conflict is a rule that wants a copy which an earlier rule makes from another source. It adds nothing.
+type Conflict struct {
+	Rule, Winner *Rule
+	Name         string
+}
+
+// Desired says what should exist in one namespace.
+func (p *Policy) Desired(in Inputs) Desired {
+	d := Desired{Accounts: make([]Account, 0, len(in.Accounts)), Protected: p.sources[in.Namespace.Name]}
+	granted := p.copies(&d, in)
+	for _, sa := range in.Accounts {
+		account := Account{ServiceAccount: sa}
+		if !sa.Excluded {
+			account.Names = names(granted, sa)
+		}
+		d.Accounts = append(d.Accounts, account)
+	}
+	return d
+}
+
+// grant is a rule that matches the namespace, with the names that its accounts get.
+type grant struct {
+	rule  *Rule
+	names []string
+}
+
+func (p *Policy) copies(d *Desired, in Inputs) []grant {
+	if in.Namespace.Excluded {
+		return nil
+	}
+	var grants []grant
+	at := map[string]int{}
+	for _, rule := range p.Rules {
+		if !rule.Namespaces.Matches(in.Namespace.Name, in.Namespace.Labels) {
+			continue
+		}
+		g := grant{rule: rule, names: make([]string, 0, len(rule.Secrets))}
+		for _, s := range rule.Secrets {
+			i, taken := at[s.Name]
+			switch {
+			case !taken:
+				at[s.Name] = len(d.Copies)
+				d.Copies = append(d.Copies, Copy{Name: s.Name, Rule: rule, Source: s.Source, State: in.Sources[s.Source]})
+			case d.Copies[i].Source != s.Source:
+				d.Conflicts = append(d.Conflicts, Conflict{Rule: rule, Winner: d.Copies[i].Rule, Name: s.Name})
+				continue
+			}
+			g.names = append(g.names, s.Name)
+		}
+		grants = append(grants, g)
+	}
+	return grants
+}
+
+func names(granted []grant, sa *cluster.ServiceAccount) []Name {
+	var out []Name
+	for _, g := range granted {
+		if !g.rule.ServiceAccounts.Matches(sa.Name, sa.Labels) {
+			continue
+		}
+		for _, name := range g.names {
+			if !slices.ContainsFunc(out, func(n Name) bool { return n.Name == name }) {
+				out = append(out, Name{Name: name, Rule: g.rule})
+			}
+		}
+	}
+	return out
+}

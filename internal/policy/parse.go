@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"path"
+	"slices"
+)
+
+// MaxSize is the largest policy text, over all its documents, in bytes. A ConfigMap ends at 1 MiB; the status
+// ConfigMap has to hold the last good text beside other things.
+const MaxSize = 512 << 10
+
+// Options are what a judgement depends on besides the text.
+type Options struct {
+	Namespace        string   // the controller's own: the default of a source's namespace
+	SourceNamespaces []string // other namespaces that sources may be in
+}
+
+// Parse judges a policy's documents, by name. The Policy is nil when there are errors among the problems.
+func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
+	names, problems := documentNames(documents)
+	c := &checker{opts: opts, ruleAt: map[string]string{}}
+	size := 0
+	for _, name := range names {
+		size += len(documents[name])
+	}
+	if size > MaxSize {
+		problems = append(problems, Problem{Message: fmt.Sprintf(
+			"the policy is %d bytes, and at most %d are allowed: select by label or glob instead of listing names", size, MaxSize)})
+		return nil, problems
+	}
+	for _, name := range names {
+		doc, t := decode(name, documents[name])
+		if doc != nil {
+			c.document(doc, t)
+		}
+		problems = append(problems, t.problems...)
+	}
+	problems.sort()
+	if len(problems.Errors()) > 0 {
+		return nil, problems
+	}
+	return newPolicy(c.rules), problems
+}
+
+// documentNames sorts out which keys are documents: those that end in .yaml, .yml or .json.
+func documentNames(documents map[string]string) (names []string, problems Problems) {
+	for name := range documents {
+		if IsDocument(name) {
+			names = append(names, name)
+			continue
+		}
+		problems = append(problems, Problem{Document: name, Warning: true,
+			Message: "is ignored: a key holds a policy when it ends in .yaml, .yml or .json"})
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		problems = append(problems, Problem{Message: "there is no policy: add a key that ends in .yaml, .yml or .json"})
+	}
+	return names, problems
+}
+
+// IsDocument reports whether a ConfigMap's key, or a file, holds a policy document.
+func IsDocument(name string) bool {
+	switch path.Ext(name) {
+	case ".yaml", ".yml", ".json":
+		return true
+	}
+	return false
+}
+
+// Hash identifies a policy text. It depends on the documents alone, not on other keys.
+func Hash(documents map[string]string) string {
+	var names []string
+	for name := range documents {
+		if IsDocument(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	h := sha256.New()
+	for _, name := range names {
+		// Lengths keep two different texts from having the same bytes in a row.
+		fmt.Fprintf(h, "%d:%s%d:%s", len(name), name, len(documents[name]), documents[name])
+	}
+	return fmt.Sprintf("sha256:%x", h.Sum(nil)[:16])
+}

@@ -1,0 +1,75 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Policy is a validated, compiled set of rules. It is immutable and safe for concurrent use.
+type Policy struct {
+	Rules []*Rule
+
+	sources map[string]map[string]bool // by namespace, then name
+	names   []string
+}
+
+// Rule is a compiled rule.
+type Rule struct {
+	Name            string
+	Secrets         []Secret
+	Namespaces      Matcher
+	ServiceAccounts Matcher
+	Force           bool
+	Prune           bool
+}
+
+// Secret is one secret of a rule: copies called Name are made from Source.
+type Secret struct {
+	Source types.NamespacedName
+	Name   string
+}
+
+// Matcher matches a name and labels: include minus exclude, and selector.
+type Matcher struct {
+	include, exclude []glob
+	selector         labels.Selector
+}
+
+// Matches reports whether an object of this name and these labels is selected.
+func (m Matcher) Matches(name string, set map[string]string) bool {
+	return matchesAny(m.include, name) && !matchesAny(m.exclude, name) && m.selector.Matches(labels.Set(set))
+}
+
+func newPolicy(rules []*Rule) *Policy {
+	p := &Policy{Rules: rules, sources: map[string]map[string]bool{}}
+	for _, r := range rules {
+		for _, s := range r.Secrets {
+			if p.sources[s.Source.Namespace] == nil {
+				p.sources[s.Source.Namespace] = map[string]bool{}
+			}
+			p.sources[s.Source.Namespace][s.Source.Name] = true
+			p.names = append(p.names, s.Name)
+		}
+	}
+	slices.Sort(p.names)
+	p.names = slices.Compact(p.names)
+	return p
+}
+
+// Sources are the sources of all rules, sorted.
+func (p *Policy) Sources() []types.NamespacedName {
+	var out []types.NamespacedName
+	for namespace, names := range p.sources {
+		for name := range names {
+			out = append(out, types.NamespacedName{Namespace: namespace, Name: name})
+		}
+	}
+	slices.SortFunc(out, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	return out
+}
+
+// CopyNames are the names of all copies, sorted. The caller must not change the slice.
+func (p *Policy) CopyNames() []string { return p.names }

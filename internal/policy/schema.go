@@ -1,0 +1,61 @@
+package policy
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// The only apiVersion and kind of a document.
+const (
+	APIVersion = "pullsecrets/v1alpha1"
+	Kind       = "Policy"
+)
+
+// Document is one policy document as it is written.
+type Document struct {
+	// APIVersion is always pullsecrets/v1alpha1.
+	APIVersion string `json:"apiVersion"`
+	// Kind is always Policy.
+	Kind string `json:"kind"`
+	// Rules in order: where two want the same copy, the first decides. An empty list removes everything.
+	Rules []RuleSpec `json:"rules"`
+}
+
+// RuleSpec gives some secrets to some namespaces, and their names to some service accounts there.
+type RuleSpec struct {
+	// Name is unique over all documents; a DNS subdomain.
+	Name string `json:"name"`
+	// Secrets are the secrets to copy; at least one.
+	Secrets []SecretSpec `json:"secrets"`
+	// Namespaces that get the copies; all when left out.
+	Namespaces MatchSpec `json:"namespaces,omitempty"`
+	// ServiceAccounts in those namespaces that get the names; "default" when left out, none when include is [].
+	ServiceAccounts MatchSpec `json:"serviceAccounts,omitempty"`
+	// Force takes over a same-named secret that is not ours.
+	Force bool `json:"force,omitempty"`
+	// Prune removes copies and references that the rule no longer asks for; true when left out.
+	Prune *bool `json:"prune,omitempty"`
+}
+
+// SecretSpec is one secret of a rule.
+type SecretSpec struct {
+	// Source is the secret that is copied.
+	Source SourceSpec `json:"source"`
+	// Name of the copies; the source's name when left out.
+	Name string `json:"name,omitempty"`
+}
+
+// SourceSpec names a source.
+type SourceSpec struct {
+	// Namespace of the source; the controller's own when left out. Others need -source-namespaces.
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the source.
+	Name string `json:"name"`
+}
+
+// MatchSpec selects by name and by label: include minus exclude, and selector.
+type MatchSpec struct {
+	// Include are globs, anchored at both ends; only * and ? are special.
+	Include []string `json:"include,omitempty"`
+	// Exclude are globs that win over include.
+	Exclude []string `json:"exclude,omitempty"`
+	// Selector is a label selector; null or {} is everything.
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}

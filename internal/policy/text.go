@@ -1,0 +1,263 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+// text is one document's YAML, with the place of every path in it.
+type text struct {
+	name     string
+	root     *yaml.Node
+	nodes    map[string]*yaml.Node // by path, as field.Path prints it
+	problems Problems
+}
+
+// decode reads exactly one YAML document into a Document. The node tree gives the positions and is held
+// against the schema first, so that every problem is found; the decoding itself is sigs.k8s.io/yaml's.
+func decode(name, content string) (*Document, *text) {
+	t := &text{name: name, nodes: map[string]*yaml.Node{}}
+	if !t.parse(content) {
+		return nil, t
+	}
+	t.check(t.root, reflect.TypeFor[Document](), nil)
+	if len(t.problems) > 0 {
+		return nil, t
+	}
+	var doc Document
+	if err := sigsyaml.UnmarshalStrict([]byte(content), &doc); err != nil {
+		t.add(nil, t.root, "%v", err)
+		return nil, t
+	}
+	return &doc, t
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+
+func (t *text) parse(content string) bool {
+	dec := yaml.NewDecoder(bytes.NewReader([]byte(content)))
+	var first, second yaml.Node
+	err := dec.Decode(&first)
+	if errors.Is(err, io.EOF) || (err == nil && first.Content[0].ShortTag() == "!!null") {
+		t.problems = append(t.problems, Problem{Document: t.name, Message: "is empty: a policy starts with " +
+			"apiVersion: " + APIVersion + ", kind: " + Kind + " and rules"})
+		return false
+	}
+	if err == nil {
+		t.root = first.Content[0]
+		err = dec.Decode(&second)
+		if err == nil {
+			t.add(nil, &second, "a second document starts here: put it under a key of its own")
+			return false
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		m := yamlLine.FindStringSubmatch(err.Error())
+		p := Problem{Document: t.name, Message: "is not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
+		if len(m) > 1 && m[1] != "" {
+			p.Line, _ = strconv.Atoi(m[1])
+			p.Column = 1
+		}
+		t.problems = append(t.problems, p)
+		return false
+	}
+	return t.plain(t.root)
+}
+
+// plain refuses anchors and aliases anywhere: a policy is read by people, in parts, in merge requests.
+func (t *text) plain(n *yaml.Node) bool {
+	ok := true
+	if n.Anchor != "" || n.Kind == yaml.AliasNode {
+		t.add(nil, n, "anchors and aliases are not allowed: write the value out")
+		return false
+	}
+	for _, c := range n.Content {
+		ok = t.plain(c) && ok
+	}
+	return ok
+}
+
+// check holds a node against a Go type of the schema and records the places of its paths.
+func (t *text) check(n *yaml.Node, schema reflect.Type, path *field.Path) {
+	t.nodes[pathString(path)] = n
+	if schema.Kind() == reflect.Pointer {
+		schema = schema.Elem()
+	}
+	if n.ShortTag() == "!!null" {
+		switch schema.Kind() {
+		case reflect.Struct, reflect.Map:
+		default:
+			t.add(path, n, "null: give a value, or leave the field out")
+		}
+		return
+	}
+	switch schema.Kind() {
+	case reflect.Struct:
+		t.checkFields(n, schema, path)
+	case reflect.Map:
+		if t.want(n, yaml.MappingNode, path) {
+			t.eachKey(n, path, func(key, value *yaml.Node) { t.check(value, schema.Elem(), path.Key(key.Value)) })
+		}
+	case reflect.Slice:
+		if t.want(n, yaml.SequenceNode, path) {
+			for i, item := range n.Content {
+				t.check(item, schema.Elem(), path.Index(i))
+			}
+		}
+	case reflect.Bool:
+		if t.want(n, yaml.ScalarNode, path) && (n.Style != 0 || n.Value != "true" && n.Value != "false") {
+			t.add(path, n, "%q: one of true, false, without quotes", n.Value)
+		}
+	case reflect.String:
+		if t.want(n, yaml.ScalarNode, path) {
+			t.checkString(n, path)
+		}
+	}
+}
+
+func (t *text) checkFields(n *yaml.Node, schema reflect.Type, path *field.Path) {
+	if !t.want(n, yaml.MappingNode, path) {
+		return
+	}
+	fields := map[string]reflect.Type{}
+	var names []string
+	for f := range schema.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name] = f.Type
+		names = append(names, name)
+	}
+	t.eachKey(n, path, func(key, value *yaml.Node) {
+		if schema, ok := fields[key.Value]; ok {
+			t.check(value, schema, child(path, key.Value))
+			return
+		}
+		t.add(path, key, "unknown field %q%s", key.Value, suggestion(key.Value, names))
+	})
+}
+
+func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.Node)) {
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if key.Kind != yaml.ScalarNode {
+			t.add(path, key, "a key must be a plain string")
+			continue
+		}
+		if seen[key.Value] {
+			t.add(path, key, "%q is given twice", key.Value)
+			continue
+		}
+		seen[key.Value] = true
+		f(key, value)
+	}
+}
+
+// checkString refuses a scalar that the decoder would not read as the text that stands there, such as on,
+// 1.10 or 2026-01-01.
+func (t *text) checkString(n *yaml.Node, path *field.Path) {
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return
+	}
+	var v any
+	if err := sigsyaml.Unmarshal([]byte(n.Value), &v); err != nil || v != n.Value {
+		t.add(path, n, "%s is not a string in YAML: write %q", n.Value, n.Value)
+	}
+}
+
+var kindNames = map[yaml.Kind]string{
+	yaml.MappingNode: "a mapping (key: value)", yaml.SequenceNode: "a list", yaml.ScalarNode: "a single value",
+}
+
+func (t *text) want(n *yaml.Node, kind yaml.Kind, path *field.Path) bool {
+	if n.Kind == kind {
+		return true
+	}
+	t.add(path, n, "must be %s, found %s", kindNames[kind], kindNames[n.Kind])
+	return false
+}
+
+func (t *text) add(path *field.Path, n *yaml.Node, format string, args ...any) {
+	t.problems = append(t.problems, Problem{
+		Document: t.name, Path: pathString(path), Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// addAt places a problem at a path: at the path's own node, or at the nearest parent that stands in the text.
+func (t *text) addAt(path string, warning bool, message string) {
+	for p := path; ; p = p[:max(strings.LastIndexAny(p, ".["), 0)] {
+		if n, ok := t.nodes[p]; ok {
+			t.problems = append(t.problems, Problem{
+				Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message, Warning: warning,
+			})
+			return
+		}
+		if p == "" {
+			t.problems = append(t.problems, Problem{Document: t.name, Path: path, Message: message, Warning: warning})
+			return
+		}
+	}
+}
+
+func pathString(path *field.Path) string {
+	if path == nil {
+		return ""
+	}
+	return path.String()
+}
+
+func child(path *field.Path, name string) *field.Path {
+	if path == nil {
+		return field.NewPath(name)
+	}
+	return path.Child(name)
+}
+
+// suggestion names the field that was probably meant, or all that are allowed.
+func suggestion(got string, names []string) string {
+	best, distance := "", 3
+	for _, name := range names {
+		if strings.EqualFold(got, name) {
+			return fmt.Sprintf(": did you mean %q?", name)
+		}
+		if d := editDistance(got, name); d < distance {
+			best, distance = name, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf(": did you mean %q?", best)
+	}
+	return ": one of " + strings.Join(names, ", ")
+}
+
+// editDistance is the Levenshtein distance between two short words.
+func editDistance(a, b string) int {
+	if len(a) > 64 || len(b) > 64 {
+		return 64
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
