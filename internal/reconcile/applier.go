@@ -1,0 +1,56 @@
+package reconcile
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// applier is all that is ever asked of the API server besides watching. Every write names our field manager.
+type applier interface {
+	// Apply writes by server-side apply and returns the object as it is then.
+	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
+	// Delete deletes exactly this version of this object. One that is gone already is no error.
+	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
+	// Disown removes our managedFields entry and our ledger from an object, and leaves the rest as it is.
+	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// Get reads an object.
+	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
+}
+
+type dynamicApplier struct{ client dynamic.Interface }
+
+func (a dynamicApplier) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Apply(ctx, obj.GetName(), obj,
+		metav1.ApplyOptions{FieldManager: cluster.FieldManager, Force: force})
+}
+
+func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error {
+	uid, version := obj.GetUID(), obj.GetResourceVersion()
+	err := a.client.Resource(resource).Namespace(obj.GetNamespace()).Delete(ctx, obj.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
+	})
+	if isNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	patch, err := disownPatch(obj)
+	if err != nil || patch == nil {
+		return obj, err
+	}
+	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+}
+
+func (a dynamicApplier) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
+	return a.client.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+}

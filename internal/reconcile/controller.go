@@ -1,0 +1,208 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// Config is what a Controller is made of. All fields are required but SourceNamespaces.
+type Config struct {
+	Client           dynamic.Interface
+	Namespace        string   // the controller's own: policy, status and, by default, sources
+	PolicyName       string   // of the policy ConfigMap
+	StatusName       string   // of the status ConfigMap
+	SourceNamespaces []string // other namespaces that sources may be in
+	Workers          int      // namespaces that are decided at a time
+	Log              zerolog.Logger
+}
+
+// Controller keeps the cluster as the policy says.
+type Controller struct {
+	Config
+	api       applier
+	projector *cluster.Projector
+	watches   *watches
+	queue     *queue
+	written   *written
+	report    *report
+	pass      *pass
+	judge     *judge
+	events    *events
+	running   sync.WaitGroup
+	troubles  troubles
+
+	active atomic.Pointer[policy.Policy] // nil until a first policy was accepted and all caches are settled
+
+	sourcesMu sync.Mutex
+	sources   map[types.NamespacedName]policy.SourceState // nil: gather them again
+	sourcesOf *policy.Policy
+}
+
+// New returns a Controller. It starts nothing.
+func New(cfg Config) *Controller {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	c := &Controller{
+		Config:    cfg,
+		api:       dynamicApplier{cfg.Client},
+		projector: cluster.NewProjector(key),
+		queue:     newQueue(),
+		written:   newWritten(),
+		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
+	}
+	c.judge = newJudge(c)
+	c.pass = &pass{finished: c.judge.wake}
+	c.report = newReport(cfg.Log, c.judge.wake)
+	return c
+}
+
+// Run works until ctx ends, and returns when everything that it started has ended.
+func (c *Controller) Run(ctx context.Context) {
+	c.events = newEvents(ctx, c.Client)
+	// The hooks run only once the watches are assigned: they hold this lock's other side.
+	var assigned sync.WaitGroup
+	assigned.Add(1)
+	c.watches = newWatches(ctx, &c.running, c.Config, c.projector, c.hooks(&assigned))
+	assigned.Done()
+	c.running.Go(func() { c.judge.run(ctx) })
+	for range c.Workers {
+		c.running.Go(func() { c.work(ctx) })
+	}
+	<-ctx.Done()
+	c.queue.ShutDown()
+	c.running.Wait()
+}
+
+// Ready reports whether all caches are settled. It says nothing about the policy.
+func (c *Controller) Ready() bool { return c.judge.settled.Load() }
+
+func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
+	return hooks{
+		namespace: func(e event) {
+			assigned.Wait()
+			before, _ := e.old.(*cluster.Namespace)
+			after, _ := e.new.(*cluster.Namespace)
+			if before == nil || after == nil || !before.SameDecision(after) {
+				c.enqueue(nameOf(e), before == nil && !e.initial)
+			}
+		},
+		account: func(e event) {
+			assigned.Wait()
+			if !unchanged(e) && !c.written.seen(plan.KindServiceAccount, e) {
+				c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
+			}
+		},
+		copy: func(e event) {
+			assigned.Wait()
+			if !unchanged(e) && !c.written.seen(plan.KindSecret, e) {
+				c.enqueue(namespaceOf(e), false)
+			}
+		},
+		source: func(e event) {
+			assigned.Wait()
+			if !unchanged(e) {
+				c.forgetSources()
+				c.enqueueAll()
+			}
+		},
+		configMap: func(e event) {
+			assigned.Wait()
+			if !unchanged(e) {
+				c.written.seen(kindConfigMap, e)
+				c.judge.wake()
+			}
+		},
+		state: func() {
+			assigned.Wait()
+			c.forgetSources()
+			c.enqueueAll()
+			c.judge.wake()
+		},
+		failed: c.troubles.watch,
+	}
+}
+
+func nameOf(e event) string {
+	if e.new != nil {
+		return e.new.GetName()
+	}
+	return e.old.GetName()
+}
+
+func namespaceOf(e event) string {
+	if e.new != nil {
+		return e.new.GetNamespace()
+	}
+	return e.old.GetNamespace()
+}
+
+// unchanged reports whether an event only repeats what was known, as after a watch that began anew.
+func unchanged(e event) bool {
+	return e.old != nil && e.new != nil && e.old.GetResourceVersion() == e.new.GetResourceVersion()
+}
+
+func (c *Controller) enqueue(namespace string, urgent bool) {
+	switch {
+	case c.active.Load() == nil: // all are enqueued once there is a policy
+	case urgent:
+		c.queue.AddUrgent(namespace)
+	default:
+		c.queue.Add(namespace)
+	}
+}
+
+func (c *Controller) enqueueAll() {
+	if c.active.Load() == nil {
+		return
+	}
+	for _, obj := range c.watches.namespaces.all() {
+		c.queue.Add(obj.(*cluster.Namespace).Name)
+	}
+}
+
+func (c *Controller) work(ctx context.Context) {
+	for {
+		namespace, shutdown := c.queue.Get()
+		if shutdown {
+			return
+		}
+		if err := c.reconcile(ctx, namespace); err != nil {
+			c.queue.AddRateLimited(namespace)
+		} else {
+			c.queue.Forget(namespace)
+		}
+		c.queue.Done(namespace)
+	}
+}
+
+// reconcile is the whole way of one namespace.
+func (c *Controller) reconcile(ctx context.Context, namespace string) error {
+	p := c.active.Load()
+	if p == nil {
+		return nil
+	}
+	defer c.pass.tried(p, namespace)
+	in, have, ok := c.observe(namespace, p)
+	if !ok {
+		c.report.forget(namespace)
+		return nil
+	}
+	todo := decide(p, in, have)
+	changes := c.execute(ctx, todo)
+	if ctx.Err() != nil {
+		return nil // what failed, failed because we are stopping
+	}
+	c.report.record(todo, changes)
+	return changes.err()
+}

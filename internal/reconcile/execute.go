@@ -1,0 +1,144 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// changeSet is what happened to one namespace: the one thing that is logged and counted.
+type changeSet struct {
+	namespace string
+	results   []result
+}
+
+// result is an action that was tried.
+type result struct {
+	plan.Action
+	err error
+}
+
+// err joins the errors that call for another try. A namespace that is going away is none.
+func (s changeSet) err() error {
+	var errs []error
+	for _, r := range s.results {
+		if r.err != nil && !isGone(r.err) {
+			errs = append(errs, r.err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// execute carries out a plan. It goes on after a failure, with one exception: no copy is deleted while a service
+// account of the namespace may still name it.
+func (c *Controller) execute(ctx context.Context, p plan.Plan) changeSet {
+	changes := changeSet{namespace: p.Namespace}
+	accountFailed := false
+	for _, a := range p.Actions {
+		if a.Verb == plan.None || a.Verb == plan.Delete && accountFailed {
+			continue
+		}
+		c.announce(p.Namespace, a)
+		err := c.act(ctx, p.Namespace, a)
+		accountFailed = accountFailed || err != nil && a.Kind == plan.KindServiceAccount
+		changes.results = append(changes.results, result{a, err})
+	}
+	return changes
+}
+
+// announce logs what a write is about to replace, before it does.
+func (c *Controller) announce(namespace string, a plan.Action) {
+	if len(a.Diff) == 0 {
+		return
+	}
+	c.Log.Warn().Str("namespace", namespace).Str("secret", a.Name).Str("rule", a.Rule).Stringer("source", a.Source).
+		Str("reason", string(a.Reason)).Strs("diff", a.Diff).Msg("replacing what somebody else wrote")
+}
+
+func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) error {
+	live := &metav1.ObjectMeta{Namespace: namespace, Name: a.Name, UID: a.UID, ResourceVersion: a.ResourceVersion}
+	switch a.Verb {
+	case plan.SetList:
+		return c.setList(ctx, namespace, a)
+	case plan.Release:
+		obj, err := c.api.Get(ctx, accountResource, namespace, a.Name)
+		if err != nil {
+			return err
+		}
+		return c.release(ctx, obj)
+	case plan.Create, plan.Update:
+		return c.applyCopy(ctx, namespace, a)
+	case plan.Replace:
+		if err := c.deleteCopy(ctx, live); err != nil {
+			return err
+		}
+		return c.applyCopy(ctx, namespace, a)
+	case plan.Delete:
+		return c.deleteCopy(ctx, live)
+	}
+	return errors.New("unknown verb " + string(a.Verb))
+}
+
+// applyCopy forces an update, because it was decided that the object is ours or taken over. A create is not forced:
+// where somebody was faster, the conflict says so and the decision is made again.
+func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Action) error {
+	obj, err := c.api.Apply(ctx, secretResource, copyObject(namespace, a), a.Verb == plan.Update)
+	if err != nil {
+		return err
+	}
+	c.written.applied(plan.KindSecret, c.projector.Secret(obj))
+	return nil
+}
+
+func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {
+	if err := c.api.Delete(ctx, secretResource, live); err != nil {
+		return err
+	}
+	c.written.deleted(plan.KindSecret, cache.MetaObjectToName(live), live.GetUID())
+	return nil
+}
+
+// setList writes a service account's list. What the API server returns is what counts: an admission policy may have
+// added names again that were just removed.
+func (c *Controller) setList(ctx context.Context, namespace string, a plan.Action) error {
+	obj, err := c.api.Apply(ctx, accountResource, listObject(namespace, a), true)
+	if err != nil {
+		return err
+	}
+	account := cluster.NewServiceAccount(obj)
+	c.written.applied(plan.KindServiceAccount, account)
+	for _, name := range a.List.Removed {
+		if slices.Contains(account.PullSecrets, name) {
+			return errCameBack
+		}
+	}
+	if a.List.Release {
+		return c.release(ctx, obj)
+	}
+	return nil
+}
+
+// release gives a service account's list back, or the next plain server-side apply by its owner would conflict with
+// us for ever. An empty list goes with the field; otherwise only our managedFields entry does.
+func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured) error {
+	account := cluster.NewServiceAccount(obj)
+	var err error
+	if len(account.PullSecrets) == 0 && account.Applied {
+		obj, err = c.api.Apply(ctx, accountResource,
+			accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
+	} else {
+		obj, err = c.api.Disown(ctx, accountResource, obj)
+	}
+	if err != nil {
+		return err
+	}
+	c.written.applied(plan.KindServiceAccount, cluster.NewServiceAccount(obj))
+	return nil
+}

@@ -1,0 +1,272 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+const (
+	kindConfigMap plan.Kind = "ConfigMap"
+
+	// judgeRetry is how long a failed write of status or feedback waits.
+	judgeRetry = 2 * time.Second
+)
+
+// judge turns the policy ConfigMap into the policy in force, and keeps the status ConfigMap and the ConfigMap's
+// annotations true. It is level-driven and runs in one goroutine: each time it is woken it looks at everything and
+// does the next thing, so that no order of events can confuse it.
+//
+//	text -> Parse -> accepted -> its watches settled -> names saved -> in force -> every namespace tried -> feedback
+type judge struct {
+	c       *Controller
+	woken   chan struct{}
+	settled atomic.Bool
+
+	restored bool
+	inUse    []string // copy names that may have copies, sorted: no name leaves before its last copy is gone
+	accepted accepted // the last text that was accepted; its policy is nil until there is one
+	verdict  verdict  // on the last text that was judged
+
+	statusWritten time.Time
+}
+
+// accepted is a policy with the text that it came from.
+type accepted struct {
+	documents map[string]string
+	policy    *policy.Policy
+}
+
+// verdict is what is to be said of the last text that was judged.
+type verdict struct {
+	hash     string
+	revision string          // the user's name for it
+	errors   policy.Problems // why it was refused
+}
+
+func newJudge(c *Controller) *judge { return &judge{c: c, woken: make(chan struct{}, 1)} }
+
+// wake has the judge look again. It never blocks.
+func (j *judge) wake() {
+	select {
+	case j.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (j *judge) run(ctx context.Context) {
+	again := time.NewTimer(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-j.woken:
+		case <-again.C:
+		}
+		if wait := j.advance(ctx); wait > 0 {
+			again.Reset(wait)
+		}
+	}
+}
+
+// advance does whatever can be done now, and returns how long to wait before looking again without being woken; 0 is
+// for ever.
+func (j *judge) advance(ctx context.Context) time.Duration {
+	w := j.c.watches
+	settled := w.settled()
+	j.settled.Store(settled)
+	if !w.policy.settled() || !w.status.settled() {
+		return 0
+	}
+	j.restore()
+	j.read()
+	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
+		names := union(j.inUse, p.CopyNames())
+		w.need(p.Sources(), names)
+		if !w.settled() {
+			j.settled.Store(false)
+			return 0
+		}
+		j.settled.Store(true)
+		if err := j.save(ctx, names); err != nil {
+			j.c.troubles.write("the status ConfigMap", err)
+			if !apierrors.IsForbidden(err) {
+				return judgeRetry
+			}
+		}
+		j.activate(p)
+	}
+	return j.tell(ctx)
+}
+
+// restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
+// may have changed with the flags or the version.
+func (j *judge) restore() {
+	if j.restored {
+		return
+	}
+	j.restored = true
+	status := j.statusMap()
+	if status == nil {
+		return
+	}
+	j.inUse = parseNames(status.Data[statusNames])
+	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
+	if err != nil {
+		j.c.Log.Warn().Err(err).Msg("the last good policy cannot be restored from the status ConfigMap")
+		return
+	}
+	if documents == nil {
+		return
+	}
+	p, problems := policy.Parse(documents, j.options())
+	if p == nil {
+		j.c.Log.Warn().Strs("problems", lines(problems.Errors())).Msg("the last good policy is no longer acceptable; nothing is removed")
+		return
+	}
+	j.accepted = accepted{documents, p}
+}
+
+func (j *judge) options() policy.Options {
+	return policy.Options{Namespace: j.c.Namespace, SourceNamespaces: j.c.SourceNamespaces}
+}
+
+// read judges the policy ConfigMap, if its text is another than the last.
+func (j *judge) read() {
+	cm := j.policyMap()
+	if cm == nil {
+		j.missing()
+		return
+	}
+	hash, revision := policy.Hash(cm.Data), cm.Annotations[cluster.AnnotationRevision]
+	if hash == j.verdict.hash {
+		j.verdict.revision = revision
+		return
+	}
+	p, problems := policy.Parse(cm.Data, j.options())
+	j.verdict = verdict{hash: hash, revision: revision, errors: problems.Errors()}
+	log := j.c.Log.With().Str("configmap", j.c.Namespace+"/"+j.c.PolicyName).Str("hash", hash).Logger()
+	if len(problems.Warnings()) > 0 {
+		log.Warn().Strs("warnings", lines(problems.Warnings())).Msg("the policy has warnings")
+	}
+	if p == nil {
+		log.Error().Strs("problems", lines(j.verdict.errors)).Msg("the policy was refused; " + j.instead())
+		return
+	}
+	log.Info().Int("rules", len(p.Rules)).Strs("copies", p.CopyNames()).Msg("the policy was accepted")
+	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
+		return // what was restored is the same text
+	}
+	j.accepted = accepted{cm.Data, p}
+}
+
+func (j *judge) missing() {
+	j.verdict = verdict{}
+	j.c.troubles.say(levelWarn, fmt.Sprintf("there is no policy ConfigMap %s/%s, or it may not be read; %s",
+		j.c.Namespace, j.c.PolicyName, j.instead()))
+}
+
+// instead says what is in force when the ConfigMap gives no policy.
+func (j *judge) instead() string {
+	if j.accepted.policy == nil {
+		return "waiting for one"
+	}
+	return "the last good policy stays in force"
+}
+
+// activate puts a policy in force and has every namespace decided under it.
+func (j *judge) activate(p *policy.Policy) {
+	var namespaces []string
+	for _, obj := range j.c.watches.namespaces.all() {
+		namespaces = append(namespaces, obj.(*cluster.Namespace).Name)
+	}
+	j.c.pass.begin(p, namespaces)
+	j.c.active.Store(p)
+	j.c.enqueueAll()
+}
+
+// retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that
+// nobody needs. It waits for a whole pass, because until then a copy may still be on its way.
+func (j *judge) retire() {
+	p := j.c.active.Load()
+	names := slices.DeleteFunc(slices.Clone(j.inUse), func(name string) bool {
+		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name)
+	})
+	j.inUse = names
+	j.c.watches.keep(p.Sources(), names)
+}
+
+// hasCopies reports whether copies of a name may be left. What may not be read may be there.
+func (j *judge) hasCopies(name string) bool {
+	w := j.c.watches.copy(name)
+	if w == nil || !w.settled() || w.forbidden() {
+		return true
+	}
+	for _, obj := range w.all() {
+		if secret := obj.(*cluster.Secret); secret.Ours() {
+			return true
+		}
+	}
+	return j.c.written.pending(plan.KindSecret, name)
+}
+
+// tell brings status and feedback up to date.
+func (j *judge) tell(ctx context.Context) time.Duration {
+	p := j.c.active.Load()
+	passed := p != nil && j.c.pass.complete(p)
+	if passed {
+		j.retire()
+	}
+	var wait time.Duration
+	if passed || j.verdict.errors != nil {
+		wait = j.tellStatus(ctx)
+		if err := j.annotate(ctx, passed); err != nil && !isStale(err) {
+			j.c.troubles.write("the annotations of the policy ConfigMap", err)
+			wait = judgeRetry
+		}
+	}
+	return wait
+}
+
+// policyMap returns the policy ConfigMap as it is now, or nil.
+func (j *judge) policyMap() *cluster.ConfigMap { return j.configMap(j.c.watches.policy) }
+
+// statusMap returns the status ConfigMap as it is now, or nil.
+func (j *judge) statusMap() *cluster.ConfigMap { return j.configMap(j.c.watches.status) }
+
+func (j *judge) configMap(w *watch) *cluster.ConfigMap {
+	name := cache.ObjectName{Namespace: w.namespace, Name: w.name}
+	cm, _ := j.c.written.latest(kindConfigMap, name, w.get(name.String())).(*cluster.ConfigMap)
+	return cm
+}
+
+func lines(problems policy.Problems) []string {
+	var out []string
+	for _, p := range problems {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+func union(a, b []string) []string {
+	out := slices.Concat(a, b)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func parseNames(text string) []string {
+	names := strings.Fields(text)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+

@@ -1,0 +1,108 @@
+package reconcile
+
+import (
+	"encoding/base64"
+	"encoding/json"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// copyObject is what we apply for a copy: type, the one data key, and our marks. Nothing is inherited from the
+// source, and type is always there, because a field that we owned and leave out is removed.
+func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
+	annotations := map[string]any{
+		cluster.AnnotationRule:   a.Copy.Marks.Rule,
+		cluster.AnnotationSource: a.Copy.Marks.Source,
+	}
+	if a.Copy.Marks.Prune != "" {
+		annotations[cluster.AnnotationPrune] = a.Copy.Marks.Prune
+	}
+	metadata := map[string]any{
+		"name": a.Name, "namespace": namespace,
+		"labels":      map[string]any{cluster.LabelManagedBy: a.Copy.Marks.ManagedBy},
+		"annotations": annotations,
+	}
+	if a.Verb == plan.Update {
+		metadata["uid"] = string(a.UID)
+		if a.Reason == plan.TakenOver {
+			// The diff that was logged is of exactly this version.
+			metadata["resourceVersion"] = a.ResourceVersion
+		}
+	}
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "metadata": metadata,
+		"type": a.Copy.Type,
+		"data": map[string]any{cluster.DataKey(a.Copy.Type): base64.StdEncoding.EncodeToString(a.Copy.Credential.Reveal())},
+	}}
+}
+
+// listObject is what we apply for a service account: the whole list, because it is atomic, under the uid and the
+// resourceVersion that it was decided on. A stale version is refused; a version alone would re-create an account
+// that was deleted, the uid does not.
+func listObject(namespace string, a plan.Action) *unstructured.Unstructured {
+	names := make([]any, 0, len(a.List.Names))
+	for _, name := range a.List.Names {
+		entry := map[string]any{}
+		if name != "" {
+			entry["name"] = name
+		}
+		names = append(names, entry)
+	}
+	obj := accountObject(namespace, a.Name, string(a.UID), a.ResourceVersion)
+	obj.Object["imagePullSecrets"] = names
+	// An empty ledger is written, not left out: the admission policy may have made it, and then leaving it out
+	// removes nothing.
+	obj.SetAnnotations(map[string]string{cluster.AnnotationAdded: plan.FormatLedger(a.List.Ledger)})
+	return obj
+}
+
+func accountObject(namespace, name, uid, resourceVersion string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ServiceAccount",
+		"metadata": map[string]any{
+			"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resourceVersion,
+		},
+	}}
+}
+
+type patchOperation struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value,omitempty"`
+}
+
+// disownPatch removes our Apply entry from managedFields, and our ledger. Leaving the list out of an apply would do
+// the first too, but would delete the entries of others with it when nobody else owns the list. It is nil when there
+// is nothing to remove.
+//
+// The resourceVersion is replaced, not tested, so that a stale one is a conflict and not an invalid patch; the trick
+// is that of k8s.io/client-go/util/csaupgrade.
+func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
+	all := obj.GetManagedFields()
+	kept := make([]metav1.ManagedFieldsEntry, 0, len(all))
+	for _, e := range all {
+		if e.Manager != cluster.FieldManager || e.Operation != metav1.ManagedFieldsOperationApply {
+			kept = append(kept, e)
+		}
+	}
+	var patch []patchOperation
+	if len(kept) < len(all) {
+		if len(kept) == 0 {
+			// An empty list means "not told", a list of one empty entry means "nobody".
+			kept = append(kept, metav1.ManagedFieldsEntry{})
+		}
+		patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/managedFields", Value: kept})
+	}
+	if _, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok {
+		patch = append(patch, patchOperation{Op: "remove", Path: "/metadata/annotations/pullsecrets~1added"})
+	}
+	if len(patch) == 0 {
+		return nil, nil
+	}
+	patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/resourceVersion", Value: obj.GetResourceVersion()})
+	return json.Marshal(patch)
+}

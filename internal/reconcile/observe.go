@@ -1,0 +1,77 @@
+package reconcile
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// decide is the whole decision about one namespace. It is pure.
+func decide(p *policy.Policy, in policy.Inputs, have plan.Observed) plan.Plan {
+	return plan.Compute(p.Desired(in), have)
+}
+
+// observe reads from the caches, and from what we wrote that they do not show yet, all that a decision about a
+// namespace may look at. It returns false when the namespace is gone.
+func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inputs, have plan.Observed, ok bool) {
+	ns, ok := c.watches.namespaces.get(namespace).(*cluster.Namespace)
+	if !ok {
+		return in, have, false
+	}
+	in = policy.Inputs{Namespace: ns, Sources: c.sourceStates(p)}
+	have = plan.Observed{
+		Namespace:     ns,
+		AccountsKnown: !c.watches.accounts.forbidden(),
+		Copies:        map[string]plan.CopyState{},
+	}
+	for _, obj := range c.watches.accounts.inNamespace(namespace) {
+		sa := obj.(*cluster.ServiceAccount)
+		name := cache.ObjectName{Namespace: namespace, Name: sa.Name}
+		in.Accounts = append(in.Accounts, c.written.latest(plan.KindServiceAccount, name, sa).(*cluster.ServiceAccount))
+	}
+	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
+	for name, w := range c.watches.copyWatches() {
+		if w.forbidden() {
+			have.Copies[name] = plan.CopyState{Forbidden: true}
+			continue
+		}
+		key := cache.ObjectName{Namespace: namespace, Name: name}
+		secret, _ := c.written.latest(plan.KindSecret, key, w.get(key.String())).(*cluster.Secret)
+		have.Copies[name] = plan.CopyState{Secret: secret}
+	}
+	return in, have, true
+}
+
+// sourceStates returns the states of all sources of a policy. They are the same for every namespace, so they are
+// gathered once and again after an event. The map must not be changed.
+func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]policy.SourceState {
+	c.sourcesMu.Lock()
+	defer c.sourcesMu.Unlock()
+	if c.sources != nil && c.sourcesOf == p {
+		return c.sources
+	}
+	c.sourcesOf, c.sources = p, map[types.NamespacedName]policy.SourceState{}
+	for _, key := range p.Sources() {
+		w := c.watches.source(key)
+		if w == nil || w.forbidden() {
+			c.sources[key] = policy.SourceState{Status: policy.SourceForbidden}
+			continue
+		}
+		source, _ := w.get(key.String()).(*cluster.Source)
+		c.sources[key] = policy.NewSourceState(source)
+	}
+	return c.sources
+}
+
+// forgetSources has the states of the sources gathered again at the next decision.
+func (c *Controller) forgetSources() {
+	c.sourcesMu.Lock()
+	defer c.sourcesMu.Unlock()
+	c.sources = nil
+}

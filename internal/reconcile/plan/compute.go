@@ -1,0 +1,77 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// Observed is what is there, besides the accounts, which policy.Desired carries along.
+type Observed struct {
+	Namespace *cluster.Namespace
+	// AccountsKnown is false when service accounts may not be listed.
+	AccountsKnown bool
+	// Copies has an entry for each copy name in use, the policy's and those on their way out. A name without an
+	// entry was not looked at.
+	Copies map[string]CopyState
+}
+
+// CopyState is what was observed under one copy's name.
+type CopyState struct {
+	Secret    *cluster.Secret // nil: there is none, or it may not be read
+	Forbidden bool            // it may not be read
+}
+
+// Compute decides what to do in one namespace.
+func Compute(want policy.Desired, have Observed) Plan {
+	p := Plan{Namespace: have.Namespace.Name}
+	if have.Namespace.Terminating {
+		return p
+	}
+	copies := make([]Action, 0, len(have.Copies))
+	reference := make(map[string]bool, len(want.Copies))
+	byName := make(map[string]policy.Copy, len(want.Copies))
+	for _, c := range want.Copies {
+		state, observed := have.Copies[c.Name]
+		if !observed {
+			state.Forbidden = true // nobody looked, so nothing may be concluded
+		}
+		action, referable := decideCopy(c, state, want.Protected[c.Name], p.Namespace)
+		copies = append(copies, action)
+		reference[c.Name] = referable
+		byName[c.Name] = c
+	}
+	for _, c := range want.Conflicts {
+		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
+	}
+	for name, state := range have.Copies {
+		if _, wanted := byName[name]; !wanted && state.Secret != nil && state.Secret.Ours() && !want.Protected[name] {
+			copies = append(copies, decideLeftover(state.Secret, have.AccountsKnown))
+		}
+	}
+	for _, account := range want.Accounts {
+		if account.DeletionTimestamp == nil {
+			p.Actions = append(p.Actions, decideAccount(account, reference, byName))
+		}
+	}
+	p.Actions = append(p.Actions, copies...)
+	slices.SortStableFunc(p.Actions, func(a, b Action) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
+	})
+	return p
+}
+
+// rank orders the kinds of action: a pod that starts without the reference lacks it for ever, one that starts
+// without the copy heals by itself, so accounts go first. A copy goes after all references to it.
+func rank(a Action) int {
+	switch {
+	case a.Kind == KindServiceAccount:
+		return 0
+	case a.Verb != Delete:
+		return 1
+	}
+	return 2
+}

@@ -1,0 +1,132 @@
+package plan
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// decideCopy is the decision table of a copy that a rule asks for. It also says whether accounts may get its name;
+// where they may not, a name that they have stays.
+//
+//	source    there is            the rule    what happens                   name
+//	usable    nothing                         create                         added
+//	usable    ours, equal                     nothing                        added
+//	usable    ours, other                     update, or replace             added
+//	usable    foreign, equal                  nothing                        added
+//	usable    foreign, other      force       update, or replace, with diff  added
+//	usable    foreign, other      no force    nothing, reported              not added
+//	not       ours                            nothing, reported              added
+//	not       nothing, foreign                nothing, reported              not added
+//	usable    being deleted                   nothing                        added if ours
+//	          a source of a rule              nothing                        added if its own
+//	          unreadable                      nothing, reported              not added
+func decideCopy(want policy.Copy, have CopyState, protected bool, namespace string) (action Action, referable bool) {
+	action = Action{Verb: None, Kind: KindSecret, Name: want.Name, Rule: want.Rule.Name, Source: want.Source}
+	live := have.Secret
+	if live != nil {
+		action.UID, action.ResourceVersion = live.UID, live.ResourceVersion
+	}
+	usable := want.State.Status == policy.SourceUsable
+	switch {
+	case protected && want.Source == types.NamespacedName{Namespace: namespace, Name: want.Name}:
+		action.Reason = OwnSource
+		if !usable {
+			action.Reason, action.Defect = sourceProblem(want.State)
+		}
+		return action, usable
+	case protected:
+		action.Reason = OtherSource
+		return action, false
+	case have.Forbidden:
+		action.Reason = CopyForbidden
+		return action, false
+	case !usable:
+		action.Reason, action.Defect = sourceProblem(want.State)
+		return action, live != nil && live.Ours()
+	case live != nil && live.DeletionTimestamp != nil:
+		action.Reason = BeingDeleted
+		return action, live.Ours()
+	}
+
+	source := want.State.Source
+	after := &Copy{Type: source.Type, Credential: source.Credential, Marks: marks(want)}
+	if live == nil {
+		action.Verb, action.Reason, action.Copy = Create, Missing, after
+		return action, true
+	}
+	equal := live.Type == source.Type && live.Content.Equal(source.Content)
+	switch {
+	case live.Ours() && equal && live.Marks == after.Marks:
+		action.Reason = InSync
+		return action, true
+	case live.Ours() && equal:
+		action.Verb, action.Reason, action.Copy = Update, MarksChanged, after
+		return action, true
+	case equal:
+		action.Reason = EqualForeign
+		return action, true
+	case !live.Ours() && !want.Rule.Force:
+		action.Reason = ForeignSecret
+		return action, false
+	}
+	action.Verb, action.Reason, action.Copy = Update, SourceChanged, after
+	switch {
+	case !live.Ours():
+		action.Reason = TakenOver
+	case !live.Applied || len(live.Owners) > 0:
+		action.Reason = Drifted
+	}
+	if action.Reason != SourceChanged {
+		action.Diff = newDiff(live, source.Secret, after.Marks)
+	}
+	switch {
+	case live.Type != source.Type:
+		action.Verb, action.Reason = Replace, TypeChanged
+	case live.Immutable:
+		action.Verb, action.Reason = Replace, Immutable
+	}
+	return action, true
+}
+
+func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {
+	switch state.Status {
+	case policy.SourceForbidden:
+		return SourceForbidden, ""
+	case policy.SourceIsCopy:
+		return SourceIsCopy, ""
+	case policy.SourceInvalid:
+		return SourceInvalid, state.Source.Defect
+	}
+	return SourceMissing, ""
+}
+
+func marks(want policy.Copy) cluster.Marks {
+	m := cluster.Marks{ManagedBy: cluster.FieldManager, Rule: want.Rule.Name, Source: want.Source.String()}
+	if !want.Rule.Prune {
+		m.Prune = "false"
+	}
+	return m
+}
+
+// decideLeftover decides on a copy of ours that no rule asks for.
+func decideLeftover(live *cluster.Secret, accountsKnown bool) Action {
+	action := Action{
+		Verb: None, Kind: KindSecret, Name: live.Name,
+		UID: live.UID, ResourceVersion: live.ResourceVersion,
+	}
+	switch {
+	case live.DeletionTimestamp != nil:
+		action.Reason = BeingDeleted
+	case live.Marks.Prune == "false":
+		action.Reason = PruneOff
+	case live.OtherKeys:
+		action.Reason = OtherData
+	case !accountsKnown:
+		action.Reason = AccountsUnknown
+	default:
+		action.Verb, action.Reason = Delete, NotWanted
+	}
+	return action
+}

@@ -1,0 +1,109 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// Verb is what an action does. The zero value is invalid.
+type Verb string
+
+// The verbs, in the order in which they are executed within a namespace.
+const (
+	SetList Verb = "set-list" // write a service account's list and ledger
+	Release Verb = "release"  // give up our ownership of a service account's list, which stays as it is
+	Create  Verb = "create"   // apply a copy that does not exist
+	Update  Verb = "update"   // apply a copy in place
+	Replace Verb = "replace"  // delete and create, where the API forbids an update
+	Delete  Verb = "delete"
+	None    Verb = "none"
+)
+
+// Kind is the kind of object that an action is about.
+type Kind string
+
+// The kinds.
+const (
+	KindSecret         Kind = "Secret"
+	KindServiceAccount Kind = "ServiceAccount"
+)
+
+// Plan is what to do in one namespace.
+type Plan struct {
+	Namespace string
+	Actions   []Action // in the order of execution
+}
+
+// Action is one decision about one object. It holds no credential that prints.
+type Action struct {
+	Verb   Verb
+	Kind   Kind
+	Name   string
+	Rule   string // empty where no rule asks for the object
+	Source types.NamespacedName
+	Reason Reason
+	Defect cluster.Defect // with SourceInvalid
+
+	// The live object that was decided on; both empty for Create. They are preconditions of the write.
+	UID             types.UID
+	ResourceVersion string
+
+	Copy   *Copy // with Create, Update and Replace
+	List   *List // with SetList
+	Serves bool  // a ServiceAccount that a rule gives names to
+	Diff   Diff  // with TakenOver and Drifted, and where those lead to Replace
+}
+
+// Copy is the content of a copy.
+type Copy struct {
+	Type       string
+	Credential cluster.Credential
+	Marks      cluster.Marks
+}
+
+// List is what a service account's list becomes.
+type List struct {
+	Names          []string // the whole list; an entry without a name is ""
+	Ledger         []string
+	Added, Removed []string
+	Release        bool // nothing of ours is in it any more: give it back
+}
+
+// HasChanges reports whether anything is to be written.
+func (p Plan) HasChanges() bool {
+	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb != None })
+}
+
+// String prints the plan, an action a line, diffs below.
+func (p Plan) String() string {
+	var b strings.Builder
+	for _, a := range p.Actions {
+		fmt.Fprintf(&b, "%-8s %s %s/%s: %s", a.Verb, a.Kind, p.Namespace, a.Name, a.Reason)
+		if a.Defect != "" {
+			fmt.Fprintf(&b, " (%s)", a.Defect)
+		}
+		if a.Rule != "" {
+			fmt.Fprintf(&b, ", rule %s", a.Rule)
+		}
+		if a.Source.Name != "" {
+			fmt.Fprintf(&b, ", from %s", a.Source)
+		}
+		if l := a.List; l != nil {
+			fmt.Fprintf(&b, ", +[%s] -[%s] = [%s], ledger [%s]", strings.Join(l.Added, " "), strings.Join(l.Removed, " "),
+				strings.Join(l.Names, " "), strings.Join(l.Ledger, " "))
+			if l.Release {
+				b.WriteString(", release")
+			}
+		}
+		b.WriteByte('\n')
+		for _, line := range a.Diff {
+			fmt.Fprintf(&b, "           %s\n", line)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,78 @@
+package plan
+
+// Reason says why an action is taken, or why none is. The set is closed.
+type Reason string
+
+// Reasons to write a copy.
+const (
+	Missing       Reason = "Missing"       // there is none yet
+	SourceChanged Reason = "SourceChanged" // ours, and the source has other credentials now
+	Drifted       Reason = "Drifted"       // ours, and somebody else changed it
+	MarksChanged  Reason = "MarksChanged"  // ours, with the right content but not the right labels or annotations
+	TypeChanged   Reason = "TypeChanged"   // the type has to change, which the API forbids in place
+	Immutable     Reason = "Immutable"     // its data has to change, which immutable: true forbids in place
+	TakenOver     Reason = "TakenOver"     // somebody else's, and the rule says force
+	NotWanted     Reason = "NotWanted"     // ours, and no rule asks for it any more
+)
+
+// Reasons to write a service account.
+const (
+	NamesMissing   Reason = "NamesMissing"   // its list lacks names
+	NamesNotWanted Reason = "NamesNotWanted" // its list has names of ours that no rule asks for
+	NamesChanged   Reason = "NamesChanged"   // both
+	LedgerStale    Reason = "LedgerStale"    // the list is right, our record of what we added is not
+	NothingOfOurs  Reason = "NothingOfOurs"  // nothing of ours is left: the list is given back to its owners
+)
+
+// Reasons to do nothing, because all is well.
+const (
+	InSync       Reason = "InSync"
+	EqualForeign Reason = "EqualForeign" // somebody else's, with equal content: referenced, not adopted
+	OwnSource    Reason = "OwnSource"    // the copy would be its own source
+	BeingDeleted Reason = "BeingDeleted" // it waits for its finalizers; what follows is decided when it is gone
+	PruneOff     Reason = "PruneOff"     // no rule asks for it any more, and its rule said that it stays
+)
+
+// Reasons to do nothing although something is asked for; see Reason.Problem.
+const (
+	ForeignSecret   Reason = "ForeignSecret"   // somebody else's, with other content, and the rule does not say force
+	RuleConflict    Reason = "RuleConflict"    // an earlier rule makes a copy of this name from another source
+	SourceMissing   Reason = "SourceMissing"   // what exists is kept
+	SourceForbidden Reason = "SourceForbidden" // what exists is kept
+	SourceInvalid   Reason = "SourceInvalid"   // what exists is kept
+	SourceIsCopy    Reason = "SourceIsCopy"    // what exists is kept
+	OtherSource     Reason = "OtherSource"     // the copy would overwrite the source of a rule
+	CopyForbidden   Reason = "CopyForbidden"   // we may not read secrets of this name
+	AccountsUnknown Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
+	OtherData       Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
+)
+
+// Problem reports whether somebody should look at it.
+func (r Reason) Problem() bool { return r.Explain() != "" }
+
+// Explain says in words what a problem is and what to do about it; empty for any other reason.
+func (r Reason) Explain() string {
+	switch r {
+	case ForeignSecret:
+		return "a secret of this name exists that is not ours and has other content; it is left alone and not referenced: rename the copies, remove it, or set force: true"
+	case RuleConflict:
+		return "an earlier rule makes a copy of this name from another source; this rule adds nothing: give the copies different names"
+	case SourceMissing:
+		return "the source secret does not exist; copies that exist are kept"
+	case SourceForbidden:
+		return "the source secret may not be read; copies that exist are kept: grant get, list and watch on it"
+	case SourceInvalid:
+		return "the source secret holds no registry credentials; copies that exist are kept"
+	case SourceIsCopy:
+		return "the source secret is itself a copy made by pullsecrets; copies that exist are kept"
+	case OtherSource:
+		return "the copy would overwrite a secret that is the source of a rule; it is left alone"
+	case CopyForbidden:
+		return "secrets of this name may not be listed and watched; nothing is added or removed: grant get, list, watch, create, patch and delete on it"
+	case AccountsUnknown:
+		return "service accounts may not be listed and watched; the copy stays until its references can be removed"
+	case OtherData:
+		return "no rule asks for this copy any more, but it holds data under other keys; it is left for its owner to delete"
+	}
+	return ""
+}

@@ -1,0 +1,107 @@
+package reconcile
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+)
+
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+// queue is the work queue of namespaces. One that is new, or has a new service account, goes before those that
+// only wait for a roll-out: there a pod may be about to start.
+type queue struct {
+	workqueue.TypedRateLimitingInterface[string]
+	urgent *lanes
+}
+
+func newQueue() *queue {
+	l := &lanes{urgent: map[string]bool{}, in: map[string]*[]string{}}
+	return &queue{
+		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost),
+			workqueue.TypedRateLimitingQueueConfig[string]{
+				DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
+					Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: l}),
+				}),
+			}),
+		urgent: l,
+	}
+}
+
+// AddUrgent adds a namespace before all that are not urgent.
+func (q *queue) AddUrgent(namespace string) {
+	q.urgent.mark(namespace)
+	q.Add(namespace)
+}
+
+// lanes is a workqueue.Queue of two first-in first-out lanes. The workqueue calls its methods one at a time, but
+// for mark, which callers use before they add.
+type lanes struct {
+	mu            sync.Mutex
+	urgent        map[string]bool      // marked, not yet in a lane
+	in            map[string]*[]string // the lane that each waiting item is served from
+	first, second []string             // second may still hold items that were moved to first
+}
+
+func (l *lanes) mark(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urgent[item] = true
+}
+
+// Touch is told of an item that waits already and was added again.
+func (l *lanes) Touch(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.urgent[item] && l.in[item] == &l.second {
+		l.enter(item, &l.first)
+	}
+	delete(l.urgent, item)
+}
+
+// Push adds an item.
+func (l *lanes) Push(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.second
+	if l.urgent[item] {
+		lane = &l.first
+	}
+	delete(l.urgent, item)
+	l.enter(item, lane)
+}
+
+func (l *lanes) enter(item string, lane *[]string) {
+	l.in[item] = lane
+	*lane = append(*lane, item)
+}
+
+// Len is the number of items that wait.
+func (l *lanes) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.in)
+}
+
+// Pop takes the next item; the workqueue calls it only when there is one.
+func (l *lanes) Pop() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.first
+	if len(l.first) == 0 {
+		lane = &l.second
+	}
+	for {
+		item := (*lane)[0]
+		*lane = (*lane)[1:]
+		if l.in[item] == lane {
+			delete(l.in, item)
+			return item
+		}
+	}
+}

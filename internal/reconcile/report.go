@@ -1,0 +1,244 @@
+package reconcile
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// shownProblems is how many problems the status names; the rest is counted.
+const shownProblems = 20
+
+// report gathers what came of each namespace, logs what changed, and sums it up for the status. It is the one
+// place where errors end.
+type report struct {
+	log     zerolog.Logger
+	changed func() // the sums are other than before
+
+	mu         sync.Mutex
+	namespaces map[string]*summary
+	problems   map[problem]map[string]bool // with the namespaces that have it
+}
+
+// summary is what came of one namespace.
+type summary struct {
+	copies   map[string]int // in place, by rule
+	accounts int            // that rules give names to
+	problems []problem      // sorted
+}
+
+// problem is something that somebody should look at, in one or many namespaces.
+type problem struct {
+	Rule   string `json:"rule,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Source string `json:"source,omitempty"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// writeFailed is the reason of a problem that is a failed write.
+const writeFailed = "WriteFailed"
+
+// everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
+func (p problem) everywhere() bool {
+	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed ||
+		p.Detail == unreachable
+}
+
+func newReport(log zerolog.Logger, changed func()) *report {
+	return &report{
+		log: log, changed: changed,
+		namespaces: map[string]*summary{},
+		problems:   map[problem]map[string]bool{},
+	}
+}
+
+// record takes in what was decided about a namespace and what came of it.
+func (r *report) record(todo plan.Plan, changes changeSet) {
+	for _, res := range changes.results {
+		r.logResult(todo.Namespace, res)
+	}
+	next := summarise(todo, changes)
+	r.mu.Lock()
+	before := r.namespaces[todo.Namespace]
+	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
+		slices.Equal(before.problems, next.problems)
+	if !same {
+		r.namespaces[todo.Namespace] = next
+		r.move(todo.Namespace, before, next)
+	}
+	r.mu.Unlock()
+	if !same {
+		r.changed()
+	}
+}
+
+// forget drops a namespace that is gone.
+func (r *report) forget(namespace string) {
+	r.mu.Lock()
+	before := r.namespaces[namespace]
+	if before != nil {
+		delete(r.namespaces, namespace)
+		r.move(namespace, before, &summary{})
+	}
+	r.mu.Unlock()
+	if before != nil {
+		r.changed()
+	}
+}
+
+// move accounts for the problems that a namespace got and got rid of, and logs both.
+func (r *report) move(namespace string, before, after *summary) {
+	if before == nil {
+		before = &summary{}
+	}
+	for _, p := range after.problems {
+		if r.problems[p] == nil {
+			r.problems[p] = map[string]bool{}
+		}
+		first := len(r.problems[p]) == 0
+		known := r.problems[p][namespace]
+		r.problems[p][namespace] = true
+		if first || !known && !p.everywhere() {
+			p.fields(r.log.Warn()).Str("namespace", namespace).Msg(p.Detail)
+		}
+	}
+	for _, p := range before.problems {
+		if slices.Contains(after.problems, p) {
+			continue
+		}
+		delete(r.problems[p], namespace)
+		if len(r.problems[p]) == 0 {
+			delete(r.problems, p)
+			p.fields(r.log.Info()).Msg("no longer a problem")
+		}
+	}
+}
+
+func (p problem) fields(e *zerolog.Event) *zerolog.Event {
+	e = e.Str("reason", p.Reason).Str("kind", p.Kind).Str("name", p.Name)
+	if p.Rule != "" {
+		e = e.Str("rule", p.Rule)
+	}
+	if p.Source != "" {
+		e = e.Str("source", p.Source)
+	}
+	return e
+}
+
+func (r *report) logResult(namespace string, res result) {
+	if res.err != nil {
+		if isStale(res.err) || isGone(res.err) {
+			r.log.Debug().Str("namespace", namespace).Str("kind", string(res.Kind)).Str("name", res.Name).
+				Str("error", describe(res.err)).Msg("it changed in between; deciding again")
+		}
+		return // anything else becomes a problem, which is logged when it is new
+	}
+	e := r.log.Info().Str("namespace", namespace).Str("kind", string(res.Kind)).Str("name", res.Name).
+		Str("reason", string(res.Reason))
+	if res.Rule != "" {
+		e = e.Str("rule", res.Rule)
+	}
+	if l := res.List; l != nil {
+		e = e.Strs("added", l.Added).Strs("removed", l.Removed)
+	}
+	e.Msg(done[res.Verb])
+}
+
+var done = map[plan.Verb]string{
+	plan.SetList: "references written", plan.Release: "list given back", plan.Create: "copy created",
+	plan.Update: "copy updated", plan.Replace: "copy replaced", plan.Delete: "copy deleted",
+}
+
+func summarise(todo plan.Plan, changes changeSet) *summary {
+	s := &summary{copies: map[string]int{}}
+	failed := map[string]bool{}
+	for _, res := range changes.results {
+		if res.err == nil || isStale(res.err) || isGone(res.err) {
+			continue
+		}
+		failed[string(res.Kind)+res.Name] = true
+		s.problems = append(s.problems, problem{
+			Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err),
+		})
+	}
+	for _, a := range todo.Actions {
+		if a.Serves {
+			s.accounts++
+		}
+		if a.Reason.Problem() {
+			p := problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Reason.Explain()}
+			if a.Source.Name != "" {
+				p.Source = a.Source.String()
+			}
+			if a.Defect != "" {
+				p.Detail += " (" + string(a.Defect) + ")"
+			}
+			s.problems = append(s.problems, p)
+		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {
+			s.copies[a.Rule]++
+		}
+	}
+	slices.SortFunc(s.problems, compareProblems)
+	s.problems = slices.Compact(s.problems)
+	return s
+}
+
+func compareProblems(a, b problem) int {
+	return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name),
+		strings.Compare(a.Reason, b.Reason), strings.Compare(a.Source, b.Source), strings.Compare(a.Detail, b.Detail))
+}
+
+// totals is what status.json shows of the cluster.
+type totals struct {
+	Namespaces      int            `json:"namespaces"`
+	ServiceAccounts int            `json:"serviceAccounts"`
+	Copies          map[string]int `json:"copies"` // in place, by rule
+	Problems        int            `json:"problemCount"`
+	First           []shownProblem `json:"problems,omitempty"`
+}
+
+type shownProblem struct {
+	problem
+	Namespaces int    `json:"namespaces"`
+	Example    string `json:"example"` // the first namespace by name
+}
+
+func (r *report) totals() totals {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := totals{Namespaces: len(r.namespaces), Copies: map[string]int{}, Problems: len(r.problems)}
+	for _, s := range r.namespaces {
+		t.ServiceAccounts += s.accounts
+		for rule, n := range s.copies {
+			t.Copies[rule] += n
+		}
+	}
+	sorted := slices.SortedFunc(maps.Keys(r.problems), compareProblems)
+	for _, p := range sorted[:min(len(sorted), shownProblems)] {
+		t.First = append(t.First, shownProblem{
+			problem: p, Namespaces: len(r.problems[p]),
+			Example: slices.Min(slices.Collect(maps.Keys(r.problems[p]))),
+		})
+	}
+	return t
+}
+
+// json encodes the totals with what is said of the policy.
+func (t totals) json(verdict verdict, status string) (string, error) {
+	text, err := json.MarshalIndent(struct {
+		Status   string `json:"status"`
+		Observed string `json:"observed"`
+		Revision string `json:"revision,omitempty"`
+		totals
+	}{status, verdict.hash, verdict.revision, t}, "", "  ")
+	return string(text) + "\n", err
+}

@@ -1,0 +1,140 @@
+package reconcile
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// The keys of the status ConfigMap.
+const (
+	statusPolicy = "policy"      // the last good text: its documents as JSON, gzipped
+	statusNames  = "names"       // the copy names in use, a line each
+	statusJSON   = "status.json" // for people and scripts
+)
+
+// statusInterval is how often the status ConfigMap is written at most, but for names and policy, which are saved
+// before they are acted on.
+const statusInterval = 5 * time.Second
+
+// save writes names and policy before the first copy of a new name is made, so that a restart can prune what was
+// written before it.
+func (j *judge) save(ctx context.Context, names []string) error {
+	text := ""
+	if status := j.statusMap(); status != nil {
+		text = status.Data[statusJSON]
+	}
+	if err := j.writeStatus(ctx, names, text); err != nil {
+		return err
+	}
+	j.inUse = names
+	return nil
+}
+
+// tellStatus writes the whole status, when it changed and the last time is long enough ago.
+func (j *judge) tellStatus(ctx context.Context) time.Duration {
+	text, err := j.c.report.totals().json(j.verdict, j.state())
+	if err == nil {
+		if status := j.statusMap(); status != nil && status.Data[statusJSON] != text {
+			if wait := statusInterval - time.Since(j.statusWritten); wait > 0 {
+				return wait
+			}
+		}
+		err = j.writeStatus(ctx, j.inUse, text)
+	}
+	if err != nil {
+		j.c.troubles.write("the status ConfigMap", err)
+		return judgeRetry
+	}
+	return 0
+}
+
+// writeStatus applies the status ConfigMap, if that changes it.
+func (j *judge) writeStatus(ctx context.Context, names []string, text string) error {
+	data := map[string]string{statusNames: strings.Join(names, "\n"), statusJSON: text}
+	packed, err := packPolicy(j.accepted.documents)
+	if err != nil {
+		return err
+	}
+	status := j.statusMap()
+	if status != nil && maps.Equal(status.Data, data) && bytes.Equal(status.BinaryData[statusPolicy], packed) {
+		return nil
+	}
+	obj := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{
+			"name": j.c.StatusName, "namespace": j.c.Namespace,
+			"labels": map[string]any{cluster.LabelManagedBy: cluster.FieldManager},
+		},
+		"data": map[string]any{statusNames: data[statusNames], statusJSON: text},
+	}}
+	if packed != nil {
+		obj.Object["binaryData"] = map[string]any{statusPolicy: base64.StdEncoding.EncodeToString(packed)}
+	}
+	applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
+	if err != nil {
+		return err
+	}
+	j.statusWritten = time.Now()
+	j.c.written.applied(kindConfigMap, cluster.NewConfigMap(applied))
+	return nil
+}
+
+// packPolicy encodes documents; the same documents always give the same bytes.
+func packPolicy(documents map[string]string) ([]byte, error) {
+	if documents == nil {
+		return nil, nil
+	}
+	kept := map[string]string{}
+	for name, text := range documents {
+		if policy.IsDocument(name) {
+			kept[name] = text
+		}
+	}
+	text, err := json.Marshal(kept) // writes keys in order
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b) // writes no time
+	if _, err := z.Write(text); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// unpackPolicy decodes what packPolicy made. No bytes are no documents.
+func unpackPolicy(packed []byte) (map[string]string, error) {
+	if len(packed) == 0 {
+		return nil, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("key %s is no gzip: %w", statusPolicy, err)
+	}
+	// Somebody may have edited it: whatever it unpacks to, no more than a policy can be is read.
+	text, err := io.ReadAll(io.LimitReader(z, 4*policy.MaxSize))
+	if err != nil {
+		return nil, fmt.Errorf("key %s is no gzip: %w", statusPolicy, err)
+	}
+	var documents map[string]string
+	if err := json.Unmarshal(text, &documents); err != nil {
+		return nil, fmt.Errorf("key %s holds no documents: %w", statusPolicy, err)
+	}
+	return documents, nil
+}

@@ -1,0 +1,50 @@
+package reconcile
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// troubleInterval is how often the same trouble is said again while it lasts.
+const troubleInterval = 5 * time.Minute
+
+const levelWarn = zerolog.WarnLevel
+
+// troubles logs what keeps the controller as a whole from working. The informers come back with the same error every
+// few seconds and each on its own, so a line that was said is not said again for a while.
+type troubles struct {
+	log  zerolog.Logger
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+// watch says that a list or watch failed. It is retried in any case.
+func (t *troubles) watch(what target, err error) {
+	switch {
+	case apierrors.IsForbidden(err):
+		t.say(levelWarn, "no permission to list and watch "+what.String()+"; retrying ("+describe(err)+")")
+	case isUnreachable(err):
+		t.say(levelWarn, unreachable)
+	default:
+		t.say(levelWarn, "cannot list and watch "+what.String()+"; retrying ("+describe(err)+")")
+	}
+}
+
+// write says that something of our own could not be written. It is retried.
+func (t *troubles) write(what string, err error) {
+	t.say(levelWarn, "cannot write "+what+"; retrying ("+describe(err)+")")
+}
+
+func (t *troubles) say(level zerolog.Level, line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	if last, said := t.last[line]; said && now.Sub(last) < troubleInterval {
+		return
+	}
+	t.last[line] = now
+	t.log.WithLevel(level).Msg(line)
+}

@@ -1,0 +1,231 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+)
+
+// The resources that are watched and written.
+var (
+	namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	accountResource   = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	secretResource    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	configMapResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+)
+
+// forbiddenRetry is how long a watch that was forbidden waits before it asks again: a role that is applied has to
+// take effect within a minute.
+const forbiddenRetry = 15 * time.Second
+
+// target is what one watch is about.
+type target struct {
+	resource  schema.GroupVersionResource
+	namespace string // empty: all
+	name      string // empty: all; otherwise the request is authorised by this name alone
+}
+
+func (t target) String() string {
+	text := t.resource.Resource
+	if t.name != "" {
+		text += " named " + t.name
+	}
+	if t.namespace != "" {
+		return text + " in namespace " + t.namespace
+	}
+	return text + " in all namespaces"
+}
+
+// watch is an informer that can be forbidden. A SharedInformer that is not allowed to list never syncs and asks
+// again only after up to a minute; here being forbidden is an answer like any other, and asking again is ours.
+type watch struct {
+	target
+	client   dynamic.Interface
+	shrink   func(*unstructured.Unstructured) metav1.Object
+	onEvent  func(e event)
+	onState  func()
+	onError  func(target, error)
+	interval time.Duration // forbiddenRetry
+
+	mu       sync.RWMutex
+	informer cache.SharedIndexInformer // nil until the first run, and while forbidden
+	synced   bool
+	denied   bool
+	cancel   context.CancelFunc
+}
+
+// event is a change of one object. Old is nil for one that is new, new is nil for one that is gone.
+type event struct {
+	old, new metav1.Object
+	initial  bool // part of the first list
+}
+
+// run keeps the watch going until ctx ends.
+func (w *watch) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		w.runInformer(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(w.interval):
+		}
+	}
+}
+
+// runInformer runs one informer until ctx ends or the API server forbids it.
+func (w *watch) runInformer(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var denied atomic.Bool
+	informer := w.newInformer(func(err error) {
+		denied.Store(true)
+		w.set(nil, false, true)
+		w.onError(w.target, err)
+		cancel()
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		informer.RunWithContext(ctx)
+	}()
+	select {
+	case <-informer.HasSyncedChecker().Done():
+		w.set(informer, true, false)
+		if denied.Load() { // it was forbidden between its sync and here
+			w.set(nil, false, true)
+		}
+	case <-ctx.Done():
+	}
+	<-done
+}
+
+func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
+	resource := w.client.Resource(w.resource)
+	var scoped dynamic.ResourceInterface = resource
+	if w.namespace != "" {
+		scoped = resource.Namespace(w.namespace)
+	}
+	selector := fields.Everything()
+	if w.name != "" {
+		selector = fields.OneTermEqualSelector("metadata.name", w.name)
+	}
+	informer := cache.NewSharedIndexInformerWithOptions(
+		cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+				opts.FieldSelector = selector.String()
+				return scoped.List(ctx, opts)
+			},
+			WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
+				opts.FieldSelector = selector.String()
+				return scoped.Watch(ctx, opts)
+			},
+		}, w.client),
+		&unstructured.Unstructured{},
+		cache.SharedIndexInformerOptions{
+			ObjectDescription: w.String(),
+			Indexers:          cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+		})
+	// These two fail only on an informer that was started.
+	_ = informer.SetTransform(w.transform)
+	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		switch {
+		case apierrors.IsForbidden(err):
+			onForbidden(err)
+		case apierrors.IsResourceExpired(err), apierrors.IsGone(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			// The ordinary end of a watch; the reflector goes on by itself.
+		default:
+			w.onError(w.target, err)
+		}
+	})
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
+		AddFunc:    func(obj any, initial bool) { w.onEvent(event{new: object(obj), initial: initial}) },
+		UpdateFunc: func(old, obj any) { w.onEvent(event{old: object(old), new: object(obj)}) },
+		DeleteFunc: func(obj any) { w.onEvent(event{old: object(obj)}) },
+	})
+	return informer
+}
+
+// transform shrinks an object as it enters the cache. It may be given what it returned before.
+func (w *watch) transform(obj any) (any, error) {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return w.shrink(u), nil
+	}
+	return obj, nil
+}
+
+func object(obj any) metav1.Object {
+	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	o, _ := obj.(metav1.Object)
+	return o
+}
+
+func (w *watch) set(informer cache.SharedIndexInformer, synced, denied bool) {
+	w.mu.Lock()
+	changed := w.synced != synced || w.denied != denied
+	w.informer, w.synced, w.denied = informer, synced, denied
+	w.mu.Unlock()
+	if changed {
+		w.onState()
+	}
+}
+
+// settled reports whether the watch has given its first answer: a full cache, or that it is forbidden.
+func (w *watch) settled() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.synced || w.denied
+}
+
+// forbidden reports whether the API server does not let us watch this.
+func (w *watch) forbidden() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.denied
+}
+
+// get returns an object of the cache, or nil.
+func (w *watch) get(key string) metav1.Object {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.informer == nil {
+		return nil
+	}
+	obj, _, _ := w.informer.GetIndexer().GetByKey(key)
+	o, _ := obj.(metav1.Object)
+	return o
+}
+
+// inNamespace returns the cache's objects of a namespace, in no order.
+func (w *watch) inNamespace(namespace string) []any {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.informer == nil {
+		return nil
+	}
+	objs, _ := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+	return objs
+}
+
+// all returns the cache's objects, in no order.
+func (w *watch) all() []any {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.informer == nil {
+		return nil
+	}
+	return w.informer.GetIndexer().List()
+}

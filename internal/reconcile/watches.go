@@ -1,0 +1,150 @@
+package reconcile
+
+import (
+	"context"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// watches are all informers: four that are always there, and one for each source and each copy's name. One watch
+// for a name is what lets a role be limited to that name.
+type watches struct {
+	namespaces, accounts, policy, status *watch
+
+	client    dynamic.Interface
+	projector *cluster.Projector
+	hooks     hooks
+	run       func(*watch) // starts a watch and sets its cancel
+
+	mu      sync.RWMutex
+	sources map[types.NamespacedName]*watch
+	copies  map[string]*watch
+}
+
+// hooks are what happens on events, by what they are about.
+type hooks struct {
+	namespace, account, copy, source, configMap func(event)
+	state                                       func() // a watch became settled, or forbidden
+	failed                                      func(target, error)
+}
+
+// newWatches starts the watches that are always there. All end with ctx; running counts them.
+func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projector *cluster.Projector, hooks hooks) *watches {
+	w := &watches{
+		client: cfg.Client, projector: projector, hooks: hooks,
+		sources: map[types.NamespacedName]*watch{},
+		copies:  map[string]*watch{},
+	}
+	w.run = func(one *watch) {
+		ctx, cancel := context.WithCancel(ctx)
+		one.cancel = cancel
+		running.Go(func() { one.run(ctx) })
+	}
+	configMap := func(u *unstructured.Unstructured) metav1.Object { return cluster.NewConfigMap(u) }
+	w.namespaces = w.add(target{resource: namespaceResource},
+		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewNamespace(u) }, hooks.namespace)
+	w.accounts = w.add(target{resource: accountResource},
+		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewServiceAccount(u) }, hooks.account)
+	w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
+	w.status = w.add(target{configMapResource, cfg.Namespace, cfg.StatusName}, configMap, hooks.configMap)
+	return w
+}
+
+func (w *watches) add(t target, shrink func(*unstructured.Unstructured) metav1.Object, onEvent func(event)) *watch {
+	one := &watch{
+		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
+		onEvent: onEvent, onState: w.hooks.state, onError: w.hooks.failed,
+	}
+	w.run(one)
+	return one
+}
+
+// need starts the watches that are missing for these sources and copy names. It stops none.
+func (w *watches) need(sources []types.NamespacedName, names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range sources {
+		if w.sources[s] == nil {
+			w.sources[s] = w.add(target{secretResource, s.Namespace, s.Name},
+				func(u *unstructured.Unstructured) metav1.Object { return w.projector.Source(u) }, w.hooks.source)
+		}
+	}
+	for _, name := range names {
+		if w.copies[name] == nil {
+			w.copies[name] = w.add(target{resource: secretResource, name: name},
+				func(u *unstructured.Unstructured) metav1.Object { return w.projector.Secret(u) }, w.hooks.copy)
+		}
+	}
+}
+
+// keep stops the watches of all other sources and copy names.
+func (w *watches) keep(sources []types.NamespacedName, names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stopOthers(w.sources, sources)
+	stopOthers(w.copies, names)
+}
+
+func stopOthers[K comparable](have map[K]*watch, keep []K) {
+	kept := make(map[K]bool, len(keep))
+	for _, k := range keep {
+		kept[k] = true
+	}
+	for k, one := range have {
+		if !kept[k] {
+			one.cancel()
+			delete(have, k)
+		}
+	}
+}
+
+// settled reports whether every watch has given its first answer.
+func (w *watches) settled() bool {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, one := range []*watch{w.namespaces, w.accounts, w.policy, w.status} {
+		if !one.settled() {
+			return false
+		}
+	}
+	for _, one := range w.sources {
+		if !one.settled() {
+			return false
+		}
+	}
+	for _, one := range w.copies {
+		if !one.settled() {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *watches) copy(name string) *watch {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.copies[name]
+}
+
+func (w *watches) source(key types.NamespacedName) *watch {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.sources[key]
+}
+
+// copyWatches returns the watches by copy name; the map is the caller's.
+func (w *watches) copyWatches() map[string]*watch {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	out := make(map[string]*watch, len(w.copies))
+	for name, one := range w.copies {
+		out[name] = one
+	}
+	return out
+}

@@ -1,0 +1,113 @@
+package reconcile
+
+import (
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// written remembers what we wrote until the caches show it, so that a decision never takes our own write for
+// somebody's change and never writes it again. Without it a namespace that is decided twice in a row would be
+// written twice, and every write of a service account would run into its own resourceVersion.
+type written struct {
+	mu      sync.Mutex
+	entries map[writtenKey]writtenEntry
+}
+
+type writtenKey struct {
+	kind plan.Kind
+	cache.ObjectName
+}
+
+type writtenEntry struct {
+	object  metav1.Object // as the API server returned it
+	deleted types.UID     // instead: an object that we deleted
+}
+
+func newWritten() *written { return &written{entries: map[writtenKey]writtenEntry{}} }
+
+func (w *written) applied(kind plan.Kind, o metav1.Object) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.entries[writtenKey{kind, cache.MetaObjectToName(o)}] = writtenEntry{object: o}
+}
+
+func (w *written) deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.entries[writtenKey{kind, name}] = writtenEntry{deleted: uid}
+}
+
+// latest returns the newer of what the cache has (nil for nothing) and what we wrote.
+func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached metav1.Object) metav1.Object {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry, ok := w.entries[writtenKey{kind, name}]
+	switch {
+	case !ok:
+		return cached
+	case entry.object == nil:
+		if cached != nil && cached.GetUID() == entry.deleted {
+			return nil
+		}
+		return cached
+	case cached == nil || older(cached, entry.object):
+		return entry.object
+	}
+	return cached
+}
+
+// seen takes note of an event, and reports whether it tells nothing that we did not write ourselves.
+func (w *written) seen(kind plan.Kind, e event) (echo bool) {
+	o := e.new
+	if o == nil {
+		o = e.old
+	}
+	if o == nil {
+		return false
+	}
+	key := writtenKey{kind, cache.MetaObjectToName(o)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	entry, ok := w.entries[key]
+	switch {
+	case !ok:
+		return false
+	case e.new == nil:
+		delete(w.entries, key)
+		return entry.object == nil && o.GetUID() == entry.deleted
+	case entry.object == nil:
+		if o.GetUID() == entry.deleted {
+			return true // an update from before the deletion, seen late
+		}
+		delete(w.entries, key)
+		return false
+	case older(o, entry.object):
+		return true
+	}
+	delete(w.entries, key)
+	return o.GetResourceVersion() == entry.object.GetResourceVersion()
+}
+
+// pending reports whether we wrote an object of this name, in any namespace, that the caches do not show yet.
+func (w *written) pending(kind plan.Kind, name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, entry := range w.entries {
+		if key.kind == kind && key.Name == name && entry.object != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// older reports whether a is an older version than b. Versions that cannot be compared count as not older.
+func older(a, b metav1.Object) bool {
+	c, err := resourceversion.CompareResourceVersion(a.GetResourceVersion(), b.GetResourceVersion())
+	return err == nil && c < 0
+}
