@@ -269,4 +269,3 @@ func parseNames(text string) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
-

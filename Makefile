@@ -1,0 +1,37 @@
+# The version is what the binary says of itself.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+CONTROLPLANE = go -C hack/controlplane run .
+# Tests on the API server share it, so they get one process; pure tests do not wait for it.
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/pullsecrets
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/pullsecrets/pullsecrets/internal/cli.version=$(VERSION)" -o bin/pullsecrets .
+
+.PHONY: demo
+demo: build ## see it work on a real API server; KEEP=1 leaves the cluster up
+	@hack/demo.sh
+
+.PHONY: test
+test: ## run all tests, on a real API server that is built and started for them
+	$(CONTROLPLANE) run -- go test -race -timeout 20m $(TESTFLAGS) ./...
+
+.PHONY: test-pure
+test-pure: ## run the tests that need no API server, in seconds
+	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
+
+.PHONY: lint
+lint: ## check formatting, go vet and staticcheck
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go -C hack/controlplane vet .
+	go -C hack/tools tool -n staticcheck >/dev/null
+	$$(go -C hack/tools tool -n staticcheck) ./...
+
+.PHONY: controlplane
+controlplane: ## start a control plane that stays; prints its kubeconfig's path
+	@$(CONTROLPLANE) up

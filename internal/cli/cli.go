@@ -1,0 +1,94 @@
+// Package cli is the command line: flags, environment and exit status. What the commands do is elsewhere.
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3"
+	"github.com/peterbourgon/ff/v3/ffcli"
+)
+
+// envPrefix starts the environment variable of each flag: -log-level is PULLSECRETS_LOG_LEVEL.
+const envPrefix = "PULLSECRETS"
+
+// version is set by the build with -ldflags "-X …cli.version=v1.2.3".
+var version = "dev"
+
+// Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
+func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]) {
+		args = append([]string{"run"}, args...)
+	}
+	root := &ffcli.Command{
+		Name:       "pullsecrets",
+		ShortUsage: "pullsecrets [COMMAND] [FLAGS]",
+		ShortHelp:  "keeps every namespace of a cluster able to pull from private registries",
+		FlagSet:    newFlagSet("pullsecrets", stderr),
+		Subcommands: []*ffcli.Command{
+			runCommand(stdout, stderr),
+			versionCommand(stdout, stderr),
+		},
+		Exec: func(_ context.Context, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%q is no command: one of run, version", args[0])
+			}
+			return flag.ErrHelp
+		},
+	}
+	err := root.ParseAndRun(ctx, args)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		if len(args) > 0 && isHelp(args[len(args)-1]) {
+			return 0
+		}
+		return 2
+	}
+	fmt.Fprintln(stderr, "pullsecrets:", err)
+	return 1
+}
+
+func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" || arg == "--h" }
+
+// newFlagSet returns an empty flag set. Its own error text is suppressed, because Main prints the error.
+func newFlagSet(name string, stderr io.Writer) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	return fs
+}
+
+func options() []ff.Option { return []ff.Option{ff.WithEnvVarPrefix(envPrefix)} }
+
+func versionCommand(stdout, stderr io.Writer) *ffcli.Command {
+	return &ffcli.Command{
+		Name: "version", ShortUsage: "pullsecrets version", ShortHelp: "print version and commit",
+		FlagSet: newFlagSet("version", stderr),
+		Exec: func(context.Context, []string) error {
+			_, err := fmt.Fprintln(stdout, "pullsecrets", Version())
+			return err
+		},
+	}
+}
+
+// Version is the version, with the commit that the Go toolchain noted.
+func Version() string {
+	text := version
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				text += " " + s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				text += " (modified)"
+			}
+		}
+	}
+	return text
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+)
+
+const statusName = "pullsecrets-status"
+
+// runFlags are the flags of run, as they are given.
+type runFlags struct {
+	kubeconfig       string
+	namespace        string
+	policy           string
+	sourceNamespaces string
+	workers          int
+	healthAddr       string
+	logLevel         string
+	logFormat        string
+}
+
+func runCommand(stdout, stderr io.Writer) *ffcli.Command {
+	fs := newFlagSet("run", stderr)
+	f := &runFlags{}
+	f.register(fs)
+	return &ffcli.Command{
+		Name: "run", ShortUsage: "pullsecrets [run] [FLAGS]", ShortHelp: "keep the cluster as the policy says",
+		LongHelp: "Each flag can be given as an environment variable too: -log-level is PULLSECRETS_LOG_LEVEL.\n" +
+			"A flag wins over the environment.",
+		FlagSet: fs, Options: options(),
+		Exec: func(ctx context.Context, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("run takes flags only, found %q", args[0])
+			}
+			return f.run(ctx, stdout)
+		},
+	}
+}
+
+func (f *runFlags) register(fs *flag.FlagSet) {
+	own := os.Getenv("POD_NAMESPACE")
+	if own == "" {
+		own = "pullsecrets"
+	}
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
+	fs.StringVar(&f.namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
+	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
+	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
+	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
+	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
+	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
+}
+
+func (f *runFlags) run(ctx context.Context, stdout io.Writer) error {
+	sources, err := f.validate()
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(stdout, f.logLevel, f.logFormat)
+	if err != nil {
+		return err
+	}
+	config, err := restConfig(f.kubeconfig)
+	if err != nil {
+		return err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make a client: %w", err)
+	}
+	c := reconcile.New(reconcile.Config{
+		Client: client, Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
+		SourceNamespaces: sources, Workers: f.workers, Log: log,
+	})
+	stopHealth, err := serveHealth(f.healthAddr, c.Ready)
+	if err != nil {
+		return err
+	}
+	defer stopHealth()
+	log.Info().Str("version", Version()).Str("server", config.Host).Str("policy", f.namespace+"/"+f.policy).Msg("started")
+	c.Run(ctx)
+	log.Info().Msg("stopped")
+	return nil
+}
+
+// validate checks what flag itself cannot.
+func (f *runFlags) validate() (sourceNamespaces []string, err error) {
+	var errs []error
+	if f.workers < 1 {
+		errs = append(errs, fmt.Errorf("-workers %d: must be at least 1", f.workers))
+	}
+	for _, s := range strings.Split(f.sourceNamespaces, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			sourceNamespaces = append(sourceNamespaces, s)
+		}
+	}
+	for _, ns := range slices.Concat([]string{f.namespace}, sourceNamespaces) {
+		if len(validation.IsDNS1123Label(ns)) > 0 {
+			errs = append(errs, fmt.Errorf("%q is not the name of a namespace", ns))
+		}
+	}
+	if len(validation.IsDNS1123Subdomain(f.policy)) > 0 {
+		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", f.policy))
+	}
+	if f.policy == statusName {
+		errs = append(errs, fmt.Errorf("-policy %s: that ConfigMap holds the status", statusName))
+	}
+	return sourceNamespaces, errors.Join(errs...)
+}
+
+// serveHealth answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.
+// The policy has no part in it: a readiness that waited for a policy would deadlock whoever applies the policy only
+// after the controller is ready.
+func serveHealth(addr string, ready func() bool) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-health-addr %s: %w; name another, or \"\" for none", addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready() {
+			http.Error(w, "the caches are not settled yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	return func() { _ = server.Close() }, nil
+}
+
+// newLogger writes JSON, or text for people.
+func newLogger(out io.Writer, level, format string) (zerolog.Logger, error) {
+	parsed, err := zerolog.ParseLevel(level)
+	if err != nil || level == "" {
+		return zerolog.Nop(), fmt.Errorf("-log-level %q: one of trace, debug, info, warn, error", level)
+	}
+	switch format {
+	case "auto":
+		if isTerminal(out) {
+			out = consoleWriter(out)
+		}
+	case "console":
+		out = consoleWriter(out)
+	case "json":
+	default:
+		return zerolog.Nop(), fmt.Errorf("-log-format %q: one of auto, json, console", format)
+	}
+	log := zerolog.New(zerolog.SyncWriter(out)).Level(parsed).With().Timestamp().Logger()
+	bridgeKlog(log)
+	return log, nil
+}
