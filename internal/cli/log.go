@@ -5,7 +5,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/go-logr/zerologr"
+	"github.com/go-logr/logr"
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
 	"k8s.io/klog/v2"
@@ -24,12 +24,7 @@ func consoleWriter(out io.Writer) io.Writer {
 	}
 }
 
-// bridgeKlog sends what client-go says to our log, below debug: what matters of it is reported by us, in one line
-// and not again and again. klog's verbosity stays 0: from 8 on it logs the bodies of requests.
-func bridgeKlog(log zerolog.Logger) {
-	quiet := log.Level(zerolog.Disabled)
-	if log.GetLevel() <= zerolog.TraceLevel {
-		quiet = log.With().Str("from", "client-go").Logger()
-	}
-	klog.SetLogger(zerologr.New(&quiet))
-}
+// silenceKlog drops what client-go logs by itself. What matters of it is reported by us, in one line and not again
+// and again; and its log values are objects, which no line of ours may hold. A panic still ends the process with its
+// trace.
+func silenceKlog() { klog.SetLogger(logr.Discard()) }

@@ -167,7 +167,6 @@ func newLogger(out io.Writer, level, format string) (zerolog.Logger, error) {
 	default:
 		return zerolog.Nop(), fmt.Errorf("-log-format %q: one of auto, json, console", format)
 	}
-	log := zerolog.New(zerolog.SyncWriter(out)).Level(parsed).With().Timestamp().Logger()
-	bridgeKlog(log)
-	return log, nil
+	silenceKlog()
+	return zerolog.New(zerolog.SyncWriter(out)).Level(parsed).With().Timestamp().Logger(), nil
 }

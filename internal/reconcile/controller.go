@@ -69,7 +69,7 @@ func New(cfg Config) *Controller {
 
 // Run works until ctx ends, and returns when everything that it started has ended.
 func (c *Controller) Run(ctx context.Context) {
-	c.events = newEvents(ctx, c.Client)
+	c.events = newEvents(ctx, c.Client, func(err error) { c.troubles.write("an Event", err) })
 	// The hooks run only once the watches are assigned: they hold this lock's other side.
 	var assigned sync.WaitGroup
 	assigned.Add(1)

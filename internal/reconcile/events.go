@@ -23,9 +23,9 @@ var eventResource = schema.GroupVersionResource{Version: "v1", Resource: "events
 type events struct{ recorder record.EventRecorder }
 
 // newEvents starts a recorder that ends with ctx.
-func newEvents(ctx context.Context, client dynamic.Interface) *events {
+func newEvents(ctx context.Context, client dynamic.Interface, failed func(error)) *events {
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	broadcaster.StartRecordingToSink(eventSink{ctx, client})
+	broadcaster.StartRecordingToSink(eventSink{ctx, client, failed})
 	return &events{broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: cluster.FieldManager})}
 }
 
@@ -40,6 +40,7 @@ func (e *events) emit(about *cluster.ConfigMap, eventType, reason, message strin
 type eventSink struct {
 	ctx    context.Context
 	client dynamic.Interface
+	failed func(error)
 }
 
 const eventTimeout = 10 * time.Second
@@ -54,7 +55,7 @@ func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
 	obj.SetKind("Event")
 	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
 	defer cancel()
-	return fromUnstructured(s.client.Resource(eventResource).Namespace(e.Namespace).Create(ctx, obj, metav1.CreateOptions{}))
+	return s.written(s.client.Resource(eventResource).Namespace(e.Namespace).Create(ctx, obj, metav1.CreateOptions{}))
 }
 
 // Update is part of record.EventSink; the recorder uses Patch for what it wrote before.
@@ -63,12 +64,15 @@ func (s eventSink) Update(e *corev1.Event) (*corev1.Event, error) { return s.Cre
 func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
 	defer cancel()
-	return fromUnstructured(s.client.Resource(eventResource).Namespace(e.Namespace).
+	return s.written(s.client.Resource(eventResource).Namespace(e.Namespace).
 		Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}))
 }
 
-func fromUnstructured(u *unstructured.Unstructured, err error) (*corev1.Event, error) {
+func (s eventSink) written(u *unstructured.Unstructured, err error) (*corev1.Event, error) {
 	if err != nil {
+		if s.ctx.Err() == nil {
+			s.failed(err)
+		}
 		return nil, err
 	}
 	e := &corev1.Event{}

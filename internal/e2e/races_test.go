@@ -1,0 +1,301 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+)
+
+// isWrite reports whether a request of the controller writes this resource in this namespace.
+func isWrite(r *http.Request, ns, resource, name string) bool {
+	return r.Method != http.MethodGet && strings.HasSuffix(r.URL.Path, "/namespaces/"+ns+"/"+resource+"/"+name)
+}
+
+func TestEntriesOfOthersSurvive(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	// An entry without a name is legal and somebody's; a repeated one too.
+	s.merge(accounts, ns, "default", `{"imagePullSecrets":[{"name":"theirs-1"},{},{"name":"theirs-2"},{"name":"theirs-1"}]}`)
+	s.start()
+	s.policy(oneRule)
+	s.wantList(ns, "default", "theirs-1", "", "theirs-2", "theirs-1", "+reg")
+	s.merge(accounts, ns, "default", fmt.Sprintf(`{"imagePullSecrets":[{"name":"theirs-1"},{"name":%q},{"name":"theirs-3"}]}`, s.name("reg")))
+	s.revised("Ready", noRules)
+	s.wantList(ns, "default", "theirs-1", "theirs-3")
+	s.wantNoCopy(ns, "reg")
+	sa := s.get(accounts, ns, "default")
+	if _, left := sa.GetAnnotations()["pullsecrets/added"]; left {
+		t.Errorf("the ledger was left behind: %v", sa.GetAnnotations())
+	}
+	for _, e := range sa.GetManagedFields() {
+		if e.Manager == "pullsecrets" {
+			t.Errorf("we still own something of the account: %s", e.FieldsV1)
+		}
+	}
+}
+
+func TestAnEditBetweenOurReadAndOurWriteSurvives(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	var once sync.Once
+	r := s.start(before(func(r *http.Request) {
+		if isWrite(r, ns, "serviceaccounts", "default") {
+			once.Do(func() { s.merge(accounts, ns, "default", `{"imagePullSecrets":[{"name":"theirs"}]}`) })
+		}
+	}))
+	s.policy(oneRule)
+	s.wantList(ns, "default", "theirs", "+reg")
+	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+		t.Errorf("an ordinary race was reported:\n%s", strings.Join(bad, "\n"))
+	}
+}
+
+func TestAnAccountThatIsRecreatedInBetweenIsServedAndOneThatIsDeletedStaysAway(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.account(ns, "again")
+	s.account(ns, "gone")
+	var once, other sync.Once
+	r := s.start(before(func(r *http.Request) {
+		if isWrite(r, ns, "serviceaccounts", "again") {
+			once.Do(func() {
+				s.delete(accounts, ns, "again")
+				s.account(ns, "again", "second=yes")
+			})
+		}
+		if isWrite(r, ns, "serviceaccounts", "gone") {
+			other.Do(func() { s.delete(accounts, ns, "gone") })
+		}
+	}))
+	s.revised("Ready", `
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXreg}]
+  namespaces: {include: ["PREFIX*"]}
+  serviceAccounts: {include: ["*"]}
+`)
+	s.wantList(ns, "again", "+reg")
+	if s.get(accounts, ns, "again").GetLabels()["second"] != "yes" {
+		t.Error("the second account was replaced")
+	}
+	if _, err := s.listOf(ns, "gone"); !apierrors.IsNotFound(err) {
+		t.Errorf("a deleted account was brought back: %v", err)
+	}
+	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+		t.Errorf("an ordinary race was reported:\n%s", strings.Join(bad, "\n"))
+	}
+}
+
+func TestANamespaceThatDiesInTheMiddleIsLeftQuietly(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	dying, living := s.namespace("dying"), s.namespace("living")
+	var once sync.Once
+	var tries atomic.Int32
+	r := s.start(before(func(r *http.Request) {
+		if isWrite(r, dying, "serviceaccounts", "default") {
+			tries.Add(1)
+			once.Do(func() { must(t, s.client.Resource(namespaces).Delete(s.ctx, dying, metav1.DeleteOptions{})) })
+		}
+	}))
+	s.policy(oneRule)
+	s.wantList(living, "default", "+reg")
+	s.eventually("the namespace is gone", func() error {
+		_, err := s.client.Resource(namespaces).Get(s.ctx, dying, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("still there: %v", err)
+		}
+		return nil
+	})
+	s.wantStatus("Ready")
+	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+		t.Errorf("it was reported:\n%s", strings.Join(bad, "\n"))
+	}
+	if n := tries.Load(); n > 3 {
+		t.Errorf("its service account was written %d times", n)
+	}
+}
+
+// TestTwoWritersOfOneListBothKeepTheirEntries has somebody else edit the same lists all the time, carefully, while
+// rules come and go.
+func TestTwoWritersOfOneListBothKeepTheirEntries(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	s.source("ghcr", credential("ghcr.example", "two"))
+	var all []string
+	for i := range 4 {
+		all = append(all, s.namespace(fmt.Sprintf("n%d", i)))
+	}
+	s.start()
+	s.policy(oneRule)
+	const rounds = 150
+	var writers sync.WaitGroup
+	for _, ns := range all {
+		writers.Go(func() {
+			for i := range rounds {
+				s.toggle(ns, "theirs-last", "theirs-even", i%2 == 0)
+			}
+		})
+	}
+	two := oneRule + `
+- name: ghcr
+  secrets: [{source: {name: ghcr}, name: PREFIXghcr}]
+  namespaces: {include: ["PREFIX*"]}
+`
+	for i := range 10 {
+		s.revised("Ready", []string{two, oneRule}[i%2])
+	}
+	writers.Wait()
+	s.revised("Ready", two)
+	for _, ns := range all {
+		s.eventually("both parties' entries are there", func() error {
+			got, err := s.listOf(ns, "default")
+			slices.Sort(got)
+			want := []string{s.name("ghcr"), s.name("reg"), "theirs-last"}
+			slices.Sort(want)
+			if err != nil || !slices.Equal(got, want) {
+				return fmt.Errorf("got %v, want %v, %v", got, want, err)
+			}
+			return nil
+		})
+	}
+}
+
+// toggle makes sure that the list has keep, and has or lacks flip, with a resourceVersion, as a careful writer would.
+func (s *sandbox) toggle(ns, keep, flip string, present bool) {
+	for {
+		u, err := s.client.Resource(accounts).Namespace(ns).Get(context.Background(), "default", metav1.GetOptions{})
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		list, _ := u.Object["imagePullSecrets"].([]any)
+		next := slices.DeleteFunc(slices.Clone(list), func(e any) bool {
+			name := e.(map[string]any)["name"]
+			return name == keep || name == flip
+		})
+		next = append(next, map[string]any{"name": keep})
+		if present {
+			next = append([]any{map[string]any{"name": flip}}, next...)
+		}
+		u.Object["imagePullSecrets"] = next
+		_, err = s.client.Resource(accounts).Namespace(ns).Update(context.Background(), u, metav1.UpdateOptions{FieldManager: "careful"})
+		if err == nil {
+			return
+		}
+		if !apierrors.IsConflict(err) {
+			s.t.Error(err)
+			return
+		}
+	}
+}
+
+func TestThreeRulesForOneAccountAreOneWrite(t *testing.T) {
+	s := newSandbox(t)
+	for _, name := range []string{"one", "two", "three"} {
+		s.source(name, credential(name+".example", name))
+	}
+	ns := s.namespace("a")
+	var writes atomic.Int32
+	s.start(before(func(r *http.Request) {
+		if isWrite(r, ns, "serviceaccounts", "default") {
+			writes.Add(1)
+		}
+	}))
+	rules := ""
+	for _, name := range []string{"one", "two", "three"} {
+		rules += fmt.Sprintf("\n- {name: %s, secrets: [{source: {name: %s}, name: PREFIX%s}], namespaces: {include: ['PREFIX*']}}", name, name, name)
+	}
+	s.revised("Ready", rules)
+	s.wantList(ns, "default", "+one", "+two", "+three")
+	if n := writes.Load(); n != 1 {
+		t.Errorf("%d writes of the service account, want 1", n)
+	}
+}
+
+func TestAnAPIServerThatGoesAwayIsWaitedFor(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	var away atomic.Bool
+	r := s.start(func(config *rest.Config) {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+			return roundTripper(func(r *http.Request) (*http.Response, error) {
+				if away.Load() {
+					return nil, &netError{}
+				}
+				resp, err := next.RoundTrip(r)
+				if err == nil && r.URL.Query().Get("watch") != "" {
+					resp.Body = &cutBody{ReadCloser: resp.Body, cut: &away}
+				}
+				return resp, err
+			})
+		})
+	})
+	s.revised("Ready", oneRule)
+	away.Store(true)
+	s.source("hub", credential("hub.example", "two"))
+	other := s.namespace("b")
+	s.eventually("it is said", func() error {
+		if len(r.lines("the API server cannot be reached")) == 0 {
+			return errors.New("nothing in the log")
+		}
+		return nil
+	})
+	away.Store(false)
+	s.wantCopy(ns, "reg", credential("hub.example", "two"))
+	s.wantList(other, "default", "+reg")
+	if n := len(r.lines("the API server cannot be reached")); n > 3 {
+		t.Errorf("it was said %d times", n)
+	}
+}
+
+type netError struct{}
+
+func (*netError) Error() string   { return "connection refused" }
+func (*netError) Timeout() bool   { return false }
+func (*netError) Temporary() bool { return true }
+
+// cutBody is a watch whose connection breaks when cut is set; the next event from the API server notices.
+type cutBody struct {
+	io.ReadCloser
+	cut *atomic.Bool
+}
+
+func (b *cutBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.cut.Load() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// TestAnOwnerThatAppliesTheAccountWithoutAListKeepsOurs has the account's owner apply it without a list, as most charts do.
+func TestAnOwnerThatAppliesTheAccountWithoutAListKeepsOurs(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.start()
+	s.revised("Ready", oneRule)
+	for range 3 {
+		_, err := s.client.Resource(accounts).Namespace(ns).Patch(s.ctx, "default", types.ApplyPatchType,
+			[]byte(`{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default","labels":{"app":"x"}}}`),
+			metav1.PatchOptions{FieldManager: "helm"})
+		must(t, err)
+		s.wantList(ns, "default", "+reg")
+	}
+}
