@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -86,14 +87,14 @@ func (p *Projector) Content(secretType string, value []byte) (*Content, Defect) 
 		return nil, DefectNoRegistry
 	}
 	c := &Content{digest: p.hashJSON(secretType, top)}
-	for host, entry := range hosts {
-		fields, ok := entry.(map[string]any)
-		if !ok && entry != nil {
+	for _, host := range slices.Sorted(maps.Keys(hosts)) { // in order, for those that look the same once they are safe
+		fields, ok := hosts[host].(map[string]any)
+		if !ok && hosts[host] != nil {
 			return nil, DefectNotJSON
 		}
 		c.Registries = append(c.Registries, Registry{Host: safeHost(host), Fields: p.fields(fields)})
 	}
-	slices.SortFunc(c.Registries, func(a, b Registry) int { return strings.Compare(a.Host, b.Host) })
+	slices.SortStableFunc(c.Registries, func(a, b Registry) int { return strings.Compare(a.Host, b.Host) })
 	p.remember(text, c)
 	return c, ""
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/base64"
+	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,7 +23,7 @@ type Secret struct {
 	Immutable bool
 	Content   *Content // nil when Defect says why
 	Defect    Defect
-	OtherKeys bool // it has data under other keys than its type's
+	OtherKeys []string // the names of other data keys than its type's, sorted
 	Marks     Marks
 	Applied   bool    // managedFields has our Apply entry
 	Owners    []Owner // others that own the data key of its type
@@ -70,7 +71,12 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	key := DataKey(secretType)
 	data, _ := u.Object["data"].(map[string]any)
 	encoded, found := data[key].(string)
-	s.OtherKeys = len(data) > 1 || (len(data) == 1 && !found)
+	for name := range data {
+		if name != key {
+			s.OtherKeys = append(s.OtherKeys, intern(name))
+		}
+	}
+	slices.Sort(s.OtherKeys)
 	s.Applied, s.Owners = owners(u, "f:data", "f:"+key)
 	if key == "" {
 		s.Defect = DefectType

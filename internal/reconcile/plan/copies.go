@@ -78,14 +78,15 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case !live.Applied || len(live.Owners) > 0:
 		action.Reason = Drifted
 	}
-	if action.Reason != SourceChanged {
-		action.Diff = newDiff(live, source.Secret, after.Marks)
-	}
+	explain := action.Reason != SourceChanged
 	switch {
 	case live.Type != source.Type:
 		action.Verb, action.Reason = Replace, TypeChanged
 	case live.Immutable:
 		action.Verb, action.Reason = Replace, Immutable
+	}
+	if explain || action.Verb == Replace && len(live.OtherKeys) > 0 {
+		action.Diff = newDiff(live, source.Secret, after.Marks, action.Verb == Replace)
 	}
 	return action, true
 }
@@ -121,7 +122,7 @@ func decideLeftover(live *cluster.Secret, accountsKnown bool) Action {
 		action.Reason = BeingDeleted
 	case live.Marks.Prune == "false":
 		action.Reason = PruneOff
-	case live.OtherKeys:
+	case len(live.OtherKeys) > 0:
 		action.Reason = OtherData
 	case !accountsKnown:
 		action.Reason = AccountsUnknown

@@ -22,12 +22,19 @@ type view struct {
 	Marks      map[string]string
 }
 
-func newDiff(live, source *cluster.Secret, marks cluster.Marks) Diff {
+// newDiff compares what there is with what is about to be written. Data under other keys survives an update, but not
+// the deletion that replaces the object.
+func newDiff(live, source *cluster.Secret, marks cluster.Marks, replaced bool) Diff {
 	before := view{Type: live.Type, Registries: registries(live.Content), Marks: markMap(live.Marks)}
 	after := view{Type: source.Type, Registries: registries(source.Content), Marks: markMap(marks)}
 	r := &reporter{}
 	cmp.Equal(before, after, cmp.Comparer(cluster.Field.SameValue), cmp.Reporter(r))
 	slices.Sort(r.lines)
+	if replaced {
+		for _, key := range live.OtherKeys {
+			r.lines = append(r.lines, fmt.Sprintf("data %q: removed", key))
+		}
+	}
 	for _, o := range live.Owners {
 		r.lines = append(r.lines, strings.TrimSuffix(fmt.Sprintf("content owned by %q (%s, %s", o.Manager, o.Operation, o.Time), ", ")+")")
 	}

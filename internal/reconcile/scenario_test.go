@@ -1,0 +1,145 @@
+package reconcile
+
+import (
+	"encoding/base64"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+var update = flag.Bool("update", false, "write the plans of the scenarios as they are")
+
+// TestScenarios decides each file of testdata/scenarios: its comment says why the case matters, policy.yaml and
+// cluster.yaml are what is given, plan is what has to come of it.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/scenarios/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.TrimSpace(string(archive.Comment)) == "" {
+				t.Error("the comment has to say why")
+			}
+			w := newWorld(t, section(archive, "policy.yaml"), section(archive, "cluster.yaml"))
+			got := w.plans()
+			want := section(archive, "plan")
+			if *update && got != want {
+				archive.Files = slices.DeleteFunc(archive.Files, func(f txtar.File) bool { return f.Name == "plan" })
+				archive.Files = append(archive.Files, txtar.File{Name: "plan", Data: []byte(got)})
+				if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the plan differs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func section(a *txtar.Archive, name string) string {
+	for _, f := range a.Files {
+		if f.Name == name {
+			return string(f.Data)
+		}
+	}
+	return ""
+}
+
+// world is a cluster that is only a list of objects.
+type world struct {
+	policy     *policy.Policy
+	namespaces []*cluster.Namespace
+	accounts   map[string][]*cluster.ServiceAccount
+	copies     map[types.NamespacedName]*cluster.Secret
+	sources    map[types.NamespacedName]policy.SourceState
+	names      []string
+}
+
+func newWorld(t *testing.T, policyText, clusterText string) *world {
+	t.Helper()
+	p, problems := policy.Parse(map[string]string{"policy.yaml": policyText},
+		policy.Options{Namespace: "pullsecrets", SourceNamespaces: []string{"vault"}})
+	if p == nil {
+		t.Fatal(problems)
+	}
+	w := &world{
+		policy: p, names: p.CopyNames(),
+		accounts: map[string][]*cluster.ServiceAccount{},
+		copies:   map[types.NamespacedName]*cluster.Secret{},
+		sources:  map[types.NamespacedName]policy.SourceState{},
+	}
+	projector := cluster.NewProjector([]byte("scenario"))
+	found := map[types.NamespacedName]*cluster.Source{}
+	for i, doc := range strings.Split(clusterText, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
+			t.Fatalf("cluster.yaml, object %d: %v", i, err)
+		}
+		key := types.NamespacedName{Namespace: u.GetNamespace(), Name: u.GetName()}
+		switch u.GetKind() {
+		case "Namespace":
+			w.namespaces = append(w.namespaces, cluster.NewNamespace(u))
+		case "ServiceAccount":
+			w.accounts[key.Namespace] = append(w.accounts[key.Namespace], cluster.NewServiceAccount(u))
+		case "Secret":
+			encode(u)
+			w.copies[key] = projector.Secret(u)
+			found[key] = projector.Source(u)
+		case "ConfigMap":
+			w.names = union(w.names, parseNames(cluster.NewConfigMap(u).Data[statusNames]))
+		default:
+			t.Fatalf("cluster.yaml, object %d: a %s means nothing here", i, u.GetKind())
+		}
+	}
+	for _, key := range p.Sources() {
+		w.sources[key] = policy.NewSourceState(found[key])
+	}
+	return w
+}
+
+// encode turns stringData into data, as the API server does.
+func encode(u *unstructured.Unstructured) {
+	text, _, _ := unstructured.NestedStringMap(u.Object, "stringData")
+	data := map[string]any{}
+	for k, v := range text {
+		data[k] = base64.StdEncoding.EncodeToString([]byte(v))
+	}
+	delete(u.Object, "stringData")
+	u.Object["data"] = data
+}
+
+func (w *world) plans() string {
+	var b strings.Builder
+	for _, ns := range w.namespaces {
+		b.WriteString(w.plan(ns).String())
+	}
+	return b.String()
+}
+
+func (w *world) plan(ns *cluster.Namespace) plan.Plan {
+	have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+	for _, name := range w.names {
+		have.Copies[name] = plan.CopyState{Secret: w.copies[types.NamespacedName{Namespace: ns.Name, Name: name}]}
+	}
+	return decide(w.policy, policy.Inputs{Namespace: ns, Accounts: w.accounts[ns.Name], Sources: w.sources}, have)
+}
