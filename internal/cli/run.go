@@ -30,6 +30,7 @@ type runFlags struct {
 	policy           string
 	sourceNamespaces string
 	workers          int
+	maxPrune         int
 	healthAddr       string
 	logLevel         string
 	logFormat        string
@@ -63,6 +64,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
 	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
+	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies that may be removed at once without confirmation")
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
@@ -87,7 +89,7 @@ func (f *runFlags) run(ctx context.Context, stdout io.Writer) error {
 	}
 	c := reconcile.New(reconcile.Config{
 		Client: client, Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: sources, Workers: f.workers, Log: log,
+		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Log: log,
 	})
 	stopHealth, err := serveHealth(f.healthAddr, c.Ready)
 	if err != nil {
@@ -105,6 +107,9 @@ func (f *runFlags) validate() (sourceNamespaces []string, err error) {
 	var errs []error
 	if f.workers < 1 {
 		errs = append(errs, fmt.Errorf("-workers %d: must be at least 1", f.workers))
+	}
+	if f.maxPrune < 0 || f.maxPrune > 100 {
+		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
 	}
 	for _, s := range strings.Split(f.sourceNamespaces, ",") {
 		if s = strings.TrimSpace(s); s != "" {

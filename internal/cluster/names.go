@@ -17,6 +17,11 @@ const (
 	// AnnotationAdded is the ledger of a service account: the names that we added, comma-separated.
 	AnnotationAdded = "pullsecrets/added"
 
+	// AncestorManager is the value of the label or annotation LabelManagedBy by which imagepullsecret-patcher and its
+	// forks mark their copies. Source: titansoft-pte-ltd/imagepullsecret-patcher, secret.go (annotation);
+	// tamcore/imagepullsecret-patcher, internal/utils/utils.go (both).
+	AncestorManager = "imagepullsecret-patcher"
+
 	// AnnotationExclude opts a Namespace or a ServiceAccount out. Only "true" counts.
 	AnnotationExclude = "pullsecrets/exclude"
 	// AnnotationExcludeAncestor opts a Namespace out as imagepullsecret-patcher knows it. Only "true" counts.
@@ -30,6 +35,8 @@ const (
 	AnnotationRevision = "pullsecrets/revision"
 	// AnnotationObservedRevision echoes AnnotationRevision once that text was accepted or refused.
 	AnnotationObservedRevision = "pullsecrets/observed-revision"
+	// AnnotationConfirmPrune releases a held prune, when it is the value of AnnotationObserved.
+	AnnotationConfirmPrune = "pullsecrets/confirm-prune"
 	// AnnotationMessage says in words why the status is what it is.
 	AnnotationMessage = "pullsecrets/message"
 )

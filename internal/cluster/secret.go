@@ -25,6 +25,7 @@ type Secret struct {
 	Defect    Defect
 	OtherKeys []string // the names of other data keys than its type's, sorted
 	Marks     Marks
+	Ancestor  bool    // imagepullsecret-patcher or a fork of it made it
 	Applied   bool    // managedFields has our Apply entry
 	Owners    []Owner // others that own the data key of its type
 }
@@ -67,6 +68,7 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 			Source:    intern(annotations[AnnotationSource]),
 			Prune:     intern(annotations[AnnotationPrune]),
 		},
+		Ancestor: labels[LabelManagedBy] == AncestorManager || annotations[LabelManagedBy] == AncestorManager,
 	}
 	key := DataKey(secretType)
 	data, _ := u.Object["data"].(map[string]any)

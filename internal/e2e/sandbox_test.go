@@ -258,7 +258,7 @@ func (s *sandbox) start(change ...func(*rest.Config)) *running {
 	must(s.t, err)
 	r := &running{s: s, log: &lockedBuffer{}}
 	r.c = reconcile.New(reconcile.Config{
-		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8,
+		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8, MaxPrune: 50,
 		Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
 	})
 	ctx, cancel := context.WithCancel(s.ctx)

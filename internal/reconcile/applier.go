@@ -7,7 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/csaupgrade"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -20,6 +22,8 @@ type applier interface {
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
 	// Disown removes our managedFields entry and our ledger from an object, and leaves the rest as it is.
 	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// Inherit makes ours what other managers own of an object by updates.
+	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) error
 	// Get reads an object.
 	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
 }
@@ -49,6 +53,16 @@ func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersion
 	}
 	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+}
+
+func (a dynamicApplier) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) error {
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
+	if err != nil || patch == nil {
+		return err
+	}
+	_, err = a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+	return err
 }
 
 func (a dynamicApplier) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -24,6 +25,7 @@ type Config struct {
 	StatusName       string   // of the status ConfigMap
 	SourceNamespaces []string // other namespaces that sources may be in
 	Workers          int      // namespaces that are decided at a time
+	MaxPrune         int      // percent of all copies that may be removed at once
 	Log              zerolog.Logger
 }
 
@@ -41,6 +43,8 @@ type Controller struct {
 	events    *events
 	running   sync.WaitGroup
 	troubles  troubles
+	ceiling   *ceiling
+	fights    *fights
 
 	active atomic.Pointer[policy.Policy] // nil until a first policy was accepted and all caches are settled
 
@@ -59,6 +63,8 @@ func New(cfg Config) *Controller {
 		projector: cluster.NewProjector(key),
 		queue:     newQueue(),
 		written:   newWritten(),
+		ceiling:   &ceiling{percent: cfg.MaxPrune},
+		fights:    newFights(),
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
 	c.judge = newJudge(c)
@@ -105,9 +111,13 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 		},
 		copy: func(e event) {
 			assigned.Wait()
-			if !unchanged(e) && !c.written.seen(plan.KindSecret, e) {
-				c.enqueue(namespaceOf(e), false)
+			if unchanged(e) || c.written.seen(plan.KindSecret, e) {
+				return
 			}
+			if before, _ := e.old.(*cluster.Secret); e.new == nil && before != nil && before.Ours() {
+				c.fights.undone(writtenKey{plan.KindSecret, cache.MetaObjectToName(before)}, time.Now())
+			}
+			c.enqueue(namespaceOf(e), false)
 		},
 		source: func(e event) {
 			assigned.Wait()
@@ -177,32 +187,43 @@ func (c *Controller) work(ctx context.Context) {
 		if shutdown {
 			return
 		}
-		if err := c.reconcile(ctx, namespace); err != nil {
+		again, err := c.reconcile(ctx, namespace)
+		if err != nil {
 			c.queue.AddRateLimited(namespace)
 		} else {
 			c.queue.Forget(namespace)
+		}
+		if again > 0 {
+			c.queue.AddAfter(namespace, again)
 		}
 		c.queue.Done(namespace)
 	}
 }
 
-// reconcile is the whole way of one namespace.
-func (c *Controller) reconcile(ctx context.Context, namespace string) error {
+// reconcile is the whole way of one namespace. again is when to look at it again although nothing failed; 0 is when
+// something changes.
+func (c *Controller) reconcile(ctx context.Context, namespace string) (again time.Duration, err error) {
 	p := c.active.Load()
 	if p == nil {
-		return nil
+		return 0, nil
 	}
-	defer c.pass.tried(p, namespace)
 	in, have, ok := c.observe(namespace, p)
 	if !ok {
 		c.report.forget(namespace)
-		return nil
+		c.pass.tried(p, namespace)
+		return 0, nil
 	}
 	todo := decide(p, in, have)
+	// What the policy itself brings about was held against the ceiling before it came in force.
+	if n := deletions(todo); n > 0 && !c.pass.awaits(p, namespace) && !c.ceiling.take(n, c.copies(), time.Now()) {
+		have.HoldPrune = true
+		todo = decide(p, in, have)
+	}
 	changes := c.execute(ctx, todo)
 	if ctx.Err() != nil {
-		return nil // what failed, failed because we are stopping
+		return 0, nil // what failed, failed because we are stopping
 	}
 	c.report.record(todo, changes)
-	return changes.err()
+	c.pass.tried(p, namespace)
+	return changes.again(), changes.err()
 }

@@ -30,6 +30,12 @@ func isGone(err error) bool {
 // brings the new one, or a quick retry, mends it.
 func isStale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 
+// isContested reports whether a repair waits because somebody undoes it again and again.
+func isContested(err error) bool {
+	var c *contested
+	return errors.As(err, &c)
+}
+
 // isUnreachable reports whether the API server did not answer at all.
 func isUnreachable(err error) bool {
 	var network net.Error
@@ -37,7 +43,14 @@ func isUnreachable(err error) bool {
 	return errors.As(err, &network) || errors.As(err, &op)
 }
 
-var quotaName = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
+// What the API server words itself, from the request's path and its own configuration, and never from the object.
+var (
+	missingPermission = regexp.MustCompile(`User "[^"]*" cannot [a-z]+ resource "[a-z/.]+" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)?`)
+	permissionMessage = regexp.MustCompile(`^[a-z.]+ (?:"[^"]*" )?is forbidden: ` + missingPermission.String())
+	quotaName         = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
+	policyName        = regexp.MustCompile(`^[a-z]+ "[^"]*" is (?:forbidden|invalid): (ValidatingAdmissionPolicy '[a-z0-9.-]+')`)
+	webhookName       = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
+)
 
 // describe puts an error of a write into words without anything that could hold a credential. Messages of the API
 // server can echo the object, those of admission webhooks whatever they like; so of a message only the parts are
@@ -56,30 +69,16 @@ func describe(err error) string {
 	s := status.Status()
 	text := fmt.Sprintf("%d %s", s.Code, s.Reason)
 	switch {
-	case apierrors.IsForbidden(err) && strings.Contains(s.Message, " cannot "):
-		text += ": " + permission(s.Message)
+	case permissionMessage.MatchString(s.Message):
+		text += ": " + missingPermission.FindString(s.Message)
 	case quotaName.MatchString(s.Message):
 		text += ": " + quotaName.FindString(s.Message)
-	case strings.HasPrefix(s.Message, "admission webhook "):
-		if name, _, ok := strings.Cut(strings.TrimPrefix(s.Message, `admission webhook "`), `"`); ok {
-			text += fmt.Sprintf(": denied by admission webhook %q", name)
-		}
-	case strings.Contains(s.Message, "ValidatingAdmissionPolicy"):
-		text += ": denied by a ValidatingAdmissionPolicy"
+	case webhookName.MatchString(s.Message):
+		text += ": denied by " + webhookName.FindString(s.Message)
+	case policyName.MatchString(s.Message):
+		text += ": denied by " + policyName.FindStringSubmatch(s.Message)[1]
 	}
 	return text + causes(s.Details)
-}
-
-// permission keeps what the API server says of a missing permission: who cannot do what to which resource. The
-// message is its own, made from the request's path; it ends before any reason that an authorizer adds.
-func permission(message string) string {
-	if _, after, ok := strings.Cut(message, " is forbidden: "); ok {
-		message = after
-	}
-	if i := strings.Index(message, ": "); i >= 0 && i < len(message) {
-		message = message[:i]
-	}
-	return message
 }
 
 // causes lists type and field of each cause. The cause's message can hold the value, so it is left out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -29,24 +30,37 @@ type result struct {
 func (s changeSet) err() error {
 	var errs []error
 	for _, r := range s.results {
-		if r.err != nil && !isGone(r.err) {
+		if r.err != nil && !isGone(r.err) && !isContested(r.err) {
 			errs = append(errs, r.err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// execute carries out a plan. It goes on after a failure, with one exception: no copy is deleted while a service
-// account of the namespace may still name it.
+// again is when the first of the repairs that wait may be made; 0 if none waits.
+func (s changeSet) again() (first time.Duration) {
+	for _, r := range s.results {
+		var c *contested
+		if errors.As(r.err, &c) && (first == 0 || c.wait < first) {
+			first = c.wait
+		}
+	}
+	return first
+}
+
+// execute carries out a plan. It goes on after a failure, with one exception: what has to come after the service
+// accounts waits until all of them were written.
 func (c *Controller) execute(ctx context.Context, p plan.Plan) changeSet {
 	changes := changeSet{namespace: p.Namespace}
 	accountFailed := false
 	for _, a := range p.Actions {
-		if a.Verb == plan.None || a.Verb == plan.Delete && accountFailed {
+		if a.Verb == plan.None || a.AfterAccounts && accountFailed {
 			continue
 		}
-		c.announce(p.Namespace, a)
-		err := c.act(ctx, p.Namespace, a)
+		err := c.repair(keyOf(p.Namespace, a), a, func() error {
+			c.announce(p.Namespace, a)
+			return c.act(ctx, p.Namespace, a)
+		})
 		accountFailed = accountFailed || err != nil && a.Kind == plan.KindServiceAccount
 		changes.results = append(changes.results, result{a, err})
 	}
@@ -89,12 +103,26 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 // applyCopy forces an update, because it was decided that the object is ours or taken over. A create is not forced:
 // where somebody was faster, the conflict says so and the decision is made again.
 func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Action) error {
+	if a.Reason == plan.Adopted {
+		if err := c.inherit(ctx, namespace, a.Name); err != nil {
+			return err
+		}
+	}
 	obj, err := c.api.Apply(ctx, secretResource, copyObject(namespace, a), a.Verb == plan.Update)
 	if err != nil {
 		return err
 	}
 	c.written.applied(plan.KindSecret, c.projector.Secret(obj))
 	return nil
+}
+
+// inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks.
+func (c *Controller) inherit(ctx context.Context, namespace, name string) error {
+	obj, err := c.api.Get(ctx, secretResource, namespace, name)
+	if err != nil {
+		return err
+	}
+	return c.api.Inherit(ctx, secretResource, obj, ancestors(obj))
 }
 
 func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {

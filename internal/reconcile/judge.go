@@ -106,6 +106,7 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		}
 		j.activate(p)
 	}
+	j.confirm()
 	return j.tell(ctx)
 }
 
@@ -184,8 +185,20 @@ func (j *judge) instead() string {
 	return "the last good policy stays in force"
 }
 
-// activate puts a policy in force and has every namespace decided under it.
+// activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
+// nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(p *policy.Policy) {
+	j.c.ceiling.release()
+	if n, copies := j.c.wouldDelete(p), j.c.copies(); j.c.ceiling.tooMany(n, copies) && !j.confirmed() {
+		j.c.ceiling.held.Store(true)
+		j.c.Log.Warn().Int("deletions", n).Int("copies", copies).Int("max-prune", j.c.MaxPrune).
+			Msg(plan.PruneHeld.Explain())
+	}
+	j.begin(p)
+}
+
+// begin has every namespace tried under a policy.
+func (j *judge) begin(p *policy.Policy) {
 	var namespaces []string
 	for _, obj := range j.c.watches.namespaces.all() {
 		namespaces = append(namespaces, obj.(*cluster.Namespace).Name)
@@ -193,6 +206,24 @@ func (j *judge) activate(p *policy.Policy) {
 	j.c.pass.begin(p, namespaces)
 	j.c.active.Store(p)
 	j.c.enqueueAll()
+}
+
+// confirmed reports whether the user confirmed what the text that was judged last removes.
+func (j *judge) confirmed() bool {
+	cm := j.policyMap()
+	return cm != nil && j.verdict.errors == nil && j.verdict.hash != "" && cm.Annotations[cluster.AnnotationConfirmPrune] == j.verdict.hash
+}
+
+// confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
+func (j *judge) confirm() {
+	p := j.c.active.Load()
+	if p == nil || !j.c.ceiling.held.Load() {
+		return
+	}
+	if j.confirmed() || j.c.wouldDelete(p) == 0 {
+		j.c.ceiling.release()
+		j.begin(p)
+	}
 }
 
 // retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that

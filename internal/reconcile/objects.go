@@ -1,11 +1,13 @@
 package reconcile
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -67,6 +69,19 @@ func accountObject(namespace, name, uid, resourceVersion string) *unstructured.U
 			"name": name, "namespace": namespace, "uid": uid, "resourceVersion": resourceVersion,
 		},
 	}}
+}
+
+// ancestors are the managers that marked a secret as imagepullsecret-patcher's, by updates; each fork's binary has a
+// name of its own.
+func ancestors(obj *unstructured.Unstructured) sets.Set[string] {
+	out := sets.New[string]()
+	for _, e := range obj.GetManagedFields() {
+		if e.Operation == metav1.ManagedFieldsOperationUpdate && e.FieldsV1 != nil &&
+			bytes.Contains(e.FieldsV1.Raw, []byte(`"f:`+cluster.LabelManagedBy+`"`)) {
+			out.Insert(e.Manager)
+		}
+	}
+	return out
 }
 
 type patchOperation struct {

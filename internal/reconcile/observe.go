@@ -28,6 +28,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 	have = plan.Observed{
 		Namespace:     ns,
 		AccountsKnown: !c.watches.accounts.forbidden(),
+		HoldPrune:     c.ceiling.held.Load(),
 		Copies:        map[string]plan.CopyState{},
 	}
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {

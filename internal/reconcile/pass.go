@@ -39,6 +39,13 @@ func (p *pass) tried(of *policy.Policy, namespace string) {
 	}
 }
 
+// awaits reports whether a namespace was not yet tried under a policy.
+func (p *pass) awaits(of *policy.Policy, namespace string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.policy == of && p.pending[namespace]
+}
+
 // complete reports whether every namespace was tried under this policy.
 func (p *pass) complete(of *policy.Policy) bool {
 	p.mu.Lock()

@@ -46,6 +46,27 @@ func TestAfterAPlanThereIsNothingLeftToDo(t *testing.T) {
 	})
 }
 
+func TestWhatIsHeldRemovesNothing(t *testing.T) {
+	forRandomWorlds(t, func(t *testing.T, _ *rand.Rand, w *world) {
+		for _, ns := range w.namespaces {
+			w.hold = false
+			free := map[string]plan.Verb{}
+			for _, a := range w.plan(ns).Actions {
+				free[string(a.Kind)+a.Name+a.Rule] = a.Verb
+			}
+			w.hold = true
+			for _, a := range w.plan(ns).Actions {
+				if a.Verb == plan.Delete || a.List != nil && len(a.List.Removed) > 0 {
+					t.Errorf("held, and yet %s %s", a.Verb, a.Name)
+				}
+				if verb := free[string(a.Kind)+a.Name+a.Rule]; a.Kind == plan.KindSecret && verb != plan.Delete && verb != a.Verb {
+					t.Errorf("holding what is removed changed %s of %s to %s", verb, a.Name, a.Verb)
+				}
+			}
+		}
+	})
+}
+
 func TestNothingOfOthersIsLost(t *testing.T) {
 	forRandomWorlds(t, func(t *testing.T, _ *rand.Rand, w *world) {
 		for _, ns := range w.namespaces {
@@ -65,10 +86,10 @@ func (w *world) checkAction(t *testing.T, ns string, a plan.Action) {
 		if slices.Contains(w.policy.Sources(), key) {
 			t.Errorf("a source is written: %s %s", a.Verb, key)
 		}
-		if live != nil && !live.Ours() && (a.Verb == plan.Delete || !w.forced(a.Rule)) {
+		if live != nil && !live.Ours() && !live.Ancestor && (a.Verb == plan.Delete || !w.forced(a.Rule)) {
 			t.Errorf("a secret of somebody else is touched without force: %s %s", a.Verb, key)
 		}
-		if live != nil && !live.Ours() && len(a.Diff) == 0 {
+		if live != nil && !live.Ours() && !live.Ancestor && len(a.Diff) == 0 {
 			t.Errorf("a secret of somebody else is taken over without a diff: %s", key)
 		}
 		if live != nil && a.UID != live.UID {
@@ -195,6 +216,7 @@ func randomCluster(r *rand.Rand) string {
 				name, ns, name,
 				pick(r, "labels: {}", "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: pullsecrets/one, pullsecrets/rule: r0}",
 					"labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: pullsecrets/one, pullsecrets/rule: r0, pullsecrets/prune: 'false'}",
+					"annotations: {app.kubernetes.io/managed-by: imagepullsecret-patcher}",
 					"managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {}}]"),
 				pick(r, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockerconfigjson", "Opaque"),
 				pick(r, "false", "false", "true"),

@@ -44,12 +44,15 @@ type problem struct {
 	Detail string `json:"detail"`
 }
 
-// writeFailed is the reason of a problem that is a failed write.
-const writeFailed = "WriteFailed"
+// The reasons of problems that come of writing, not of deciding.
+const (
+	writeFailed     = "WriteFailed"
+	contestedObject = "Contested" // a repair waits, because somebody undoes it again and again
+)
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
 func (p problem) everywhere() bool {
-	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed ||
+	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed && p.Reason != contestedObject ||
 		p.Detail == unreachable
 }
 
@@ -166,9 +169,13 @@ func summarise(todo plan.Plan, changes changeSet) *summary {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
-		s.problems = append(s.problems, problem{
-			Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err),
-		})
+		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed}
+		if isContested(res.err) {
+			p.Reason, p.Detail = contestedObject, res.err.Error()
+		} else {
+			p.Detail = describe(res.err)
+		}
+		s.problems = append(s.problems, p)
 	}
 	for _, a := range todo.Actions {
 		if a.Serves {

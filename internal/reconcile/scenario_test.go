@@ -73,6 +73,7 @@ type world struct {
 	copies     map[types.NamespacedName]*cluster.Secret
 	sources    map[types.NamespacedName]policy.SourceState
 	names      []string
+	hold       bool
 }
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
@@ -137,7 +138,7 @@ func (w *world) plans() string {
 }
 
 func (w *world) plan(ns *cluster.Namespace) plan.Plan {
-	have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+	have := plan.Observed{Namespace: ns, AccountsKnown: true, HoldPrune: w.hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range w.names {
 		have.Copies[name] = plan.CopyState{Secret: w.copies[types.NamespacedName{Namespace: ns.Name, Name: name}]}
 	}

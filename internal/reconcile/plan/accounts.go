@@ -10,41 +10,15 @@ import (
 // decideAccount decides on one service account, for all rules at once. Presence counts, not ownership: a name that
 // is there already is neither written nor claimed, so that two polite controllers come to rest.
 //
-// reference says of each wanted copy's name whether it may be added. A name that is wanted but may not be added now
-// is not removed either. copies gives the rule that decides each copy: where that rule does not prune, the name
-// stays out of the ledger.
-func decideAccount(account policy.Account, reference map[string]bool, copies map[string]policy.Copy) Action {
+// A name that is wanted but may not be added now is not removed either. Where the rule that decides a copy does not
+// prune, the copy's name stays out of the ledger.
+func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPrune bool) Action {
 	action := Action{
 		Verb: None, Kind: KindServiceAccount, Name: account.Name, Reason: InSync,
 		UID: account.UID, ResourceVersion: account.ResourceVersion, Serves: len(account.Names) > 0,
 	}
 	ledger := ParseLedger(account.Ledger)
-	wanted := func(name string) bool {
-		return slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Name == name })
-	}
-	next := &List{}
-	for _, name := range account.PullSecrets {
-		if slices.Contains(ledger, name) && !wanted(name) {
-			next.Removed = append(next.Removed, name)
-		} else {
-			next.Names = append(next.Names, name)
-		}
-	}
-	for _, name := range ledger {
-		if wanted(name) && copies[name].Rule.Prune {
-			next.Ledger = append(next.Ledger, name)
-		}
-	}
-	for _, n := range account.Names {
-		if !reference[n.Name] || slices.Contains(account.PullSecrets, n.Name) {
-			continue
-		}
-		next.Names = append(next.Names, n.Name)
-		next.Added = append(next.Added, n.Name)
-		if copies[n.Name].Rule.Prune && !slices.Contains(next.Ledger, n.Name) {
-			next.Ledger = append(next.Ledger, n.Name)
-		}
-	}
+	next, held, adopted := nextList(account, ledger, copies, holdPrune)
 	nothingOfOurs := len(account.Names) == 0 && len(next.Ledger) == 0
 	switch {
 	case len(next.Added) > 0 && len(next.Removed) > 0:
@@ -53,10 +27,15 @@ func decideAccount(account policy.Account, reference map[string]bool, copies map
 		action.Reason = NamesMissing
 	case len(next.Removed) > 0:
 		action.Reason = NamesNotWanted
+	case adopted:
+		action.Reason = NamesAdopted
 	case !slices.Equal(ledger, next.Ledger):
 		action.Reason = LedgerStale
 	case nothingOfOurs && account.Applied:
 		action.Verb, action.Reason = Release, NothingOfOurs
+		return action
+	case held:
+		action.Reason = PruneHeld
 		return action
 	default:
 		return action
@@ -64,7 +43,49 @@ func decideAccount(account policy.Account, reference map[string]bool, copies map
 	next.Release = nothingOfOurs
 	action.Verb, action.List = SetList, next
 	action.Rule = firstRule(account, next.Added)
+	if slices.ContainsFunc(next.Added, func(name string) bool { return slices.Contains(ledger, name) }) {
+		action.Restores, action.Owners = true, account.Owners
+	}
 	return action
+}
+
+// nextList works out the list and the ledger. held says that names stay which would be removed otherwise, adopted
+// that the ledger takes over names that imagepullsecret-patcher added.
+func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, holdPrune bool) (next *List, held, adopted bool) {
+	next = &List{}
+	wanted := func(name string) bool {
+		return slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Name == name })
+	}
+	for _, name := range account.PullSecrets {
+		unwanted := slices.Contains(ledger, name) && !wanted(name)
+		if unwanted && !holdPrune {
+			next.Removed = append(next.Removed, name)
+			continue
+		}
+		held = held || unwanted
+		next.Names = append(next.Names, name)
+	}
+	for _, name := range ledger {
+		if wanted(name) && copies[name].prune || !wanted(name) && holdPrune && slices.Contains(account.PullSecrets, name) {
+			next.Ledger = append(next.Ledger, name)
+		}
+	}
+	for _, n := range account.Names {
+		c := copies[n.Name]
+		present := slices.Contains(account.PullSecrets, n.Name)
+		if !c.referable || present && !c.adopted {
+			continue
+		}
+		if !present {
+			next.Names = append(next.Names, n.Name)
+			next.Added = append(next.Added, n.Name)
+		}
+		if c.prune && !slices.Contains(next.Ledger, n.Name) {
+			next.Ledger = append(next.Ledger, n.Name)
+			adopted = adopted || present
+		}
+	}
+	return next, held, adopted
 }
 
 // firstRule names the rule that brought the first of the added names, for the log and the counts.

@@ -14,6 +14,8 @@ type Observed struct {
 	Namespace *cluster.Namespace
 	// AccountsKnown is false when service accounts may not be listed.
 	AccountsKnown bool
+	// HoldPrune has everything that would be removed kept, and reported.
+	HoldPrune bool
 	// Copies has an entry for each copy name in use, the policy's and those on their way out. A name without an
 	// entry was not looked at.
 	Copies map[string]CopyState
@@ -32,8 +34,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return p
 	}
 	copies := make([]Action, 0, len(have.Copies))
-	reference := make(map[string]bool, len(want.Copies))
-	byName := make(map[string]policy.Copy, len(want.Copies))
+	byName := make(map[string]wantedCopy, len(want.Copies))
 	for _, c := range want.Copies {
 		state, observed := have.Copies[c.Name]
 		if !observed {
@@ -41,20 +42,19 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 		action, referable := decideCopy(c, state, want.Protected[c.Name], p.Namespace)
 		copies = append(copies, action)
-		reference[c.Name] = referable
-		byName[c.Name] = c
+		byName[c.Name] = wantedCopy{referable: referable, prune: c.Rule.Prune, adopted: action.AfterAccounts}
 	}
 	for _, c := range want.Conflicts {
 		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
 	}
 	for name, state := range have.Copies {
 		if _, wanted := byName[name]; !wanted && state.Secret != nil && state.Secret.Ours() && !want.Protected[name] {
-			copies = append(copies, decideLeftover(state.Secret, have.AccountsKnown))
+			copies = append(copies, decideLeftover(state.Secret, have))
 		}
 	}
 	for _, account := range want.Accounts {
 		if account.DeletionTimestamp == nil {
-			p.Actions = append(p.Actions, decideAccount(account, reference, byName))
+			p.Actions = append(p.Actions, decideAccount(account, byName, have.HoldPrune))
 		}
 	}
 	p.Actions = append(p.Actions, copies...)
@@ -62,6 +62,13 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// wantedCopy is what deciding on an account needs to know of a copy.
+type wantedCopy struct {
+	referable bool // its name may be added
+	prune     bool // the rule that decides it prunes
+	adopted   bool // it is being taken over from imagepullsecret-patcher, which added its name too
 }
 
 // rank orders the kinds of action: a pod that starts without the reference lacks it for ever, one that starts

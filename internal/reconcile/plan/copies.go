@@ -14,6 +14,7 @@ import (
 //	usable    nothing                         create                         added
 //	usable    ours, equal                     nothing                        added
 //	usable    ours, other                     update, or replace             added
+//	usable    imagepullsecret-patcher's       update, or replace             added
 //	usable    foreign, equal                  nothing                        added
 //	usable    foreign, other      force       update, or replace, with diff  added
 //	usable    foreign, other      no force    nothing, reported              not added
@@ -44,7 +45,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		return action, false
 	case !usable:
 		action.Reason, action.Defect = sourceProblem(want.State)
-		return action, live != nil && live.Ours()
+		return action, live != nil && (live.Ours() || live.Ancestor)
 	case live != nil && live.DeletionTimestamp != nil:
 		action.Reason = BeingDeleted
 		return action, live.Ours()
@@ -56,29 +57,33 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		action.Verb, action.Reason, action.Copy = Create, Missing, after
 		return action, true
 	}
+	ours := live.Ours()
 	equal := live.Type == source.Type && live.Content.Equal(source.Content)
 	switch {
-	case live.Ours() && equal && live.Marks == after.Marks:
+	case ours && equal && live.Marks == after.Marks:
 		action.Reason = InSync
 		return action, true
-	case live.Ours() && equal:
+	case ours && equal:
 		action.Verb, action.Reason, action.Copy = Update, MarksChanged, after
+		action.Restores = live.Marks.ManagedBy != after.Marks.ManagedBy
 		return action, true
-	case equal:
+	case equal && !live.Ancestor:
 		action.Reason = EqualForeign
 		return action, true
-	case !live.Ours() && !want.Rule.Force:
+	case !ours && !live.Ancestor && !want.Rule.Force:
 		action.Reason = ForeignSecret
 		return action, false
 	}
 	action.Verb, action.Reason, action.Copy = Update, SourceChanged, after
 	switch {
-	case !live.Ours():
+	case !ours && live.Ancestor:
+		action.Reason, action.AfterAccounts = Adopted, true
+	case !ours:
 		action.Reason = TakenOver
 	case !live.Applied || len(live.Owners) > 0:
-		action.Reason = Drifted
+		action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
 	}
-	explain := action.Reason != SourceChanged
+	explain := !equal && action.Reason != SourceChanged
 	switch {
 	case live.Type != source.Type:
 		action.Verb, action.Reason = Replace, TypeChanged
@@ -112,7 +117,7 @@ func marks(want policy.Copy) cluster.Marks {
 }
 
 // decideLeftover decides on a copy of ours that no rule asks for.
-func decideLeftover(live *cluster.Secret, accountsKnown bool) Action {
+func decideLeftover(live *cluster.Secret, have Observed) Action {
 	action := Action{
 		Verb: None, Kind: KindSecret, Name: live.Name,
 		UID: live.UID, ResourceVersion: live.ResourceVersion,
@@ -124,10 +129,12 @@ func decideLeftover(live *cluster.Secret, accountsKnown bool) Action {
 		action.Reason = PruneOff
 	case len(live.OtherKeys) > 0:
 		action.Reason = OtherData
-	case !accountsKnown:
+	case !have.AccountsKnown:
 		action.Reason = AccountsUnknown
+	case have.HoldPrune:
+		action.Reason = PruneHeld
 	default:
-		action.Verb, action.Reason = Delete, NotWanted
+		action.Verb, action.Reason, action.AfterAccounts = Delete, NotWanted, true
 	}
 	return action
 }

@@ -56,7 +56,14 @@ type Action struct {
 	Copy   *Copy // with Create, Update and Replace
 	List   *List // with SetList
 	Serves bool  // a ServiceAccount that a rule gives names to
-	Diff   Diff  // with TakenOver and Drifted, and where those lead to Replace
+
+	// AfterAccounts says that the write must wait until all service accounts of the namespace were written: a copy
+	// that goes must not be named any more, and one that is adopted no longer tells who added its name.
+	AfterAccounts bool
+	// Restores says that the write puts back what somebody else undid; Owners are the others that own the field.
+	Restores bool
+	Owners   []cluster.Owner
+	Diff     Diff // with TakenOver and Drifted, and where those lead to Replace
 }
 
 // Copy is the content of a copy.

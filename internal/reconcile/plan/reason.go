@@ -12,6 +12,7 @@ const (
 	TypeChanged   Reason = "TypeChanged"   // the type has to change, which the API forbids in place
 	Immutable     Reason = "Immutable"     // its data has to change, which immutable: true forbids in place
 	TakenOver     Reason = "TakenOver"     // somebody else's, and the rule says force
+	Adopted       Reason = "Adopted"       // imagepullsecret-patcher made it
 	NotWanted     Reason = "NotWanted"     // ours, and no rule asks for it any more
 )
 
@@ -20,6 +21,7 @@ const (
 	NamesMissing   Reason = "NamesMissing"   // its list lacks names
 	NamesNotWanted Reason = "NamesNotWanted" // its list has names of ours that no rule asks for
 	NamesChanged   Reason = "NamesChanged"   // both
+	NamesAdopted   Reason = "NamesAdopted"   // its list has names that imagepullsecret-patcher added
 	LedgerStale    Reason = "LedgerStale"    // the list is right, our record of what we added is not
 	NothingOfOurs  Reason = "NothingOfOurs"  // nothing of ours is left: the list is given back to its owners
 )
@@ -44,6 +46,7 @@ const (
 	OtherSource     Reason = "OtherSource"     // the copy would overwrite the source of a rule
 	CopyForbidden   Reason = "CopyForbidden"   // we may not read secrets of this name
 	AccountsUnknown Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
+	PruneHeld       Reason = "PruneHeld"       // too much would be removed at once
 	OtherData       Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
 )
 
@@ -71,6 +74,8 @@ func (r Reason) Explain() string {
 		return "secrets of this name may not be listed and watched; nothing is added or removed: grant get, list, watch, create, patch and delete on it"
 	case AccountsUnknown:
 		return "service accounts may not be listed and watched; the copy stays until its references can be removed"
+	case PruneHeld:
+		return "no rule asks for this any more, but too much would be removed at once (-max-prune), so it is held back; to remove it, annotate the policy ConfigMap with pullsecrets/confirm-prune set to the value of pullsecrets/observed"
 	case OtherData:
 		return "no rule asks for this copy any more, but it holds data under other keys; it is left for its owner to delete"
 	}
