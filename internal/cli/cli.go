@@ -21,7 +21,7 @@ const envPrefix = "PULLSECRETS"
 var version = "dev"
 
 // Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
-func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]) {
 		args = append([]string{"run"}, args...)
 	}
@@ -32,11 +32,12 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		FlagSet:    newFlagSet("pullsecrets", stderr),
 		Subcommands: []*ffcli.Command{
 			runCommand(stdout, stderr),
+			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),
 		},
 		Exec: func(_ context.Context, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%q is no command: one of run, version", args[0])
+				return fmt.Errorf("%q is no command: one of run, purge, version", args[0])
 			}
 			return flag.ErrHelp
 		},

@@ -55,12 +55,7 @@ func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 }
 
 func (f *runFlags) register(fs *flag.FlagSet) {
-	own := os.Getenv("POD_NAMESPACE")
-	if own == "" {
-		own = "pullsecrets"
-	}
-	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
-	fs.StringVar(&f.namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
+	registerCluster(fs, &f.kubeconfig, &f.namespace)
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
 	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
@@ -68,6 +63,16 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
+}
+
+// registerCluster registers the flags of every command that talks to a cluster.
+func registerCluster(fs *flag.FlagSet, kubeconfig, namespace *string) {
+	own := os.Getenv("POD_NAMESPACE")
+	if own == "" {
+		own = "pullsecrets"
+	}
+	fs.StringVar(kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
+	fs.StringVar(namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
 }
 
 func (f *runFlags) run(ctx context.Context, stdout io.Writer) error {

@@ -55,16 +55,7 @@ func label(labels, name string) string {
 
 func TestASecondRunOnAConvergedClusterWritesAndReadsNothing(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
-	for i := range 20 {
-		s.namespace(fmt.Sprintf("n%d", i))
-	}
-	r := s.start()
-	s.revised("Ready", oneRule)
-	s.wantStatusOf(20)
-	r.stop()
-
-	s.eventually("the namespaces of earlier tests are gone, whose end makes requests too", func() error {
+	s.eventually("the namespaces of earlier tests are gone, whose end makes requests and changes the counts", func() error {
 		list, err := s.client.Resource(namespaces).List(s.ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -76,6 +67,15 @@ func TestASecondRunOnAConvergedClusterWritesAndReadsNothing(t *testing.T) {
 		}
 		return nil
 	})
+	s.source("hub", credential("hub.example", "one"))
+	for i := range 20 {
+		s.namespace(fmt.Sprintf("n%d", i))
+	}
+	r := s.start()
+	s.revised("Ready", oneRule)
+	s.wantStatusOf(20)
+	r.stop()
+
 	before := s.requests()
 	r = s.start()
 	s.eventually("every namespace was tried", func() error {

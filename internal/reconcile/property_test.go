@@ -81,7 +81,7 @@ func TestNothingOfOthersIsLost(t *testing.T) {
 func (w *world) checkAction(t *testing.T, ns string, a plan.Action) {
 	t.Helper()
 	key := types.NamespacedName{Namespace: ns, Name: a.Name}
-	live := w.copies[key]
+	live := w.secret(key)
 	if a.Kind == plan.KindSecret && a.Verb != plan.None {
 		if slices.Contains(w.policy.Sources(), key) {
 			t.Errorf("a source is written: %s %s", a.Verb, key)
@@ -141,18 +141,22 @@ func (w *world) execute(ns string, p plan.Plan) {
 		case plan.Release:
 			w.account(ns, a.Name).Applied = false
 		case plan.Delete:
-			delete(w.copies, key)
+			delete(w.secrets, key)
 		case plan.Create, plan.Update, plan.Replace:
-			source := w.sourceOf(a)
-			w.copies[key] = &cluster.Secret{
+			w.secrets[key] = &cluster.Source{Secret: &cluster.Secret{
 				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: a.Name, UID: "new"},
-				Type:       a.Copy.Type, Content: source.Content, Marks: a.Copy.Marks, Applied: true,
-			}
+				Type:       a.Copy.Type, Content: w.secrets[a.Source].Content, Marks: a.Copy.Marks, Applied: true,
+			}}
 		}
 	}
 }
 
-func (w *world) sourceOf(a plan.Action) *cluster.Source { return w.sources[a.Source].Source }
+func (w *world) secret(key types.NamespacedName) *cluster.Secret {
+	if s := w.secrets[key]; s != nil {
+		return s.Secret
+	}
+	return nil
+}
 
 func forRandomWorlds(t *testing.T, check func(*testing.T, *rand.Rand, *world)) {
 	t.Helper()

@@ -12,7 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -65,15 +64,11 @@ func section(a *txtar.Archive, name string) string {
 	return ""
 }
 
-// world is a cluster that is only a list of objects.
+// world is a policy and a cluster that is only a list of objects.
 type world struct {
-	policy     *policy.Policy
-	namespaces []*cluster.Namespace
-	accounts   map[string][]*cluster.ServiceAccount
-	copies     map[types.NamespacedName]*cluster.Secret
-	sources    map[types.NamespacedName]policy.SourceState
-	names      []string
-	hold       bool
+	*snapshot
+	policy *policy.Policy
+	hold   bool
 }
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
@@ -83,39 +78,22 @@ func newWorld(t *testing.T, policyText, clusterText string) *world {
 	if p == nil {
 		t.Fatal(problems)
 	}
-	w := &world{
-		policy: p, names: p.CopyNames(),
-		accounts: map[string][]*cluster.ServiceAccount{},
-		copies:   map[types.NamespacedName]*cluster.Secret{},
-		sources:  map[types.NamespacedName]policy.SourceState{},
-	}
-	projector := cluster.NewProjector([]byte("scenario"))
-	found := map[types.NamespacedName]*cluster.Source{}
+	var objects []*unstructured.Unstructured
 	for i, doc := range strings.Split(clusterText, "\n---\n") {
 		u := &unstructured.Unstructured{}
 		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
 			t.Fatalf("cluster.yaml, object %d: %v", i, err)
 		}
-		key := types.NamespacedName{Namespace: u.GetNamespace(), Name: u.GetName()}
-		switch u.GetKind() {
-		case "Namespace":
-			w.namespaces = append(w.namespaces, cluster.NewNamespace(u))
-		case "ServiceAccount":
-			w.accounts[key.Namespace] = append(w.accounts[key.Namespace], cluster.NewServiceAccount(u))
-		case "Secret":
+		if u.GetKind() == "Secret" {
 			encode(u)
-			w.copies[key] = projector.Secret(u)
-			found[key] = projector.Source(u)
-		case "ConfigMap":
-			w.names = union(w.names, parseNames(cluster.NewConfigMap(u).Data[statusNames]))
-		default:
-			t.Fatalf("cluster.yaml, object %d: a %s means nothing here", i, u.GetKind())
 		}
+		objects = append(objects, u)
 	}
-	for _, key := range p.Sources() {
-		w.sources[key] = policy.NewSourceState(found[key])
+	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), objects)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return w
+	return &world{snapshot: s, policy: p}
 }
 
 // encode turns stringData into data, as the API server does.
@@ -137,10 +115,4 @@ func (w *world) plans() string {
 	return b.String()
 }
 
-func (w *world) plan(ns *cluster.Namespace) plan.Plan {
-	have := plan.Observed{Namespace: ns, AccountsKnown: true, HoldPrune: w.hold, Copies: map[string]plan.CopyState{}}
-	for _, name := range w.names {
-		have.Copies[name] = plan.CopyState{Secret: w.copies[types.NamespacedName{Namespace: ns.Name, Name: name}]}
-	}
-	return decide(w.policy, policy.Inputs{Namespace: ns, Accounts: w.accounts[ns.Name], Sources: w.sources}, have)
-}
+func (w *world) plan(ns *cluster.Namespace) plan.Plan { return w.snapshot.plan(w.policy, ns, w.hold) }

@@ -1,0 +1,192 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/pager"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+const (
+	purgeTries = 5               // against writers in between
+	purgeWatch = 3 * time.Second // how long a controller that still runs has to give itself away
+)
+
+// Purge removes our copies and our entries from a cluster, for uninstalling. It decides with the very same code as
+// the controller does, for a policy without rules.
+type Purge struct {
+	c    *Controller
+	todo []plan.Plan
+}
+
+// PurgeCount is what a Purge would do.
+type PurgeCount struct{ Copies, Accounts, Namespaces int }
+
+// NewPurge looks at the cluster and decides. It writes nothing.
+func NewPurge(ctx context.Context, client dynamic.Interface, namespace, statusName string, log zerolog.Logger) (*Purge, error) {
+	p := &Purge{c: New(Config{Client: client, Namespace: namespace, StatusName: statusName, Log: log})}
+	holder, err := p.holder(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if holder != "" {
+		return nil, fmt.Errorf("the controller %s is at work: scale it down first, or it would put everything back", holder)
+	}
+	return p, p.plan(ctx)
+}
+
+// holder returns who holds the Lease, if it did not expire.
+func (p *Purge) holder(ctx context.Context) (string, error) {
+	resource := schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+	lease, err := p.c.api.Get(ctx, resource, p.c.Namespace, cluster.FieldManager)
+	if apierrors.IsNotFound(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the lease: %w", err)
+	}
+	holder, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
+	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
+	renewed, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
+	at, err := time.Parse(metav1.RFC3339Micro, renewed)
+	if err != nil || time.Since(at) > time.Duration(seconds)*time.Second {
+		return "", nil
+	}
+	return holder, nil
+}
+
+// Count is what is left to do.
+func (p *Purge) Count() (n PurgeCount) {
+	for _, todo := range p.todo {
+		for _, a := range todo.Actions {
+			switch {
+			case a.Verb == plan.Delete:
+				n.Copies++
+			case a.Verb != plan.None:
+				n.Accounts++
+			}
+		}
+		n.Namespaces++
+	}
+	return n
+}
+
+// Run carries it out, and returns an error when something is left or comes back.
+func (p *Purge) Run(ctx context.Context) error {
+	for range purgeTries {
+		if err := p.execute(ctx); err != nil {
+			return err
+		}
+		if err := p.plan(ctx); err != nil {
+			return err
+		}
+		if len(p.todo) == 0 {
+			return p.watch(ctx)
+		}
+	}
+	n := p.Count()
+	return fmt.Errorf("%d copies and the references of %d service accounts are left after %d tries: does a controller still run?", n.Copies, n.Accounts, purgeTries)
+}
+
+// watch gives a controller that still runs the time to put something back.
+func (p *Purge) watch(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(purgeWatch):
+	}
+	if err := p.plan(ctx); err != nil {
+		return err
+	}
+	if n := p.Count(); n.Namespaces > 0 {
+		return fmt.Errorf("%d copies and the references of %d service accounts came back: a controller still runs; scale it down and purge again", n.Copies, n.Accounts)
+	}
+	return nil
+}
+
+func (p *Purge) execute(ctx context.Context) error {
+	var errs []error
+	for _, todo := range p.todo {
+		changes := p.c.execute(ctx, todo)
+		for _, res := range changes.results {
+			p.c.report.logResult(todo.Namespace, res)
+			if res.err != nil && !isStale(res.err) && !isGone(res.err) && !errors.Is(res.err, errCameBack) {
+				errs = append(errs, fmt.Errorf("%s %s/%s: %s", res.Kind, todo.Namespace, res.Name, describe(res.err)))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Purge) plan(ctx context.Context) error {
+	objects, names, err := p.list(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := newSnapshot(p.c.projector, objects)
+	if err != nil {
+		return err
+	}
+	s.names = union(s.names, names)
+	none := &policy.Policy{}
+	p.todo = nil
+	for _, ns := range s.namespaces {
+		if todo := s.plan(none, ns, false); todo.HasChanges() {
+			p.todo = append(p.todo, todo)
+		}
+	}
+	return nil
+}
+
+// list reads what may be ours: all namespaces and service accounts, the secrets that carry our label, and those under
+// the names in use whose label may have been stripped.
+func (p *Purge) list(ctx context.Context) (objects []*unstructured.Unstructured, names []string, err error) {
+	add := func(resource schema.GroupVersionResource, opts metav1.ListOptions) error {
+		list := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
+			return p.c.Client.Resource(resource).List(ctx, opts)
+		}))
+		return list.EachListItem(ctx, opts, func(obj runtime.Object) error {
+			u, ok := obj.(*unstructured.Unstructured)
+			if ok {
+				objects = append(objects, u)
+			}
+			return nil
+		})
+	}
+	status, err := p.c.api.Get(ctx, configMapResource, p.c.Namespace, p.c.StatusName)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, nil, fmt.Errorf("read the status: %w", err)
+	}
+	if err == nil {
+		names = parseNames(cluster.NewConfigMap(status).Data[statusNames])
+	}
+	err = errors.Join(
+		add(namespaceResource, metav1.ListOptions{}),
+		add(accountResource, metav1.ListOptions{}),
+		add(secretResource, metav1.ListOptions{LabelSelector: cluster.LabelManagedBy + "=" + cluster.FieldManager}))
+	for _, name := range names {
+		err = errors.Join(err, add(secretResource, metav1.ListOptions{FieldSelector: "metadata.name=" + name}))
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("list what may be ours: %w", err)
+	}
+	for _, u := range objects {
+		if u.GetKind() == "Secret" {
+			names = union(names, []string{u.GetName()})
+		}
+	}
+	return objects, names, nil
+}
