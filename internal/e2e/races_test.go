@@ -14,6 +14,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 )
@@ -130,9 +131,9 @@ func TestANamespaceThatDiesInTheMiddleIsLeftQuietly(t *testing.T) {
 	}
 }
 
-// TestTwoWritersOfOneListBothKeepTheirEntries has somebody else edit the same lists all the time, carefully, while
-// rules come and go.
-func TestTwoWritersOfOneListBothKeepTheirEntries(t *testing.T) {
+// TestTwoWritersBothKeepTheirEntries has somebody else edit the same lists and the same copies a few thousand times,
+// carefully, while rules come and go.
+func TestTwoWritersBothKeepTheirEntries(t *testing.T) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	s.source("ghcr", credential("ghcr.example", "two"))
@@ -142,12 +143,22 @@ func TestTwoWritersOfOneListBothKeepTheirEntries(t *testing.T) {
 	}
 	s.start()
 	s.policy(oneRule)
-	const rounds = 150
+	const rounds = 300
 	var writers sync.WaitGroup
 	for _, ns := range all {
+		s.wantCopy(ns, "reg", credential("hub.example", "one"))
 		writers.Go(func() {
 			for i := range rounds {
 				s.toggle(ns, "theirs-last", "theirs-even", i%2 == 0)
+			}
+		})
+		writers.Go(func() {
+			for i := range rounds {
+				_, err := s.client.Resource(secrets).Namespace(ns).Patch(s.ctx, s.name("reg"), types.MergePatchType,
+					fmt.Appendf(nil, `{"metadata":{"labels":{"theirs":"%d"}},"data":{"theirs-%d":"eA=="}}`, i, i%5), metav1.PatchOptions{FieldManager: "careful"})
+				if err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
@@ -157,6 +168,7 @@ func TestTwoWritersOfOneListBothKeepTheirEntries(t *testing.T) {
   namespaces: {include: ["PREFIX*"]}
 `
 	for i := range 10 {
+		s.source("hub", credential("hub.example", fmt.Sprint(i)))
 		s.revised("Ready", []string{two, oneRule}[i%2])
 	}
 	writers.Wait()
@@ -172,6 +184,11 @@ func TestTwoWritersOfOneListBothKeepTheirEntries(t *testing.T) {
 			}
 			return nil
 		})
+		copied := s.wantCopy(ns, "reg", credential("hub.example", "9"))
+		data, _, _ := unstructured.NestedMap(copied.Object, "data")
+		if len(data) != 6 || copied.GetLabels()["theirs"] != fmt.Sprint(rounds-1) {
+			t.Errorf("%s: what the other writer put into our copy was lost: %d keys, %v", ns, len(data), copied.GetLabels())
+		}
 	}
 }
 
