@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -20,8 +22,24 @@ func isTerminal(w io.Writer) bool {
 func consoleWriter(out io.Writer) io.Writer {
 	return zerolog.ConsoleWriter{
 		Out: out, TimeFormat: time.TimeOnly,
-		NoColor: !isTerminal(out) || os.Getenv("NO_COLOR") != "",
+		NoColor:       !isTerminal(out) || os.Getenv("NO_COLOR") != "",
+		FieldsOrder:   []string{"namespace", "kind", "name", "reason", "rule", "source"},
+		FieldsExclude: listFields,
+		FormatExtra:   writeLists,
 	}
+}
+
+// listFields are what stands in lines of their own below the message, for people: a diff in one line is no diff.
+var listFields = []string{"diff", "problems", "warnings"}
+
+func writeLists(event map[string]any, out *bytes.Buffer) error {
+	for _, field := range listFields {
+		list, _ := event[field].([]any)
+		for _, item := range list {
+			fmt.Fprintf(out, "\n           %v", item)
+		}
+	}
+	return nil
 }
 
 // silenceKlog drops what client-go logs by itself. What matters of it is reported by us, in one line and not again

@@ -23,15 +23,11 @@ type checker struct {
 
 func (c *checker) document(doc *Document, t *text) {
 	c.text = t
-	if doc.APIVersion != APIVersion {
-		c.fail(field.NewPath("apiVersion"), "%q: must be %q", doc.APIVersion, APIVersion)
-	}
-	if doc.Kind != Kind {
-		c.fail(field.NewPath("kind"), "%q: must be %q", doc.Kind, Kind)
-	}
+	c.constant(field.NewPath("apiVersion"), doc.APIVersion, APIVersion)
+	c.constant(field.NewPath("kind"), doc.Kind, Kind)
 	rules := field.NewPath("rules")
 	if doc.Rules == nil {
-		c.fail(rules, "is missing: write rules: [] if everything is to be removed")
+		c.absent(rules, "write rules: [] if everything is to be removed")
 	}
 	for i := range doc.Rules {
 		c.rules = append(c.rules, c.rule(&doc.Rules[i], rules.Index(i)))
@@ -48,14 +44,13 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 
 	r := &Rule{Name: spec.Name, Force: spec.Force, Prune: spec.Prune == nil || *spec.Prune}
 	if len(spec.Secrets) == 0 {
-		c.fail(at.Child("secrets"), "is empty: a rule needs a secret to copy")
+		c.absent(at.Child("secrets"), "a rule needs a secret to copy")
 	}
 	for i, s := range spec.Secrets {
 		r.Secrets = append(r.Secrets, c.secret(s, at.Child("secrets").Index(i), r.Secrets))
 	}
 	if spec.Namespaces.Include != nil && len(spec.Namespaces.Include) == 0 {
-		c.fail(at.Child("namespaces", "include"), "is empty, which would match nothing: "+
-			"leave it out for all namespaces, or remove the rule")
+		c.absent(at.Child("namespaces", "include"), "that would match nothing; leave it out for all namespaces, or remove the rule")
 	}
 	r.Namespaces = c.matcher(spec.Namespaces, at.Child("namespaces"), "*")
 	r.ServiceAccounts = c.matcher(spec.ServiceAccounts, at.Child("serviceAccounts"), "default")
@@ -81,7 +76,7 @@ func (c *checker) secret(spec SecretSpec, at *field.Path, before []Secret) Secre
 		c.dnsSubdomain(at.Child("name"), s.Name)
 	}
 	for i, b := range before {
-		if b.Name == s.Name {
+		if b.Name == s.Name && s.Name != "" {
 			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", s.Name, i)
 			break
 		}
@@ -105,28 +100,32 @@ func (c *checker) matcher(spec MatchSpec, at *field.Path, defaultInclude string)
 func (c *checker) globs(patterns []string, at *field.Path) []glob {
 	out := make([]glob, 0, len(patterns))
 	for i, p := range patterns {
-		switch bad := strings.Trim(p, "abcdefghijklmnopqrstuvwxyz0123456789-.*?"); {
+		switch {
 		case p == "":
 			c.fail(at.Index(i), "is empty: a glob is a name in which * and ? stand for other characters")
 		case strings.HasPrefix(p, "!"):
 			c.fail(at.Index(i), "%q: put %q under exclude instead", p, p[1:])
-		case strings.ToLower(bad) != bad && strings.Trim(bad, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "":
-			c.fail(at.Index(i), "%q can match nothing: names are in lower case", p)
-		case bad != "":
+		case strings.ContainsFunc(strings.ToLower(p), notInGlobs):
 			c.fail(at.Index(i), "%q can match nothing: names have only a-z, 0-9, - and ., and only * and ? are special", p)
+		case p != strings.ToLower(p):
+			c.fail(at.Index(i), "%q can match nothing: names are in lower case", p)
 		}
 		out = append(out, glob(p))
 	}
 	return out
 }
 
+func notInGlobs(r rune) bool {
+	return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-.*?", r)
+}
+
 func (c *checker) selector(spec *metav1.LabelSelector, at *field.Path) labels.Selector {
 	if spec == nil {
 		return labels.Everything()
 	}
-	if errs := metav1validation.ValidateLabelSelector(spec, metav1validation.LabelSelectorValidationOptions{}, at); len(errs) > 0 {
+	if errs := selectorErrors(spec, at); len(errs) > 0 {
 		for _, err := range errs {
-			c.text.addAt(err.Field, false, selectorMessage(err))
+			c.text.addAt(err.Field, c.selectorMessage(err))
 		}
 		return labels.Nothing()
 	}
@@ -138,20 +137,48 @@ func (c *checker) selector(spec *metav1.LabelSelector, at *field.Path) labels.Se
 	return s
 }
 
+// selectorErrors is apimachinery's ValidateLabelSelector, but says which of the matchLabels is wrong.
+func selectorErrors(spec *metav1.LabelSelector, at *field.Path) (errs field.ErrorList) {
+	for key, value := range spec.MatchLabels {
+		label := map[string]string{key: value}
+		errs = append(errs, metav1validation.ValidateLabels(label, at.Child("matchLabels").Key(key))...)
+	}
+	for i, r := range spec.MatchExpressions {
+		errs = append(errs, metav1validation.ValidateLabelSelectorRequirement(
+			r, metav1validation.LabelSelectorValidationOptions{}, at.Child("matchExpressions").Index(i))...)
+	}
+	return errs
+}
+
 // selectorMessage says what is allowed where apimachinery only says that the value is not.
-func selectorMessage(err *field.Error) string {
-	if strings.HasSuffix(err.Field, ".operator") {
-		return fmt.Sprintf("%q: one of In, NotIn, Exists, DoesNotExist", fmt.Sprint(err.BadValue))
+func (c *checker) selectorMessage(err *field.Error) string {
+	value := fmt.Sprint(err.BadValue)
+	found := fmt.Sprintf("%q", value)
+	if value == "" {
+		found = c.text.absence(err.Field)
 	}
-	if s, ok := err.BadValue.(string); ok && s != "" {
-		return fmt.Sprintf("%q: %s", s, err.Detail)
+	switch {
+	case strings.HasSuffix(err.Field, ".operator"):
+		return found + ": one of In, NotIn, Exists, DoesNotExist"
+	case strings.HasSuffix(err.Field, ".values"):
+		return err.Detail
+	case value == "":
+		return found + ": must be a label's key"
 	}
-	return err.Detail
+	return found + ": " + err.Detail
+}
+
+func (c *checker) constant(at *field.Path, value, want string) {
+	if value == "" {
+		c.absent(at, "must be "+want)
+	} else if value != want {
+		c.fail(at, "%q: must be %s", value, want)
+	}
 }
 
 func (c *checker) dnsSubdomain(at *field.Path, value string) {
 	if value == "" {
-		c.fail(at, "is missing")
+		c.absent(at, "must be a name of a-z, 0-9, - and .")
 		return
 	}
 	if len(validation.IsDNS1123Subdomain(value)) > 0 {
@@ -160,5 +187,10 @@ func (c *checker) dnsSubdomain(at *field.Path, value string) {
 }
 
 func (c *checker) fail(at *field.Path, format string, args ...any) {
-	c.text.addAt(at.String(), false, fmt.Sprintf(format, args...))
+	c.text.addAt(at.String(), fmt.Sprintf(format, args...))
+}
+
+// absent fails a required value that is missing, null or empty.
+func (c *checker) absent(at *field.Path, remedy string) {
+	c.fail(at, "%s: %s", c.text.absence(at.String()), remedy)
 }

@@ -28,6 +28,7 @@ func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 	if size > MaxSize {
 		problems = append(problems, Problem{Message: fmt.Sprintf(
 			"the policy is %d bytes, and at most %d are allowed: select by label or glob instead of listing names", size, MaxSize)})
+		problems.sort()
 		return nil, problems
 	}
 	for _, name := range names {
@@ -38,6 +39,7 @@ func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 		problems = append(problems, t.problems...)
 	}
 	problems.sort()
+	problems = slices.Compact(problems) // apimachinery may give several reasons where one remedy does
 	if len(problems.Errors()) > 0 {
 		return nil, problems
 	}

@@ -11,7 +11,7 @@ import (
 type Problem struct {
 	Document     string // the ConfigMap's key or the file; empty for the whole
 	Path         string // rules[2].namespaces.include[0]; empty for the whole document
-	Line, Column int    // from 1; 0 when unknown
+	Line, Column int    // from 1; 0 when unknown, and a line may be known without its column
 	Message      string
 	Warning      bool // worth knowing, but the text is accepted
 }
@@ -24,8 +24,11 @@ func (p Problem) String() string {
 	if p.Path != "" {
 		parts = append(parts, p.Path)
 	}
-	if p.Line > 0 {
+	switch {
+	case p.Column > 0:
 		parts = append(parts, fmt.Sprintf("line %d, column %d", p.Line, p.Column))
+	case p.Line > 0:
+		parts = append(parts, fmt.Sprintf("line %d", p.Line))
 	}
 	if p.Warning {
 		parts = append(parts, "warning")
@@ -62,11 +65,13 @@ func (ps Problems) Error() string {
 }
 
 func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int {
+	slices.SortFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			strings.Compare(a.Document, b.Document),
 			cmp.Compare(a.Line, b.Line),
 			cmp.Compare(a.Column, b.Column),
+			strings.Compare(a.Path, b.Path),
+			strings.Compare(a.Message, b.Message),
 		)
 	})
 }

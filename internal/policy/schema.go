@@ -52,8 +52,8 @@ type SourceSpec struct {
 
 // MatchSpec selects by name and by label: include minus exclude, and selector.
 type MatchSpec struct {
-	// Include are globs, anchored at both ends; only * and ? are special.
-	Include []string `json:"include,omitempty"`
+	// Include are globs, anchored at both ends; only * and ? are special. An empty list is not the same as none.
+	Include []string `json:"include,omitzero"`
 	// Exclude are globs that win over include.
 	Exclude []string `json:"exclude,omitempty"`
 	// Selector is a label selector; null or {} is everything.

@@ -20,21 +20,24 @@ type text struct {
 	name     string
 	root     *yaml.Node
 	nodes    map[string]*yaml.Node // by path, as field.Path prints it
+	broken   map[string]bool       // the paths whose node does not fit the schema
 	problems Problems
 }
 
 // decode reads exactly one YAML document into a Document. The node tree gives the positions and is held
-// against the schema first, so that every problem is found; the decoding itself is sigs.k8s.io/yaml's.
+// against the schema first, so that every problem is found; the decoding itself is sigs.k8s.io/yaml's. Of a
+// text that does not fit the schema, what can be read is returned, so that it is judged with the rest.
 func decode(name, content string) (*Document, *text) {
-	t := &text{name: name, nodes: map[string]*yaml.Node{}}
+	t := &text{name: name, nodes: map[string]*yaml.Node{}, broken: map[string]bool{}}
 	if !t.parse(content) {
 		return nil, t
 	}
 	t.check(t.root, reflect.TypeFor[Document](), nil)
-	if len(t.problems) > 0 {
-		return nil, t
-	}
 	var doc Document
+	if len(t.problems) > 0 {
+		_ = sigsyaml.Unmarshal([]byte(content), &doc) // what it would say is among the problems
+		return &doc, t
+	}
 	if err := sigsyaml.UnmarshalStrict([]byte(content), &doc); err != nil {
 		t.add(nil, t.root, "%v", err)
 		return nil, t
@@ -42,7 +45,11 @@ func decode(name, content string) (*Document, *text) {
 	return &doc, t
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var (
+	yamlError = regexp.MustCompile(`^(?:error converting YAML to JSON: )?(?:yaml: )?(?:line (\d+): )?((?s:.*))`)
+	// fromParser are the messages whose line the YAML libraries count from 0; those of their scanners count from 1.
+	fromParser = regexp.MustCompile(`^did not find expected (?:<|node content|'-' indicator|key|',')`)
+)
 
 func (t *text) parse(content string) bool {
 	dec := yaml.NewDecoder(bytes.NewReader([]byte(content)))
@@ -62,25 +69,45 @@ func (t *text) parse(content string) bool {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		m := yamlLine.FindStringSubmatch(err.Error())
-		p := Problem{Document: t.name, Message: "is not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
-		if len(m) > 1 && m[1] != "" {
-			p.Line, _ = strconv.Atoi(m[1])
-			p.Column = 1
-		}
-		t.problems = append(t.problems, p)
+		t.problems = append(t.problems, t.syntaxProblem(content, err))
 		return false
 	}
 	return t.plain(t.root)
 }
 
-// plain refuses anchors and aliases anywhere: a policy is read by people, in parts, in merge requests.
+func (t *text) syntaxProblem(content string, err error) Problem {
+	// yaml/v3 tells the line in which the list or mapping around the problem starts, the other that of the problem.
+	if better := sigsyaml.Unmarshal([]byte(content), new(any)); better != nil {
+		err = better
+	}
+	m := yamlError.FindStringSubmatch(err.Error())
+	p := Problem{Document: t.name, Message: "is not YAML: " + m[2]}
+	p.Line, _ = strconv.Atoi(m[1]) // 0 without a line
+	if p.Line > 0 && fromParser.MatchString(m[2]) {
+		p.Line++
+	}
+	// A bare star starts an alias, and no other mistake is as likely in a list of globs.
+	if strings.HasPrefix(m[2], "unknown anchor") || m[2] == "did not find expected alphabetic or numeric character" {
+		p.Message += `: a glob that starts with * needs quotes, as in ["*"]`
+	}
+	return p
+}
+
+// plain refuses what makes a text mean something else than what stands there: a policy is read by people, in
+// parts, in merge requests.
 func (t *text) plain(n *yaml.Node) bool {
-	ok := true
-	if n.Anchor != "" || n.Kind == yaml.AliasNode {
+	switch {
+	case n.Anchor != "" || n.Kind == yaml.AliasNode:
 		t.add(nil, n, "anchors and aliases are not allowed: write the value out")
 		return false
+	case n.ShortTag() == "!!merge":
+		t.add(nil, n, "merge keys (<<) are not allowed: write the values out")
+		return false
+	case n.Style&yaml.TaggedStyle != 0:
+		t.add(nil, n, "the tag %s is not allowed: a value that starts with ! needs quotes", n.Tag)
+		return false
 	}
+	ok := true
 	for _, c := range n.Content {
 		ok = t.plain(c) && ok
 	}
@@ -93,7 +120,7 @@ func (t *text) check(n *yaml.Node, schema reflect.Type, path *field.Path) {
 	if schema.Kind() == reflect.Pointer {
 		schema = schema.Elem()
 	}
-	if n.ShortTag() == "!!null" {
+	if isNull(n) {
 		switch schema.Kind() {
 		case reflect.Struct, reflect.Map:
 		default:
@@ -106,7 +133,10 @@ func (t *text) check(n *yaml.Node, schema reflect.Type, path *field.Path) {
 		t.checkFields(n, schema, path)
 	case reflect.Map:
 		if t.want(n, yaml.MappingNode, path) {
-			t.eachKey(n, path, func(key, value *yaml.Node) { t.check(value, schema.Elem(), path.Key(key.Value)) })
+			t.eachKey(n, path, func(key, value *yaml.Node) {
+				t.checkString(key, path.Key(key.Value))
+				t.check(value, schema.Elem(), path.Key(key.Value))
+			})
 		}
 	case reflect.Slice:
 		if t.want(n, yaml.SequenceNode, path) {
@@ -115,8 +145,8 @@ func (t *text) check(n *yaml.Node, schema reflect.Type, path *field.Path) {
 			}
 		}
 	case reflect.Bool:
-		if t.want(n, yaml.ScalarNode, path) && (n.Style != 0 || n.Value != "true" && n.Value != "false") {
-			t.add(path, n, "%q: one of true, false, without quotes", n.Value)
+		if t.want(n, yaml.ScalarNode, path) {
+			t.checkBool(n, path)
 		}
 	case reflect.String:
 		if t.want(n, yaml.ScalarNode, path) {
@@ -130,18 +160,23 @@ func (t *text) checkFields(n *yaml.Node, schema reflect.Type, path *field.Path) 
 		return
 	}
 	fields := map[string]reflect.Type{}
+	required := map[string]bool{}
 	var names []string
 	for f := range schema.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		fields[name] = f.Type
+		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		fields[name], required[name] = f.Type, option == ""
 		names = append(names, name)
 	}
 	t.eachKey(n, path, func(key, value *yaml.Node) {
-		if schema, ok := fields[key.Value]; ok {
+		schema, known := fields[key.Value]
+		switch {
+		case !known:
+			t.add(path, key, "unknown field %q%s", key.Value, suggestion(key.Value, names))
+		case required[key.Value] && isNull(value):
+			t.nodes[pathString(child(path, key.Value))] = value // whoever needs the value says what it should be
+		default:
 			t.check(value, schema, child(path, key.Value))
-			return
 		}
-		t.add(path, key, "unknown field %q%s", key.Value, suggestion(key.Value, names))
 	})
 }
 
@@ -149,8 +184,8 @@ func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.N
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if key.Kind != yaml.ScalarNode {
-			t.add(path, key, "a key must be a plain string")
+		if key.Kind != yaml.ScalarNode || isNull(key) {
+			t.add(path, key, "a key must be a string")
 			continue
 		}
 		if seen[key.Value] {
@@ -159,6 +194,15 @@ func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.N
 		}
 		seen[key.Value] = true
 		f(key, value)
+	}
+}
+
+func (t *text) checkBool(n *yaml.Node, path *field.Path) {
+	switch {
+	case n.Style != 0:
+		t.add(path, n, "%q is a string: one of true, false, without quotes", n.Value)
+	case n.Value != "true" && n.Value != "false":
+		t.add(path, n, "%s: one of true, false", n.Value)
 	}
 }
 
@@ -182,30 +226,46 @@ func (t *text) want(n *yaml.Node, kind yaml.Kind, path *field.Path) bool {
 	if n.Kind == kind {
 		return true
 	}
-	t.add(path, n, "must be %s, found %s", kindNames[kind], kindNames[n.Kind])
+	found := kindNames[n.Kind]
+	if n.Kind == yaml.ScalarNode {
+		found = strconv.Quote(n.Value)
+	}
+	t.add(path, n, "must be %s, found %s", kindNames[kind], found)
 	return false
 }
 
+func isNull(n *yaml.Node) bool { return n.ShortTag() == "!!null" }
+
 func (t *text) add(path *field.Path, n *yaml.Node, format string, args ...any) {
+	t.broken[pathString(path)] = true
 	t.problems = append(t.problems, Problem{
 		Document: t.name, Path: pathString(path), Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...),
 	})
 }
 
 // addAt places a problem at a path: at the path's own node, or at the nearest parent that stands in the text.
-func (t *text) addAt(path string, warning bool, message string) {
-	for p := path; ; p = p[:max(strings.LastIndexAny(p, ".["), 0)] {
-		if n, ok := t.nodes[p]; ok {
-			t.problems = append(t.problems, Problem{
-				Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message, Warning: warning,
-			})
-			return
-		}
-		if p == "" {
-			t.problems = append(t.problems, Problem{Document: t.name, Path: path, Message: message, Warning: warning})
-			return
-		}
+// Where that node does not fit the schema, nothing is added: the problem may only follow from the one there.
+func (t *text) addAt(path, message string) {
+	at := path
+	for t.nodes[at] == nil { // the root stands under ""
+		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
 	}
+	if n := t.nodes[at]; !t.broken[at] {
+		t.problems = append(t.problems, Problem{
+			Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message,
+		})
+	}
+}
+
+// absence says how a required value is not there.
+func (t *text) absence(path string) string {
+	switch n := t.nodes[path]; {
+	case n == nil:
+		return "is missing"
+	case isNull(n):
+		return "is null"
+	}
+	return "is empty"
 }
 
 func pathString(path *field.Path) string {

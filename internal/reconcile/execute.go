@@ -72,7 +72,7 @@ func (c *Controller) announce(namespace string, a plan.Action) {
 	if len(a.Diff) == 0 {
 		return
 	}
-	c.Log.Warn().Str("namespace", namespace).Str("secret", a.Name).Str("rule", a.Rule).Stringer("source", a.Source).
+	c.Log.Warn().Str("namespace", namespace).Str("kind", string(a.Kind)).Str("name", a.Name).Str("rule", a.Rule).Stringer("source", a.Source).
 		Str("reason", string(a.Reason)).Strs("diff", a.Diff).Msg("replacing what somebody else wrote")
 }
 

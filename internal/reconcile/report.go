@@ -151,7 +151,12 @@ func (r *report) logResult(namespace string, res result) {
 		e = e.Str("rule", res.Rule)
 	}
 	if l := res.List; l != nil {
-		e = e.Strs("added", l.Added).Strs("removed", l.Removed)
+		if len(l.Added) > 0 {
+			e = e.Strs("added", l.Added)
+		}
+		if len(l.Removed) > 0 {
+			e = e.Strs("removed", l.Removed)
+		}
 	}
 	e.Msg(done[res.Verb])
 }

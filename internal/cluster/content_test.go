@@ -1,0 +1,239 @@
+package cluster
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestContentsAreEqualWhenTheyMeanTheSame(t *testing.T) {
+	const base = `{"auths":{"a.example":{"username":"u","password":"p"},"b.example":{"auth":"dTpw"}}}`
+	for _, tt := range []struct {
+		why   string
+		value string
+		want  bool
+	}{
+		{"the same bytes", base, true},
+		{"white space", "\n{ \"auths\" : {\t\"a.example\": {\"username\": \"u\", \"password\": \"p\"}, \"b.example\": {\"auth\": \"dTpw\"}}}\n", true},
+		{"the order of keys", `{"auths":{"b.example":{"auth":"dTpw"},"a.example":{"password":"p","username":"u"}}}`, true},
+		{"an escape", `{"auths":{"a.example":{"username":"\u0075","password":"p"},"b.example":{"auth":"dTpw"}}}`, true},
+		{"a password changed", `{"auths":{"a.example":{"username":"u","password":"P"},"b.example":{"auth":"dTpw"}}}`, false},
+		{"values swapped between fields", `{"auths":{"a.example":{"username":"p","password":"u"},"b.example":{"auth":"dTpw"}}}`, false},
+		{"entries swapped between hosts", `{"auths":{"b.example":{"username":"u","password":"p"},"a.example":{"auth":"dTpw"}}}`, false},
+		{"a host less", `{"auths":{"a.example":{"username":"u","password":"p"}}}`, false},
+		{"a field more", `{"auths":{"a.example":{"username":"u","password":"p","email":""},"b.example":{"auth":"dTpw"}}}`, false},
+		{"a field unknown to us more", `{"auths":{"a.example":{"username":"u","password":"p","x":1},"b.example":{"auth":"dTpw"}}}`, false},
+		{"the host's user more", `{"auths":{"u@a.example":{"username":"u","password":"p"},"b.example":{"auth":"dTpw"}}}`, false},
+		{"something beside auths", `{"auths":{"a.example":{"username":"u","password":"p"},"b.example":{"auth":"dTpw"}},"credsStore":"x"}`, false},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			p := NewProjector([]byte("key"))
+			want, got := content(t, p, TypeDockerConfigJSON, base), content(t, p, TypeDockerConfigJSON, tt.value)
+			if want.Equal(got) != tt.want || got.Equal(want) != tt.want {
+				t.Errorf("equal: %t and %t, want %t", want.Equal(got), got.Equal(want), tt.want)
+			}
+		})
+	}
+}
+
+func TestContentsOfDifferentKindsAreNotEqual(t *testing.T) {
+	const entry = `{"a.example":{"auth":"dTpw"}}`
+	p := NewProjector([]byte("key"))
+	long := content(t, p, TypeDockerConfigJSON, `{"auths":`+entry+`}`)
+	short := content(t, p, TypeDockercfg, entry)
+	if long.Equal(short) {
+		t.Error("a .dockerconfigjson and a .dockercfg are equal: kubelet reads them differently")
+	}
+	if diff := cmp.Diff(describe(long), describe(short)); diff != "" {
+		t.Errorf("they have the same host and field (-dockerconfigjson +dockercfg):\n%s", diff)
+	}
+	// {"auths": {…}} is itself a .dockercfg, of a host called auths.
+	if content(t, p, TypeDockercfg, `{"auths":`+entry+`}`).Equal(long) {
+		t.Error("the same bytes under two types are equal")
+	}
+	var none *Content
+	if long.Equal(none) || none.Equal(long) || !none.Equal(nil) {
+		t.Error("no content is equal to no content alone")
+	}
+	if content(t, NewProjector([]byte("other")), TypeDockerConfigJSON, `{"auths":`+entry+`}`).Equal(long) {
+		t.Error("contents of different keys are equal: the hash is not keyed")
+	}
+}
+
+func TestAContentHasTheHostsAndFieldsInOrder(t *testing.T) {
+	got := content(t, NewProjector([]byte("key")), TypeDockerConfigJSON, `{"auths":{
+		"z.example": {"x": 1, "y": {}, "registrytoken": "t", "identitytoken": "i", "email": "e", "auth": "a", "password": "p", "username": "u"},
+		"https://index.docker.io/v1/": {},
+		"a.example:5000": null,
+		"*.b.example": {"auth": ""}
+	}}`)
+	want := []string{
+		"*.b.example: auth", "a.example:5000:", "https://index.docker.io/v1/:",
+		"z.example: auth email identitytoken other password registrytoken username",
+	}
+	if diff := cmp.Diff(want, describe(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestAFieldHasTheSameValueOnlyUnderTheSameName(t *testing.T) {
+	c := content(t, NewProjector([]byte("key")), TypeDockercfg,
+		`{"a":{"password":"p","username":"p","x":"1"},"b":{"password":"p","x":"2"},"c":{"password":"q","y":"1"}}`)
+	field := func(host, name int) Field { return c.Registries[host].Fields[name] } // other, password, username
+	for _, tt := range []struct {
+		why  string
+		a, b Field
+		want bool
+	}{
+		{"two hosts, one password", field(0, 1), field(1, 1), true},
+		{"two passwords", field(0, 1), field(2, 1), false},
+		{"a password that is the user's name too, which nobody has to learn", field(0, 1), field(0, 2), false},
+		{"other values", field(0, 0), field(1, 0), false},
+		{"other names", field(0, 0), field(2, 0), false},
+	} {
+		if got := tt.a.SameValue(tt.b); got != tt.want {
+			t.Errorf("%s: %t, want %t", tt.why, got, tt.want)
+		}
+	}
+}
+
+func TestADefectSaysWhyAValueIsNoCredential(t *testing.T) {
+	for _, tt := range []struct {
+		why        string
+		secretType string
+		value      string
+		want       Defect
+	}{
+		{"nothing", TypeDockerConfigJSON, ``, DefectNotJSON},
+		{"text", TypeDockerConfigJSON, `hello`, DefectNotJSON},
+		{"cut off", TypeDockerConfigJSON, `{"auths":{"a":{}`, DefectNotJSON},
+		{"null", TypeDockerConfigJSON, `null`, DefectNotJSON},
+		{"a list", TypeDockerConfigJSON, `[]`, DefectNotJSON},
+		{"two objects", TypeDockerConfigJSON, `{"auths":{"a":{}}}{}`, DefectNotJSON},
+		{"something after the object", TypeDockerConfigJSON, `{"auths":{"a":{}}} x`, DefectNotJSON},
+		{"auths is a list", TypeDockerConfigJSON, `{"auths":[]}`, DefectNotJSON},
+		{"an entry is a text", TypeDockerConfigJSON, `{"auths":{"a":"dTpw"}}`, DefectNotJSON},
+		{"an entry of dockercfg is a text", TypeDockercfg, `{"a":"dTpw"}`, DefectNotJSON},
+		{"no auths", TypeDockerConfigJSON, `{}`, DefectNoRegistry},
+		{"auths are null", TypeDockerConfigJSON, `{"auths":null}`, DefectNoRegistry},
+		{"auths are empty", TypeDockerConfigJSON, `{"auths":{}}`, DefectNoRegistry},
+		{"no auths, but a store", TypeDockerConfigJSON, `{"credsStore":"x"}`, DefectNoRegistry},
+		{"a dockercfg under the newer type", TypeDockerConfigJSON, `{"a":{"auth":"dTpw"}}`, DefectNoRegistry},
+		{"dockercfg without a host", TypeDockercfg, `{}`, DefectNoRegistry},
+		{"a host without an entry: anonymous", TypeDockerConfigJSON, `{"auths":{"a":null}}`, ""},
+		{"a host", TypeDockercfg, `{"a":{}}`, ""},
+		{"white space around", TypeDockercfg, " {\"a\":{}}\n", ""},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			c, got := NewProjector([]byte("key")).Content(tt.secretType, []byte(tt.value))
+			if got != tt.want || (c == nil) != (got != "") {
+				t.Errorf("got %q with content %v, want %q", got, c, tt.want)
+			}
+		})
+	}
+}
+
+func TestAHostIsNeverKeptWithItsUserAndPassword(t *testing.T) {
+	for _, tt := range []struct{ host, want string }{
+		{"a.example", "a.example"},
+		{"a.example:5000/path", "a.example:5000/path"},
+		{"[::1]:5000", "[::1]:5000"},
+		{"user:hunter2@a.example", "a.example"},
+		{"https://user:hunter2@a.example/v1/", "a.example/v1/"},
+		{"user:hun@ter2@a.example", "a.example"},
+		{"user:hunter2%40a.example", "(unprintable)"},
+		{"a.example?password=hunter2", "(unprintable)"},
+		{"a.example\nhunter2", "(unprintable)"},
+		{"dXNlcjpodW50ZXIy==", "(unprintable)"},
+	} {
+		value := fmt.Sprintf(`{%q:{}}`, tt.host)
+		c := content(t, NewProjector([]byte("key")), TypeDockercfg, value)
+		if got := c.Registries[0].Host; got != tt.want {
+			t.Errorf("%q is kept as %q, want %q", tt.host, got, tt.want)
+		}
+	}
+}
+
+// Two keys of auths may look the same once they are safe to print. Their order is that of the keys, every time.
+func TestTheOrderOfHostsThatLookTheSameIsStable(t *testing.T) {
+	const value = `{"d@a":{"auth":"1"},"c@a":{"email":"1"},"b@a":{"password":"1"},"a@a":{"username":"1"}}`
+	want := []string{"a: username", "a: password", "a: email", "a: auth"}
+	for range 20 {
+		got := describe(content(t, NewProjector([]byte("key")), TypeDockercfg, value))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestEqualValuesShareOneContentWhileItLives(t *testing.T) {
+	p := NewProjector([]byte("key"))
+	const value = `{"a":{"auth":"1"}}`
+	c := content(t, p, TypeDockercfg, value)
+	if content(t, p, TypeDockercfg, value) != c {
+		t.Error("the same value was projected into a second content")
+	}
+	if other := content(t, p, TypeDockerConfigJSON, `{"auths":{"a":{}}}`); other == c {
+		t.Error("different values share a content")
+	}
+	runtime.KeepAlive(c)
+}
+
+// A source that is rotated for years must not fill the memory with what is gone.
+func TestContentsThatNobodyHoldsAreForgotten(t *testing.T) {
+	p := NewProjector([]byte("key"))
+	for i := range 2000 {
+		content(t, p, TypeDockercfg, fmt.Sprintf(`{"a":{"auth":"%d"}}`, i))
+		if i%50 == 0 {
+			runtime.GC()
+		}
+	}
+	if got := len(p.byText); got > 1000 {
+		t.Errorf("%d of 2000 contents are remembered", got)
+	}
+}
+
+func TestAProjectorCanBeUsedConcurrently(t *testing.T) {
+	p := NewProjector([]byte("key"))
+	want := content(t, p, TypeDockercfg, `{"a":{"auth":"0"}}`)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 200 {
+				c, defect := p.Content(TypeDockercfg, fmt.Appendf(nil, `{"a":{"auth":"%d"}}`, i%20))
+				if defect != "" || c.Equal(want) != (i%20 == 0) {
+					t.Errorf("content %d: defect %q, equal to the first: %t", i, defect, c.Equal(want))
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func content(t *testing.T, p *Projector, secretType, value string) *Content {
+	t.Helper()
+	c, defect := p.Content(secretType, []byte(value))
+	if defect != "" {
+		t.Fatalf("defect %s of %s", defect, value)
+	}
+	return c
+}
+
+// describe writes a content's hosts, a line each, with the names of their fields.
+func describe(c *Content) []string {
+	if c == nil {
+		return nil
+	}
+	var out []string
+	for _, r := range c.Registries {
+		line := r.Host + ":"
+		for _, f := range r.Fields {
+			line += " " + f.Name
+		}
+		out = append(out, line)
+	}
+	return out
+}
