@@ -1,9 +1,9 @@
 package reconcile
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -77,7 +77,7 @@ func ancestors(obj *unstructured.Unstructured) sets.Set[string] {
 	out := sets.New[string]()
 	for _, e := range obj.GetManagedFields() {
 		if e.Operation == metav1.ManagedFieldsOperationUpdate && e.FieldsV1 != nil &&
-			bytes.Contains(e.FieldsV1.Raw, []byte(`"f:`+cluster.LabelManagedBy+`"`)) {
+			strings.Contains(e.FieldsV1.GetRawString(), `"f:`+cluster.LabelManagedBy+`"`) {
 			out.Insert(e.Manager)
 		}
 	}

@@ -21,10 +21,11 @@ import (
 
 var update = flag.Bool("update", false, "write the plans of the scenarios as they are")
 
-// TestScenarios decides each file of testdata/scenarios: its comment says why the case matters, policy.yaml and
-// cluster.yaml are what is given, plan is what has to come of it.
+// TestScenarios decides each file of testdata/scenarios, the cases that have a story, and of testdata/table, the whole
+// decision table of copies. The comment says why the case matters, policy.yaml and cluster.yaml are what is given,
+// plan is what has to come of it.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/scenarios/*.txtar")
+	files, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
@@ -52,6 +53,31 @@ func TestScenarios(t *testing.T) {
 				t.Errorf("the plan differs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestTheTableIsComplete holds that no cell of the decision table is left out.
+func TestTheTableIsComplete(t *testing.T) {
+	live := []string{"absent"}
+	for _, whose := range []string{"ours", "foreign"} {
+		for _, content := range []string{"equal", "other-data", "other-type", "immutable"} {
+			live = append(live, whose+"-"+content)
+		}
+	}
+	for _, l := range live {
+		for _, source := range []string{"fine", "missing", "invalid"} {
+			archive, err := txtar.ParseFile("testdata/table/" + l + "_source-" + source + ".txtar")
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			for _, cell := range []string{"force-wanted", "plain-wanted", "force-prune-off", "plain-prune-off",
+				"force-several", "plain-several", "gone", "gone-marked-keep"} {
+				if !strings.Contains(section(archive, "plan"), " "+cell+"/default: ") {
+					t.Errorf("%s, source %s: the cell %s is missing", l, source, cell)
+				}
+			}
+		}
 	}
 }
 
