@@ -77,20 +77,20 @@ func TestACredentialIsNotPrintedByWhatHoldsIt(t *testing.T) {
 	type hidden struct{ credential Credential }
 	type embedded struct{ Credential }
 	for name, v := range map[string]any{
-		"itself":           c,
-		"pointer":          &c,
-		"slice":            []Credential{c},
-		"map":              map[string]Credential{"a": c},
-		"struct":           struct{ C Credential }{c},
-		"unexported":       hidden{c},
-		"pointer to that":  &hidden{c},
-		"slice of those":   []hidden{{c}},
-		"unexported slice": struct{ c []Credential }{[]Credential{c}},
-		"unexported map":   struct{ c map[string]Credential }{map[string]Credential{"a": c}},
-		"unexported any":   struct{ c any }{c},
-		"embedded":         embedded{c},
-		"source":           Source{Secret: &Secret{}, Credential: c},
-		"unexported sorce": struct{ s Source }{Source{Secret: &Secret{}, Credential: c}},
+		"itself":            c,
+		"pointer":           &c,
+		"slice":             []Credential{c},
+		"map":               map[string]Credential{"a": c},
+		"struct":            struct{ C Credential }{c},
+		"unexported":        hidden{c},
+		"pointer to that":   &hidden{c},
+		"slice of those":    []hidden{{c}},
+		"unexported slice":  struct{ c []Credential }{[]Credential{c}},
+		"unexported map":    struct{ c map[string]Credential }{map[string]Credential{"a": c}},
+		"unexported any":    struct{ c any }{c},
+		"embedded":          embedded{c},
+		"source":            Source{Secret: &Secret{}, Credential: c},
+		"unexported source": struct{ s Source }{Source{Secret: &Secret{}, Credential: c}},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%X", "%q", "%d", "% x", "%w", "%p", "%z", "%!", "none"} {
 			wantNoLeak(t, name+" with "+verb, fmt.Sprintf(verb, v), canary)

@@ -316,3 +316,35 @@ func TestAnOwnerThatAppliesTheAccountWithoutAListKeepsOurs(t *testing.T) {
 		s.wantList(ns, "default", "+reg")
 	}
 }
+
+// TestTwoControllersAtOnceComeToRest covers an overlap, as when a new version starts before the old one has ended.
+func TestTwoControllersAtOnceComeToRest(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	var all []string
+	for i := range 8 {
+		all = append(all, s.namespace(fmt.Sprintf("n%d", i)))
+	}
+	one, two := s.start(), s.start()
+	s.revised("Ready", oneRule)
+	s.source("hub", credential("hub.example", "two"))
+	for _, ns := range all {
+		s.wantCopy(ns, "reg", credential("hub.example", "two"))
+		s.wantList(ns, "default", "+reg")
+	}
+	settled := s.get(accounts, all[0], "default").GetResourceVersion()
+	s.revised("Ready", oneRule+"  force: true\n") // both pass over everything again
+	if now := s.get(accounts, all[0], "default").GetResourceVersion(); now != settled {
+		t.Error("they go on writing the same account")
+	}
+	for _, r := range []*running{one, two} {
+		if bad := r.lines(`"level":"warn"`); len(bad) > 0 {
+			t.Errorf("one of them has a problem with the other:\n%s", strings.Join(bad, "\n"))
+		}
+	}
+	s.revised("Ready", noRules)
+	for _, ns := range all {
+		s.wantList(ns, "default")
+		s.wantNoCopy(ns, "reg")
+	}
+}

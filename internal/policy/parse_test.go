@@ -207,7 +207,8 @@ func TestTheHashIsOfTheDocumentsAlone(t *testing.T) {
 		{"a key removed", map[string]string{"a.yaml": "one"}, false},
 		{"text moved to the next key", map[string]string{"a.yaml": "on", "b.json": "etwo"}, false},
 		{"texts swapped", map[string]string{"a.yaml": "two", "b.json": "one"}, false},
-		{"the next key written into the text", map[string]string{"a.yaml": "one6:b.json3:two"}, false},
+		{"the next key and its text moved into this text", map[string]string{"a.yaml": "oneb.jsontwo"}, false},
+		{"the same as it is hashed", map[string]string{"a.yaml": "one6:b.json3:two"}, false},
 		{"nothing", nil, false},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
