@@ -31,6 +31,8 @@ type plane struct {
 	Server     string
 	Token      string
 	Processes  []process // in the order they were started
+
+	last <-chan struct{} // closed when the process that was started last has ended
 }
 
 type process struct {
@@ -160,7 +162,12 @@ func (p *plane) spawn(name, binary string, args ...string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", name, err)
 	}
-	go func() { _ = cmd.Wait() }() // reap it if it dies while we live
+	ended := make(chan struct{})
+	go func() { // reap it if it dies while we live
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
+	p.last = ended
 	p.Processes = append(p.Processes, process{Name: name, PID: cmd.Process.Pid})
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
@@ -189,10 +196,9 @@ func (p *plane) await(ctx context.Context, name, url string) error {
 				return nil
 			}
 		}
-		if last := p.Processes[len(p.Processes)-1]; !p.alive(last) {
-			return fmt.Errorf("%s ended before it was ready", name)
-		}
 		select {
+		case <-p.last:
+			return fmt.Errorf("%s ended before it was ready", name)
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w", name, ctx.Err())
 		case <-time.After(50 * time.Millisecond):
