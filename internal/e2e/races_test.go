@@ -60,7 +60,7 @@ func TestAnEditBetweenOurReadAndOurWriteSurvives(t *testing.T) {
 	}))
 	s.policy(oneRule)
 	s.wantList(ns, "default", "theirs", "+reg")
-	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+	if bad := r.reported(); len(bad) > 0 {
 		t.Errorf("an ordinary race was reported:\n%s", strings.Join(bad, "\n"))
 	}
 }
@@ -96,7 +96,7 @@ func TestAnAccountThatIsRecreatedInBetweenIsServedAndOneThatIsDeletedStaysAway(t
 	if _, err := s.listOf(ns, "gone"); !apierrors.IsNotFound(err) {
 		t.Errorf("a deleted account was brought back: %v", err)
 	}
-	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+	if bad := r.reported(); len(bad) > 0 {
 		t.Errorf("an ordinary race was reported:\n%s", strings.Join(bad, "\n"))
 	}
 }
@@ -123,7 +123,7 @@ func TestANamespaceThatDiesInTheMiddleIsLeftQuietly(t *testing.T) {
 		return nil
 	})
 	s.wantStatus("Ready")
-	if bad := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...); len(bad) > 0 {
+	if bad := r.reported(); len(bad) > 0 {
 		t.Errorf("it was reported:\n%s", strings.Join(bad, "\n"))
 	}
 	if n := tries.Load(); n > 3 {
@@ -338,7 +338,7 @@ func TestTwoControllersAtOnceComeToRest(t *testing.T) {
 		t.Error("they go on writing the same account")
 	}
 	for _, r := range []*running{one, two} {
-		if bad := r.lines(`"level":"warn"`); len(bad) > 0 {
+		if bad := r.reported(); len(bad) > 0 {
 			t.Errorf("one of them has a problem with the other:\n%s", strings.Join(bad, "\n"))
 		}
 	}

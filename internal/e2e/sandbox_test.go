@@ -308,6 +308,12 @@ func (r *running) lines(words ...string) (out []string) {
 	return out
 }
 
+// reported returns the warnings and errors of the log, but for the wait for a policy that a test writes only later.
+func (r *running) reported() []string {
+	all := append(r.lines(`"level":"error"`), r.lines(`"level":"warn"`)...)
+	return slices.DeleteFunc(all, func(line string) bool { return strings.Contains(line, "there is no policy ConfigMap") })
+}
+
 // eventually waits for a condition. It is the only thing that waits.
 func (s *sandbox) eventually(what string, condition func() error) {
 	s.t.Helper()
