@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
@@ -29,6 +30,9 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("purge takes flags only, found %q", args[0])
+			}
+			if len(validation.IsDNS1123Label(namespace)) > 0 {
+				return fmt.Errorf("-namespace %q is not the name of a namespace", namespace)
 			}
 			log, err := newLogger(stdout, "info", "auto")
 			if err != nil {

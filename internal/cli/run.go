@@ -163,7 +163,7 @@ func serveHealth(addr string, ready func() bool) (stop func(), err error) {
 // newLogger writes JSON, or text for people.
 func newLogger(out io.Writer, level, format string) (zerolog.Logger, error) {
 	parsed, err := zerolog.ParseLevel(level)
-	if err != nil || level == "" {
+	if err != nil || !slices.Contains([]string{"trace", "debug", "info", "warn", "error"}, level) {
 		return zerolog.Nop(), fmt.Errorf("-log-level %q: one of trace, debug, info, warn, error", level)
 	}
 	switch format {

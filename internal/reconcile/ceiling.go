@@ -49,7 +49,18 @@ func (c *ceiling) take(n, copies int, now time.Time) bool {
 	return true
 }
 
-// release lets go of what is held, and forgets what was counted.
+// accept lets go of what is held, and counts n deletions that are about to happen: what a policy may remove and what
+// changes of namespaces may remove within a minute is one allowance, not two.
+func (c *ceiling) accept(n int, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for range n {
+		c.recent = append(c.recent, now)
+	}
+	c.held.Store(false)
+}
+
+// release lets go of what is held and forgets what was counted, because the user confirmed it.
 func (c *ceiling) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,13 +89,22 @@ func (c *Controller) copies() (n int) {
 	return n
 }
 
-// wouldDelete counts the copies that a policy would delete in all namespaces together, if nothing were held.
-func (c *Controller) wouldDelete(p *policy.Policy) (n int) {
+// wouldDelete counts the copies that a policy would delete in each namespace, if nothing were held.
+func (c *Controller) wouldDelete(p *policy.Policy) map[string]int {
+	n := map[string]int{}
 	for _, obj := range c.watches.namespaces.all() {
-		if in, have, ok := c.observe(obj.(*cluster.Namespace).Name, p); ok {
+		name := obj.(*cluster.Namespace).Name
+		if in, have, ok := c.observe(name, p); ok {
 			have.HoldPrune = false
-			n += deletions(decide(p, in, have))
+			n[name] = deletions(decide(p, in, have))
 		}
+	}
+	return n
+}
+
+func total(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
 	}
 	return n
 }

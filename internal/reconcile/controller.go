@@ -10,7 +10,6 @@ import (
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -99,6 +98,9 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 			assigned.Wait()
 			before, _ := e.old.(*cluster.Namespace)
 			after, _ := e.new.(*cluster.Namespace)
+			if after == nil || after.Terminating || before != nil && before.UID != after.UID {
+				c.fights.forget(nameOf(e)) // what ended with a namespace was no fight
+			}
 			if before == nil || after == nil || !before.SameDecision(after) {
 				c.enqueue(nameOf(e), before == nil && !e.initial)
 			}
@@ -113,9 +115,6 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 			assigned.Wait()
 			if unchanged(e) || c.written.seen(plan.KindSecret, e) {
 				return
-			}
-			if before, _ := e.old.(*cluster.Secret); e.new == nil && before != nil && before.Ours() {
-				c.fights.undone(writtenKey{plan.KindSecret, cache.MetaObjectToName(before)}, time.Now())
 			}
 			c.enqueue(namespaceOf(e), false)
 		},
@@ -215,7 +214,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	}
 	todo := decide(p, in, have)
 	// What the policy itself brings about was held against the ceiling before it came in force.
-	if n := deletions(todo); n > 0 && !c.pass.awaits(p, namespace) && !c.ceiling.take(n, c.copies(), time.Now()) {
+	if n := deletions(todo) - c.pass.allowed(p, namespace); n > 0 && !c.ceiling.take(n, c.copies(), time.Now()) {
 		have.HoldPrune = true
 		todo = decide(p, in, have)
 	}

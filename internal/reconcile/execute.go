@@ -108,12 +108,14 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 			return err
 		}
 	}
-	obj, err := c.api.Apply(ctx, secretResource, copyObject(namespace, a), a.Verb == plan.Update)
-	if err != nil {
-		return err
-	}
-	c.written.applied(plan.KindSecret, c.projector.Secret(obj))
-	return nil
+	obj := copyObject(namespace, a)
+	return c.written.request(plan.KindSecret, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
+		applied, err := c.api.Apply(ctx, secretResource, obj, a.Verb == plan.Update)
+		if err != nil {
+			return nil, err
+		}
+		return c.projector.Secret(applied), nil
+	})
 }
 
 // inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks.
@@ -136,12 +138,13 @@ func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {
 // setList writes a service account's list. What the API server returns is what counts: an admission policy may have
 // added names again that were just removed.
 func (c *Controller) setList(ctx context.Context, namespace string, a plan.Action) error {
-	obj, err := c.api.Apply(ctx, accountResource, listObject(namespace, a), true)
+	obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
+		return c.api.Apply(ctx, accountResource, listObject(namespace, a), true)
+	})
 	if err != nil {
 		return err
 	}
 	account := cluster.NewServiceAccount(obj)
-	c.written.applied(plan.KindServiceAccount, account)
 	for _, name := range a.List.Removed {
 		if slices.Contains(account.PullSecrets, name) {
 			return errCameBack
@@ -157,16 +160,23 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 // us for ever. An empty list goes with the field; otherwise only our managedFields entry does.
 func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured) error {
 	account := cluster.NewServiceAccount(obj)
-	var err error
-	if len(account.PullSecrets) == 0 && account.Applied {
-		obj, err = c.api.Apply(ctx, accountResource,
-			accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
-	} else {
-		obj, err = c.api.Disown(ctx, accountResource, obj)
-	}
-	if err != nil {
-		return err
-	}
-	c.written.applied(plan.KindServiceAccount, cluster.NewServiceAccount(obj))
-	return nil
+	_, err := c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
+		if len(account.PullSecrets) == 0 && account.Applied {
+			return c.api.Apply(ctx, accountResource,
+				accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
+		}
+		return c.api.Disown(ctx, accountResource, obj)
+	})
+	return err
+}
+
+func (c *Controller) writeAccount(namespace, name string, write func() (*unstructured.Unstructured, error)) (obj *unstructured.Unstructured, err error) {
+	err = c.written.request(plan.KindServiceAccount, cache.ObjectName{Namespace: namespace, Name: name}, func() (metav1.Object, error) {
+		obj, err = write()
+		if err != nil {
+			return nil, err
+		}
+		return cluster.NewServiceAccount(obj), nil
+	})
+	return obj, err
 }

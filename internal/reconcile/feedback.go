@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -26,10 +28,21 @@ func (j *judge) state() string {
 	switch {
 	case j.verdict.errors != nil:
 		return stateInvalid
-	case j.c.report.totals().Problems > 0:
+	case j.unsaved != "", j.blind() != "", j.c.report.totals().Problems > 0:
 		return stateDegraded
 	}
 	return stateReady
+}
+
+// blind names what may not be listed without which nothing can be said of the cluster.
+func (j *judge) blind() string {
+	switch w := j.c.watches; {
+	case w.namespaces.forbidden():
+		return "namespaces"
+	case w.accounts.forbidden():
+		return "service accounts"
+	}
+	return ""
 }
 
 // message says in words why the state is what it is. It holds no time and no count that changes by itself.
@@ -40,6 +53,12 @@ func (j *judge) message() string {
 	case stateDegraded:
 		t := j.c.report.totals()
 		var parts []string
+		if j.unsaved != "" {
+			parts = append(parts, "accepted, but not in force, because the status ConfigMap cannot be written: "+j.unsaved)
+		}
+		if what := j.blind(); what != "" {
+			parts = append(parts, what+" may not be listed and watched")
+		}
 		for _, p := range t.First {
 			part := fmt.Sprintf("%s %s", p.Kind, p.Name)
 			if p.Rule != "" {
@@ -61,10 +80,12 @@ func shorten(text string) string {
 
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
-func (j *judge) annotate(ctx context.Context, passed bool) error {
+// Two controllers that see things differently would rewrite each other's words, so what does not tell of a new text
+// backs off like any other fight; then the pause is returned.
+func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := j.policyMap()
-	if cm == nil || (!passed && j.verdict.errors == nil) || j.verdict.hash == "" {
-		return nil
+	if cm == nil || j.verdict.hash == "" {
+		return 0, nil
 	}
 	state := j.state()
 	want := map[string]string{
@@ -80,7 +101,13 @@ func (j *judge) annotate(ctx context.Context, passed bool) error {
 		same = same && cm.Annotations[key] == want[key]
 	}
 	if same {
-		return nil
+		return 0, nil
+	}
+	key := writtenKey{kindConfigMap, cache.MetaObjectToName(cm)}
+	if cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash || cm.Annotations[cluster.AnnotationObservedRevision] != j.verdict.revision {
+		j.c.fights.forgive(key)
+	} else if pause := j.c.fights.wait(key, time.Now()); pause > 0 {
+		return pause, nil
 	}
 	news := cm.Annotations[cluster.AnnotationStatus] != state || cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash
 	obj := &unstructured.Unstructured{Object: map[string]any{
@@ -88,11 +115,10 @@ func (j *judge) annotate(ctx context.Context, passed bool) error {
 		"metadata": map[string]any{"name": cm.Name, "namespace": cm.Namespace, "uid": string(cm.UID)},
 	}}
 	obj.SetAnnotations(want)
-	applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
-	if err != nil {
-		return err
+	if err := j.apply(ctx, obj); err != nil {
+		return 0, err
 	}
-	j.c.written.applied(kindConfigMap, cluster.NewConfigMap(applied))
+	j.c.fights.repaired(key, time.Now())
 	if news {
 		eventType := corev1.EventTypeWarning
 		if state == stateReady {
@@ -100,5 +126,5 @@ func (j *judge) annotate(ctx context.Context, passed bool) error {
 		}
 		j.c.events.emit(cm, eventType, state, want[cluster.AnnotationMessage])
 	}
-	return nil
+	return 0, nil
 }

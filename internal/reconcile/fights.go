@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,48 +24,67 @@ const (
 // fights slows down over single objects that somebody undoes again and again. Two controllers that both insist would
 // otherwise write as fast as the API server lets them; here the other one wins for longer and longer, is named, and
 // all other objects keep their pace.
+//
+// What counts is what we did ourselves: a write that makes a change which we made before, and did not take back since,
+// is a repair, whatever the other party left of our marks.
 type fights struct {
 	mu      sync.Mutex
-	objects map[writtenKey]*fight
+	objects map[string]map[writtenKey]*fight // by namespace
+	swept   time.Time
 }
 
 type fight struct {
-	deleted bool // somebody deleted it since we wrote it
+	made    []string // the changes that we made
 	repairs int
 	last    time.Time
 }
 
-func newFights() *fights { return &fights{objects: map[writtenKey]*fight{}} }
+func newFights() *fights { return &fights{objects: map[string]map[writtenKey]*fight{}} }
 
-// undone notes that somebody deleted a copy of ours.
-func (f *fights) undone(key writtenKey, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.sweep(now)
-	o := f.objects[key]
-	if o == nil {
-		o = &fight{last: now}
-		f.objects[key] = o
+// changes are what an action makes of an object, in words that are the same when it makes the same again.
+func changes(a plan.Action) []string {
+	switch {
+	case a.List != nil:
+		return a.List.Added
+	case a.Verb == plan.Create, a.Reason == plan.TakenOver, a.Verb == plan.Replace:
+		return []string{"the copy"}
 	}
-	o.deleted = true
+	return nil
 }
 
 // isRepair reports whether an action puts back what somebody undid.
 func (f *fights) isRepair(key writtenKey, a plan.Action) bool {
-	if a.Restores {
-		return true
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.objects[key]
-	return a.Verb == plan.Create && o != nil && o.deleted
+	o := f.objects[key.Namespace][key]
+	return a.Restores || o != nil && slices.ContainsFunc(changes(a), func(c string) bool { return slices.Contains(o.made, c) })
+}
+
+// made notes what an action changed, or took back.
+func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a.Verb == plan.Delete {
+		delete(f.objects[key.Namespace], key)
+		return
+	}
+	if a.List != nil && len(a.List.Removed) > 0 {
+		if o := f.objects[key.Namespace][key]; o != nil {
+			o.made = slices.DeleteFunc(o.made, func(c string) bool { return slices.Contains(a.List.Removed, c) })
+		}
+	}
+	for _, c := range changes(a) {
+		if o := f.at(key, now); !slices.Contains(o.made, c) {
+			o.made = append(o.made, c)
+		}
+	}
 }
 
 // wait returns how long a repair has to wait; 0 is not at all.
 func (f *fights) wait(key writtenKey, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.objects[key]
+	o := f.objects[key.Namespace][key]
 	if o == nil || o.repairs < freeRepairs {
 		return 0
 	}
@@ -78,24 +99,46 @@ func (f *fights) wait(key writtenKey, now time.Time) time.Duration {
 func (f *fights) repaired(key writtenKey, now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.sweep(now)
-	o := f.objects[key]
-	if o == nil {
-		o = &fight{}
-		f.objects[key] = o
-	}
+	o := f.at(key, now)
 	o.repairs++
-	o.last, o.deleted = now, false
 	return o.repairs
 }
 
-// sweep forgets the fights that are over; there are few at a time.
-func (f *fights) sweep(now time.Time) {
-	for key, o := range f.objects {
-		if now.Sub(o.last) > fightOver {
-			delete(f.objects, key)
+// forget ends the fights in a namespace.
+func (f *fights) forget(namespace string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.objects, namespace)
+}
+
+// forgive ends the fight over one object.
+func (f *fights) forgive(key writtenKey) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.objects[key.Namespace], key)
+}
+
+// at returns the record of an object, made if there is none, and forgets now and then the records that are old.
+func (f *fights) at(key writtenKey, now time.Time) *fight {
+	if now.Sub(f.swept) > time.Minute {
+		f.swept = now
+		for namespace, objects := range f.objects {
+			maps.DeleteFunc(objects, func(_ writtenKey, o *fight) bool { return now.Sub(o.last) > fightOver })
+			if len(objects) == 0 {
+				delete(f.objects, namespace)
+			}
 		}
 	}
+	if f.objects[key.Namespace] == nil {
+		f.objects[key.Namespace] = map[writtenKey]*fight{}
+	}
+	o := f.objects[key.Namespace][key]
+	if o == nil {
+		o = &fight{}
+		f.objects[key.Namespace][key] = o
+	}
+	o.last = now
+	return o
 }
 
 // contested is the error of a repair that waits.
@@ -141,21 +184,23 @@ func peace(key writtenKey, owners []cluster.Owner) string {
 
 // repair carries out an action that may be part of a fight.
 func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) error {
-	if !c.fights.isRepair(key, a) {
-		return act()
-	}
-	if wait := c.fights.wait(key, time.Now()); wait > 0 {
+	repair := c.fights.isRepair(key, a)
+	if wait := c.fights.wait(key, time.Now()); repair && wait > 0 {
 		return &contested{wait: wait, owners: a.Owners}
 	}
 	if err := act(); err != nil {
 		return err
+	}
+	c.fights.made(key, a, time.Now())
+	if !repair {
+		return nil
 	}
 	if n := c.fights.repaired(key, time.Now()); n > freeRepairs {
 		text := fmt.Sprintf("%s %s was undone and repaired %d times (%s); to end this, %s",
 			key.kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))
 		c.Log.Warn().Str("namespace", key.Namespace).Str("kind", string(key.kind)).Str("name", key.Name).Int("repairs", n).Msg(text)
 		if cm := c.judge.policyMap(); cm != nil {
-			c.events.emit(cm, "Warning", "Contested", text)
+			c.events.emit(cm, "Warning", contestedObject, text)
 		}
 	}
 	return nil

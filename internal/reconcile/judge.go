@@ -37,6 +37,8 @@ type judge struct {
 	inUse    []string // copy names that may have copies, sorted: no name leaves before its last copy is gone
 	accepted accepted // the last text that was accepted; its policy is nil until there is one
 	verdict  verdict  // on the last text that was judged
+	unsaved  string   // why an accepted policy cannot be saved, and so is not in force
+	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
 	statusWritten time.Time
 }
@@ -89,6 +91,7 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		return 0
 	}
 	j.restore()
+	j.unspend()
 	j.read()
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
 		names := union(j.inUse, p.CopyNames())
@@ -101,9 +104,13 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		if err := j.save(ctx, names); err != nil {
 			j.c.troubles.write("the status ConfigMap", err)
 			if !apierrors.IsForbidden(err) {
+				j.unsaved = describe(err)
+				j.tell(ctx)
 				return judgeRetry
 			}
+			j.inUse = names // one missing permission must not stop the rest; only a restart forgets them
 		}
+		j.unsaved = ""
 		j.activate(p)
 	}
 	j.confirm()
@@ -122,6 +129,7 @@ func (j *judge) restore() {
 		return
 	}
 	j.inUse = parseNames(status.Data[statusNames])
+	j.spent = parseSpent(status.Data[statusJSON])
 	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
 	if err != nil {
 		j.c.Log.Warn().Err(err).Msg("the last good policy cannot be restored from the status ConfigMap")
@@ -188,8 +196,13 @@ func (j *judge) instead() string {
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(p *policy.Policy) {
-	j.c.ceiling.release()
-	if n, copies := j.c.wouldDelete(p), j.c.copies(); j.c.ceiling.tooMany(n, copies) && !j.confirmed() {
+	n, copies := total(j.c.wouldDelete(p)), j.c.copies()
+	switch {
+	case !j.c.ceiling.tooMany(n, copies):
+		j.c.ceiling.accept(n, time.Now())
+	case j.confirmed():
+		j.c.ceiling.release()
+	default:
 		j.c.ceiling.held.Store(true)
 		j.c.Log.Warn().Int("deletions", n).Int("copies", copies).Int("max-prune", j.c.MaxPrune).
 			Msg(plan.PruneHeld.Explain())
@@ -199,19 +212,28 @@ func (j *judge) activate(p *policy.Policy) {
 
 // begin has every namespace tried under a policy.
 func (j *judge) begin(p *policy.Policy) {
-	var namespaces []string
-	for _, obj := range j.c.watches.namespaces.all() {
-		namespaces = append(namespaces, obj.(*cluster.Namespace).Name)
-	}
-	j.c.pass.begin(p, namespaces)
+	j.c.pass.begin(p, j.c.wouldDelete(p))
 	j.c.active.Store(p)
 	j.c.enqueueAll()
 }
 
-// confirmed reports whether the user confirmed what the text that was judged last removes.
+// confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
+// up. It counts again once the annotation was taken away and set anew.
 func (j *judge) confirmed() bool {
 	cm := j.policyMap()
-	return cm != nil && j.verdict.errors == nil && j.verdict.hash != "" && cm.Annotations[cluster.AnnotationConfirmPrune] == j.verdict.hash
+	if cm == nil || j.verdict.errors != nil || j.verdict.hash == "" ||
+		cm.Annotations[cluster.AnnotationConfirmPrune] != j.verdict.hash || j.spent == j.verdict.hash {
+		return false
+	}
+	j.spent = j.verdict.hash
+	return true
+}
+
+// unspend takes note that the annotation of a confirmation that was used up is gone.
+func (j *judge) unspend() {
+	if cm := j.policyMap(); cm != nil && cm.Annotations[cluster.AnnotationConfirmPrune] != j.spent {
+		j.spent = ""
+	}
 }
 
 // confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
@@ -220,10 +242,15 @@ func (j *judge) confirm() {
 	if p == nil || !j.c.ceiling.held.Load() {
 		return
 	}
-	if j.confirmed() || j.c.wouldDelete(p) == 0 {
+	switch {
+	case j.confirmed():
 		j.c.ceiling.release()
-		j.begin(p)
+	case total(j.c.wouldDelete(p)) == 0:
+		j.c.ceiling.accept(0, time.Now())
+	default:
+		return
 	}
+	j.begin(p)
 }
 
 // retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that
@@ -234,7 +261,7 @@ func (j *judge) retire() {
 		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name)
 	})
 	j.inUse = names
-	j.c.watches.keep(p.Sources(), names)
+	j.c.watches.keep(p.Sources(), union(names, p.CopyNames()))
 }
 
 // hasCopies reports whether copies of a name may be left. What may not be read may be there.
@@ -254,14 +281,18 @@ func (j *judge) hasCopies(name string) bool {
 // tell brings status and feedback up to date.
 func (j *judge) tell(ctx context.Context) time.Duration {
 	p := j.c.active.Load()
-	passed := p != nil && j.c.pass.complete(p)
+	passed := p != nil && p == j.accepted.policy && j.c.pass.complete(p)
 	if passed {
 		j.retire()
 	}
 	var wait time.Duration
-	if passed || j.verdict.errors != nil {
+	if passed || j.verdict.errors != nil || j.unsaved != "" {
 		wait = j.tellStatus(ctx)
-		if err := j.annotate(ctx, passed); err != nil && !isStale(err) {
+		pause, err := j.annotate(ctx)
+		if wait == 0 || pause > 0 && pause < wait {
+			wait = pause
+		}
+		if err != nil && !isStale(err) {
 			j.c.troubles.write("the annotations of the policy ConfigMap", err)
 			wait = judgeRetry
 		}

@@ -11,25 +11,23 @@ import (
 type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
-	pending  map[string]bool
+	pending  map[string]int // with the copies that the policy itself deletes there
 	finished func()
 }
 
-// begin starts a pass over the given namespaces.
-func (p *pass) begin(of *policy.Policy, namespaces []string) {
+// begin starts a pass over namespaces, with the number of copies that the policy itself deletes in each.
+func (p *pass) begin(of *policy.Policy, namespaces map[string]int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.policy = of
-	p.pending = make(map[string]bool, len(namespaces))
-	for _, ns := range namespaces {
-		p.pending[ns] = true
-	}
+	p.pending = namespaces
 }
 
 // tried notes that a namespace was decided under a policy.
 func (p *pass) tried(of *policy.Policy, namespace string) {
 	p.mu.Lock()
-	last := p.policy == of && p.pending[namespace] && len(p.pending) == 1
+	_, awaited := p.pending[namespace]
+	last := p.policy == of && awaited && len(p.pending) == 1
 	if p.policy == of {
 		delete(p.pending, namespace)
 	}
@@ -39,11 +37,15 @@ func (p *pass) tried(of *policy.Policy, namespace string) {
 	}
 }
 
-// awaits reports whether a namespace was not yet tried under a policy.
-func (p *pass) awaits(of *policy.Policy, namespace string) bool {
+// allowed is how many deletions in a namespace were held against the ceiling with the policy as a whole; none once
+// the namespace was tried.
+func (p *pass) allowed(of *policy.Policy, namespace string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.policy == of && p.pending[namespace]
+	if p.policy != of {
+		return 0
+	}
+	return p.pending[namespace]
 }
 
 // complete reports whether every namespace was tried under this policy.

@@ -245,12 +245,14 @@ func (r *report) totals() totals {
 }
 
 // json encodes the totals with what is said of the policy.
-func (t totals) json(verdict verdict, status string) (string, error) {
+func (t totals) json(verdict verdict, status, confirmed string) (string, error) {
 	text, err := json.MarshalIndent(struct {
 		Status   string `json:"status"`
 		Observed string `json:"observed"`
 		Revision string `json:"revision,omitempty"`
+		// Confirmed is the confirmation of a held prune that was used up.
+		Confirmed string `json:"confirmed,omitempty"`
 		totals
-	}{status, verdict.hash, verdict.revision, t}, "", "  ")
+	}{status, verdict.hash, verdict.revision, confirmed, t}, "", "  ")
 	return string(text) + "\n", err
 }

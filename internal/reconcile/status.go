@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -45,7 +47,7 @@ func (j *judge) save(ctx context.Context, names []string) error {
 
 // tellStatus writes the whole status, when it changed and the last time is long enough ago.
 func (j *judge) tellStatus(ctx context.Context) time.Duration {
-	text, err := j.c.report.totals().json(j.verdict, j.state())
+	text, err := j.c.report.totals().json(j.verdict, j.state(), j.spent)
 	if err == nil {
 		if status := j.statusMap(); status != nil && status.Data[statusJSON] != text {
 			if wait := statusInterval - time.Since(j.statusWritten); wait > 0 {
@@ -83,13 +85,31 @@ func (j *judge) writeStatus(ctx context.Context, names []string, text string) er
 	if packed != nil {
 		obj.Object["binaryData"] = map[string]any{statusPolicy: base64.StdEncoding.EncodeToString(packed)}
 	}
-	applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
-	if err != nil {
+	if err := j.apply(ctx, obj); err != nil {
 		return err
 	}
 	j.statusWritten = time.Now()
-	j.c.written.applied(kindConfigMap, cluster.NewConfigMap(applied))
 	return nil
+}
+
+// apply writes one of our two ConfigMaps.
+func (j *judge) apply(ctx context.Context, obj *unstructured.Unstructured) error {
+	return j.c.written.request(kindConfigMap, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
+		applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
+		if err != nil {
+			return nil, err
+		}
+		return cluster.NewConfigMap(applied), nil
+	})
+}
+
+// parseSpent reads from the status which confirmation was used up.
+func parseSpent(text string) string {
+	var status struct {
+		Confirmed string `json:"confirmed"`
+	}
+	_ = json.Unmarshal([]byte(text), &status) // somebody may have edited it; then nothing was used up
+	return status.Confirmed
 }
 
 // packPolicy encodes documents; the same documents always give the same bytes.

@@ -17,6 +17,7 @@ import (
 type written struct {
 	mu      sync.Mutex
 	entries map[writtenKey]writtenEntry
+	flights map[writtenKey]types.UID // requests under way, with the UID of an object that was deleted meanwhile
 }
 
 type writtenKey struct {
@@ -29,12 +30,30 @@ type writtenEntry struct {
 	deleted types.UID     // instead: an object that we deleted
 }
 
-func newWritten() *written { return &written{entries: map[writtenKey]writtenEntry{}} }
+func newWritten() *written {
+	return &written{entries: map[writtenKey]writtenEntry{}, flights: map[writtenKey]types.UID{}}
+}
 
-func (w *written) applied(kind plan.Kind, o metav1.Object) {
+// request carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the
+// write that it follows: then the object is gone, and remembering it would keep a ghost for ever. What was remembered
+// is dropped when it turns out to be stale.
+func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (metav1.Object, error)) error {
+	key := writtenKey{kind, name}
+	w.mu.Lock()
+	w.flights[key] = ""
+	w.mu.Unlock()
+	o, err := do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[writtenKey{kind, cache.MetaObjectToName(o)}] = writtenEntry{object: o}
+	gone := w.flights[key]
+	delete(w.flights, key)
+	switch {
+	case isStale(err), isNotFound(err):
+		delete(w.entries, key)
+	case err == nil && o.GetUID() != gone:
+		w.entries[key] = writtenEntry{object: o}
+	}
+	return err
 }
 
 func (w *written) deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
@@ -74,6 +93,9 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 	key := writtenKey{kind, cache.MetaObjectToName(o)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, flying := w.flights[key]; flying && e.new == nil {
+		w.flights[key] = o.GetUID()
+	}
 	entry, ok := w.entries[key]
 	switch {
 	case !ok:

@@ -44,8 +44,9 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPru
 	action.Verb, action.List = SetList, next
 	action.Rule = firstRule(account, next.Added)
 	if slices.ContainsFunc(next.Added, func(name string) bool { return slices.Contains(ledger, name) }) {
-		action.Restores, action.Owners = true, account.Owners
+		action.Restores = true
 	}
+	action.Owners = account.Owners
 	return action
 }
 

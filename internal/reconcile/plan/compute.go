@@ -48,6 +48,9 @@ func Compute(want policy.Desired, have Observed) Plan {
 		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
 	}
 	for name, state := range have.Copies {
+		if _, wanted := byName[name]; !wanted && state.Forbidden {
+			copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: name, Reason: CopyForbidden})
+		}
 		if _, wanted := byName[name]; !wanted && state.Secret != nil && state.Secret.Ours() && !want.Protected[name] {
 			copies = append(copies, decideLeftover(state.Secret, have))
 		}

@@ -66,6 +66,10 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case ours && equal:
 		action.Verb, action.Reason, action.Copy = Update, MarksChanged, after
 		action.Restores = live.Marks.ManagedBy != after.Marks.ManagedBy
+		if live.Immutable && live.Content != source.Content {
+			// The same meaning in other bytes: even these the API forbids to write.
+			action.Verb, action.Reason = Replace, Immutable
+		}
 		return action, true
 	case equal && !live.Ancestor:
 		action.Reason = EqualForeign
@@ -79,7 +83,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case !ours && live.Ancestor:
 		action.Reason, action.AfterAccounts = Adopted, true
 	case !ours:
-		action.Reason = TakenOver
+		action.Reason, action.Owners = TakenOver, live.Owners
 	case !live.Applied || len(live.Owners) > 0:
 		action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
 	}
