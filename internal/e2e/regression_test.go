@@ -111,7 +111,7 @@ func TestAConfirmationIsUsedUp(t *testing.T) {
 	})
 	r.stop()
 	s.start()
-	s.wantStatus("Ready")
+	s.wantList(s.namespace("proof", "pull=yes"), "default", "+reg") // the new one is at work
 	label("null")
 	s.wantStatus("Degraded", "PruneHeld")
 	s.merge(configMaps, home, "pullsecrets-policy", `{"metadata":{"annotations":{"pullsecrets/confirm-prune":null}}}`)

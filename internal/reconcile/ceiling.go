@@ -49,16 +49,8 @@ func (c *ceiling) take(n, copies int, now time.Time) bool {
 	return true
 }
 
-// accept lets go of what is held, and counts n deletions that are about to happen: what a policy may remove and what
-// changes of namespaces may remove within a minute is one allowance, not two.
-func (c *ceiling) accept(n int, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for range n {
-		c.recent = append(c.recent, now)
-	}
-	c.held.Store(false)
-}
+// accept lets go of what is held. What changes of namespaces removed within the window stays counted.
+func (c *ceiling) accept() { c.held.Store(false) }
 
 // release lets go of what is held and forgets what was counted, because the user confirmed it.
 func (c *ceiling) release() {

@@ -209,7 +209,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	in, have, ok := c.observe(namespace, p)
 	if !ok {
 		c.report.forget(namespace)
-		c.pass.tried(p, namespace)
+		c.pass.tried(p, namespace, true)
 		return 0, nil
 	}
 	todo := decide(p, in, have)
@@ -223,6 +223,6 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 		return 0, nil // what failed, failed because we are stopping
 	}
 	c.report.record(todo, changes)
-	c.pass.tried(p, namespace)
+	c.pass.tried(p, namespace, changes.err() == nil && changes.again() == 0)
 	return changes.again(), changes.err()
 }

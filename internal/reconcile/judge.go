@@ -199,7 +199,7 @@ func (j *judge) activate(p *policy.Policy) {
 	n, copies := total(j.c.wouldDelete(p)), j.c.copies()
 	switch {
 	case !j.c.ceiling.tooMany(n, copies):
-		j.c.ceiling.accept(n, time.Now())
+		j.c.ceiling.accept()
 	case j.confirmed():
 		j.c.ceiling.release()
 	default:
@@ -246,7 +246,7 @@ func (j *judge) confirm() {
 	case j.confirmed():
 		j.c.ceiling.release()
 	case total(j.c.wouldDelete(p)) == 0:
-		j.c.ceiling.accept(0, time.Now())
+		j.c.ceiling.accept()
 	default:
 		return
 	}

@@ -11,7 +11,8 @@ import (
 type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
-	pending  map[string]int // with the copies that the policy itself deletes there
+	pending  map[string]bool
+	budget   map[string]int // the copies that the policy itself deletes, until that succeeded
 	finished func()
 }
 
@@ -20,14 +21,20 @@ func (p *pass) begin(of *policy.Policy, namespaces map[string]int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.policy = of
-	p.pending = namespaces
+	p.budget = namespaces
+	p.pending = make(map[string]bool, len(namespaces))
+	for ns := range namespaces {
+		p.pending[ns] = true
+	}
 }
 
-// tried notes that a namespace was decided under a policy.
-func (p *pass) tried(of *policy.Policy, namespace string) {
+// tried notes that a namespace was decided under a policy, and whether all of it succeeded.
+func (p *pass) tried(of *policy.Policy, namespace string, succeeded bool) {
 	p.mu.Lock()
-	_, awaited := p.pending[namespace]
-	last := p.policy == of && awaited && len(p.pending) == 1
+	if p.policy == of && succeeded {
+		delete(p.budget, namespace)
+	}
+	last := p.policy == of && p.pending[namespace] && len(p.pending) == 1
 	if p.policy == of {
 		delete(p.pending, namespace)
 	}
@@ -37,15 +44,15 @@ func (p *pass) tried(of *policy.Policy, namespace string) {
 	}
 }
 
-// allowed is how many deletions in a namespace were held against the ceiling with the policy as a whole; none once
-// the namespace was tried.
+// allowed is how many deletions in a namespace were held against the ceiling with the policy as a whole, and are not
+// to be counted again; none once they succeeded.
 func (p *pass) allowed(of *policy.Policy, namespace string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.policy != of {
 		return 0
 	}
-	return p.pending[namespace]
+	return p.budget[namespace]
 }
 
 // complete reports whether every namespace was tried under this policy.
