@@ -157,6 +157,12 @@ func TestEveryKindOfFightBacksOff(t *testing.T) {
 				t.Errorf("%d writes in 3 s", n)
 			}
 			s.wantStatus("Degraded", "Contested")
+			for range 20 { // also while the last repair stands
+				s.wantStatusNow("Degraded", "Contested")
+				c.undo(s, ns)
+				time.Sleep(50 * time.Millisecond)
+			}
+			s.wantStatus("Ready") // once nobody undoes it
 		})
 	}
 }

@@ -400,22 +400,30 @@ func (s *sandbox) wantNoCopy(ns, short string) {
 // wantStatus waits until the policy ConfigMap says this status about the text that it holds.
 func (s *sandbox) wantStatus(status string, words ...string) {
 	s.t.Helper()
-	s.eventually("the policy's status is "+status, func() error {
-		u, err := s.client.Resource(configMaps).Namespace(home).Get(s.ctx, "pullsecrets-policy", metav1.GetOptions{})
-		if err != nil {
-			return err
+	s.eventually("the policy's status is "+status, func() error { return s.checkStatus(status, words...) })
+}
+
+// wantStatusNow does not wait.
+func (s *sandbox) wantStatusNow(status string, words ...string) {
+	s.t.Helper()
+	must(s.t, s.checkStatus(status, words...))
+}
+
+func (s *sandbox) checkStatus(status string, words ...string) error {
+	u, err := s.client.Resource(configMaps).Namespace(home).Get(s.ctx, "pullsecrets-policy", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	got := u.GetAnnotations()
+	if got["pullsecrets/status"] != status || got["pullsecrets/observed-revision"] != got["pullsecrets/revision"] {
+		return fmt.Errorf("annotations: %v", got)
+	}
+	for _, w := range words {
+		if !strings.Contains(got["pullsecrets/message"], w) {
+			return fmt.Errorf("message %q lacks %q", got["pullsecrets/message"], w)
 		}
-		got := u.GetAnnotations()
-		if got["pullsecrets/status"] != status || got["pullsecrets/observed-revision"] != got["pullsecrets/revision"] {
-			return fmt.Errorf("annotations: %v", got)
-		}
-		for _, w := range words {
-			if !strings.Contains(got["pullsecrets/message"], w) {
-				return fmt.Errorf("message %q lacks %q", got["pullsecrets/message"], w)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 var revisions int

@@ -223,6 +223,6 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 		return 0, nil // what failed, failed because we are stopping
 	}
 	c.report.record(todo, changes)
-	c.pass.tried(p, namespace, changes.err() == nil && changes.again() == 0)
+	c.pass.tried(p, namespace, changes.err() == nil && !changes.waiting())
 	return changes.again(), changes.err()
 }

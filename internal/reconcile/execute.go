@@ -18,6 +18,7 @@ import (
 type changeSet struct {
 	namespace string
 	results   []result
+	fights    []*contested // that are going on, also where the last repair still stands
 }
 
 // result is an action that was tried.
@@ -37,13 +38,20 @@ func (s changeSet) err() error {
 	return errors.Join(errs...)
 }
 
-// again is when the first of the repairs that wait may be made; 0 if none waits.
+// waiting reports whether a repair was put off.
+func (s changeSet) waiting() bool {
+	return slices.ContainsFunc(s.results, func(r result) bool { return isContested(r.err) })
+}
+
+// again is when the first of the repairs that wait may be made, or the first of the fights is over; 0 for neither.
 func (s changeSet) again() (first time.Duration) {
-	for _, r := range s.results {
-		var c *contested
-		if errors.As(r.err, &c) && (first == 0 || c.wait < first) {
-			first = c.wait
+	for _, f := range s.fights {
+		if first == 0 || f.wait < first {
+			first = f.wait
 		}
+	}
+	if first == 0 && s.waiting() {
+		return time.Millisecond // its time has just come
 	}
 	return first
 }
@@ -64,6 +72,7 @@ func (c *Controller) execute(ctx context.Context, p plan.Plan) changeSet {
 		accountFailed = accountFailed || err != nil && a.Kind == plan.KindServiceAccount
 		changes.results = append(changes.results, result{a, err})
 	}
+	changes.fights = c.fights.open(p.Namespace, time.Now())
 	return changes
 }
 

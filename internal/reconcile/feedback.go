@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // What AnnotationStatus says.
@@ -118,7 +119,7 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	if err := j.apply(ctx, obj); err != nil {
 		return 0, err
 	}
-	j.c.fights.repaired(key, time.Now())
+	j.c.fights.repaired(key, plan.Action{}, time.Now())
 	if news {
 		eventType := corev1.EventTypeWarning
 		if state == stateReady {

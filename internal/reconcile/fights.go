@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,6 +38,19 @@ type fight struct {
 	made    []string // the changes that we made
 	repairs int
 	last    time.Time
+	rule    string
+	owners  []cluster.Owner // the last that were known
+}
+
+// pause is how long the next repair waits after the last one.
+func (f *fight) pause() time.Duration {
+	switch n := f.repairs - freeRepairs; {
+	case n < 0:
+		return 0
+	case n < 16:
+		return min(fightMost, fightFirst<<n)
+	}
+	return fightMost
 }
 
 func newFights() *fights { return &fights{objects: map[string]map[writtenKey]*fight{}} }
@@ -85,22 +99,39 @@ func (f *fights) wait(key writtenKey, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.objects[key.Namespace][key]
-	if o == nil || o.repairs < freeRepairs {
+	if o == nil {
 		return 0
 	}
-	pause := fightMost
-	if n := o.repairs - freeRepairs; n < 16 {
-		pause = min(fightMost, fightFirst<<n)
+	return max(0, o.last.Add(o.pause()).Sub(now))
+}
+
+// open returns the fights in a namespace that are going on, sorted, with how long until they count as over if nobody
+// undoes the last repair. Until then they are reported, or what is said of the policy would change with every blow.
+func (f *fights) open(namespace string, now time.Time) (open []*contested) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, o := range f.objects[namespace] {
+		// The annotations of a policy are no part of what it brings about.
+		if wait := o.last.Add(o.pause()).Sub(now); wait > 0 && key.kind != kindConfigMap {
+			open = append(open, &contested{key: key, rule: o.rule, wait: wait, owners: o.owners})
+		}
 	}
-	return max(0, o.last.Add(pause).Sub(now))
+	slices.SortFunc(open, func(a, b *contested) int {
+		return cmp.Or(strings.Compare(string(a.key.kind), string(b.key.kind)), strings.Compare(a.key.Name, b.key.Name))
+	})
+	return open
 }
 
 // repaired counts a repair, and returns how many there were.
-func (f *fights) repaired(key writtenKey, now time.Time) int {
+func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.at(key, now)
 	o.repairs++
+	o.rule = a.Rule
+	if len(a.Owners) > 0 { // an object that was deleted has none
+		o.owners = a.Owners
+	}
 	return o.repairs
 }
 
@@ -143,6 +174,8 @@ func (f *fights) at(key writtenKey, now time.Time) *fight {
 
 // contested is the error of a repair that waits.
 type contested struct {
+	key    writtenKey
+	rule   string
 	wait   time.Duration
 	owners []cluster.Owner
 }
@@ -186,7 +219,7 @@ func peace(key writtenKey, owners []cluster.Owner) string {
 func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) error {
 	repair := c.fights.isRepair(key, a)
 	if wait := c.fights.wait(key, time.Now()); repair && wait > 0 {
-		return &contested{wait: wait, owners: a.Owners}
+		return &contested{key: key, rule: a.Rule, wait: wait, owners: a.Owners}
 	}
 	if err := act(); err != nil {
 		return err
@@ -195,7 +228,7 @@ func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) err
 	if !repair {
 		return nil
 	}
-	if n := c.fights.repaired(key, time.Now()); n > freeRepairs {
+	if n := c.fights.repaired(key, a, time.Now()); n > freeRepairs {
 		text := fmt.Sprintf("%s %s was undone and repaired %d times (%s); to end this, %s",
 			key.kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))
 		c.Log.Warn().Str("namespace", key.Namespace).Str("kind", string(key.kind)).Str("name", key.Name).Int("repairs", n).Msg(text)

@@ -174,13 +174,16 @@ func summarise(todo plan.Plan, changes changeSet) *summary {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
-		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed}
-		if isContested(res.err) {
-			p.Reason, p.Detail = contestedObject, res.err.Error()
-		} else {
-			p.Detail = describe(res.err)
+		if !isContested(res.err) { // those follow
+			s.problems = append(s.problems, problem{
+				Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err),
+			})
 		}
-		s.problems = append(s.problems, p)
+	}
+	for _, f := range changes.fights {
+		s.problems = append(s.problems, problem{
+			Rule: f.rule, Kind: string(f.key.kind), Name: f.key.Name, Reason: contestedObject, Detail: f.Error(),
+		})
 	}
 	for _, a := range todo.Actions {
 		if a.Serves {
