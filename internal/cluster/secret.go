@@ -36,6 +36,11 @@ func (s *Secret) Ours() bool { return s.Applied || s.marked() }
 
 func (s *Secret) marked() bool { return s.Marks.ManagedBy == FieldManager && s.Marks.Source != "" }
 
+// Equal reports whether two secrets are of one type and mean the same to whoever pulls with them.
+func (s *Secret) Equal(other *Secret) bool {
+	return s.Type == other.Type && s.Content.Equal(other.Content)
+}
+
 // Source is a secret that a rule copies from. It alone holds the credential's bytes.
 type Source struct {
 	*Secret

@@ -51,7 +51,7 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPru
 }
 
 // nextList works out the list and the ledger. held says that names stay which would be removed otherwise, adopted
-// that the ledger takes over names that imagepullsecret-patcher added.
+// that the ledger takes over names that imagepullsecret-patcher added, or that were to stay for ever.
 func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, holdPrune bool) (next *List, held, adopted bool) {
 	next = &List{}
 	wanted := func(name string) bool {
@@ -74,7 +74,8 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 	for _, n := range account.Names {
 		c := copies[n.Name]
 		present := slices.Contains(account.PullSecrets, n.Name)
-		if !c.referable || present && !c.adopted {
+		ours := c.adopted || c.kept && account.Applied // although it is there already
+		if !c.referable || present && !ours {
 			continue
 		}
 		if !present {

@@ -42,7 +42,11 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 		action, referable := decideCopy(c, state, want.Protected[c.Name], p.Namespace)
 		copies = append(copies, action)
-		byName[c.Name] = wantedCopy{referable: referable, prune: c.Rule.Prune, adopted: action.AfterAccounts}
+		ours := state.Secret != nil && state.Secret.Ours()
+		byName[c.Name] = wantedCopy{
+			referable: referable, prune: c.Rule.Prune,
+			adopted: action.AfterAccounts && !ours, kept: action.AfterAccounts && ours,
+		}
 	}
 	for _, c := range want.Conflicts {
 		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
@@ -72,6 +76,7 @@ type wantedCopy struct {
 	referable bool // its name may be added
 	prune     bool // the rule that decides it prunes
 	adopted   bool // it is being taken over from imagepullsecret-patcher, which added its name too
+	kept      bool // it was to stay for ever until now, so its names are in no ledger yet
 }
 
 // rank orders the kinds of action: a pod that starts without the reference lacks it for ever, one that starts

@@ -46,48 +46,58 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case !usable:
 		action.Reason, action.Defect = sourceProblem(want.State)
 		return action, live != nil && (live.Ours() || live.Ancestor)
-	case live != nil && live.DeletionTimestamp != nil:
+	case live == nil:
+		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want)
+		return action, true
+	case live.DeletionTimestamp != nil:
 		action.Reason = BeingDeleted
 		return action, live.Ours()
-	}
-
-	source := want.State.Source
-	after := &Copy{Type: source.Type, Credential: source.Credential, Marks: marks(want)}
-	if live == nil {
-		action.Verb, action.Reason, action.Copy = Create, Missing, after
-		return action, true
-	}
-	ours := live.Ours()
-	equal := live.Type == source.Type && live.Content.Equal(source.Content)
-	switch {
-	case ours && equal && live.Marks == after.Marks:
-		action.Reason = InSync
-		return action, true
-	case ours && equal:
-		action.Verb, action.Reason, action.Copy = Update, MarksChanged, after
-		action.Restores = live.Marks.ManagedBy != after.Marks.ManagedBy
-		if live.Immutable && live.Content != source.Content {
-			// The same meaning in other bytes: even these the API forbids to write.
-			action.Verb, action.Reason = Replace, Immutable
-		}
-		return action, true
-	case equal && !live.Ancestor:
+	case live.Ours():
+		return decideOurs(action, want, live), true
+	case live.Ancestor:
+		action.Reason, action.AfterAccounts = Adopted, true
+	case live.Equal(want.State.Source.Secret):
 		action.Reason = EqualForeign
 		return action, true
-	case !ours && !live.Ancestor && !want.Rule.Force:
+	case !want.Rule.Force:
 		action.Reason = ForeignSecret
 		return action, false
-	}
-	action.Verb, action.Reason, action.Copy = Update, SourceChanged, after
-	switch {
-	case !ours && live.Ancestor:
-		action.Reason, action.AfterAccounts = Adopted, true
-	case !ours:
+	default:
 		action.Reason, action.Owners = TakenOver, live.Owners
-	case !live.Applied || len(live.Owners) > 0:
-		action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
 	}
-	explain := !equal && action.Reason != SourceChanged
+	return write(action, want, live), true
+}
+
+// decideOurs decides on a copy of ours that is wanted and whose source can be used.
+func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
+	after := marks(want)
+	// The names of a copy that was to stay were kept out of the ledgers. They go in before its mark does, which tells.
+	action.AfterAccounts = live.Marks.Prune == "false" && want.Rule.Prune
+	switch {
+	case !live.Equal(want.State.Source.Secret):
+		action.Reason = SourceChanged
+		if !live.Applied || len(live.Owners) > 0 {
+			action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
+		}
+		return write(action, want, live)
+	case live.Marks == after:
+		action.Reason = InSync
+		return action
+	}
+	action.Verb, action.Reason, action.Copy = Update, MarksChanged, newCopy(want)
+	action.Restores = live.Marks.ManagedBy != after.ManagedBy
+	if live.Immutable && live.Content != want.State.Source.Content {
+		// The same meaning in other bytes: even these the API forbids to write.
+		return write(action, want, live)
+	}
+	return action
+}
+
+// write completes an action that writes a secret's content, with the diff where it is not our own that changes.
+func write(action Action, want policy.Copy, live *cluster.Secret) Action {
+	source := want.State.Source.Secret
+	explain := !live.Equal(source) && action.Reason != SourceChanged
+	action.Verb, action.Copy = Update, newCopy(want)
 	switch {
 	case live.Type != source.Type:
 		action.Verb, action.Reason = Replace, TypeChanged
@@ -95,9 +105,14 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		action.Verb, action.Reason = Replace, Immutable
 	}
 	if explain || action.Verb == Replace && len(live.OtherKeys) > 0 {
-		action.Diff = newDiff(live, source.Secret, after.Marks, action.Verb == Replace)
+		action.Diff = newDiff(live, source, action.Copy.Marks, action.Verb == Replace)
 	}
-	return action, true
+	return action
+}
+
+func newCopy(want policy.Copy) *Copy {
+	source := want.State.Source
+	return &Copy{Type: source.Type, Credential: source.Credential, Marks: marks(want)}
 }
 
 func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {

@@ -21,7 +21,7 @@ const (
 	NamesMissing   Reason = "NamesMissing"   // its list lacks names
 	NamesNotWanted Reason = "NamesNotWanted" // its list has names of ours that no rule asks for
 	NamesChanged   Reason = "NamesChanged"   // both
-	NamesAdopted   Reason = "NamesAdopted"   // its list has names that imagepullsecret-patcher added
+	NamesAdopted   Reason = "NamesAdopted"   // its list has names that are ours from now on: see Adopted, and prune: false turned on again
 	LedgerStale    Reason = "LedgerStale"    // the list is right, our record of what we added is not
 	NothingOfOurs  Reason = "NothingOfOurs"  // nothing of ours is left: the list is given back to its owners
 )
