@@ -103,3 +103,38 @@ func TestLabelsThatVanishEverywhereAreHeldToo(t *testing.T) {
 	s.wantStatus("Ready")
 	s.wantAll(all, false)
 }
+
+// A mistyped account name would take the references of all pods away, and no copy.
+func TestReferencesThatVanishEverywhereAreHeldToo(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	all := s.fourteen()
+	s.start()
+	s.revised("Ready", onlyLabelled)
+	s.revised("Degraded", onlyLabelled+"  serviceAccounts: {include: [defualt]}\n")
+	s.wantStatus("Degraded", "PruneHeld")
+	s.wantAll(all, true)
+	s.confirm()
+	s.wantStatus("Ready")
+	for _, ns := range all {
+		s.wantList(ns, "default")
+		s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	}
+}
+
+// Somebody deletes the status while we are away, and a rule goes too: what the ledgers name is still ours.
+func TestALostStatusIsRecoveredFromTheLedgers(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+	s.revised("Ready", oneRule)
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	r.stop()
+	s.delete(configMaps, home, "pullsecrets-status")
+	s.policy(noRules)
+	s.start()
+	s.wantList(ns, "default")
+	s.wantNoCopy(ns, "reg")
+	s.wantStatus("Ready")
+}

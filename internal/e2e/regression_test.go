@@ -243,3 +243,32 @@ func TestAnImmutableCopyOfTheSameMeaningIsReplacedWhenItsMarksChange(t *testing.
 	s.revised("Ready", strings.Replace(oneRule, "name: hub\n", "name: renamed\n", 1))
 	s.wantCopy(ns, "reg", spaced)
 }
+
+// As many namespaces as there are workers, whose writes hang for long, delay no other.
+func TestHangingNamespacesDelayNoOther(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	for i := range 20 {
+		s.namespace(fmt.Sprintf("hang%02d", i))
+	}
+	release := make(chan struct{})
+	var hanging atomic.Int32
+	s.start(before(func(r *http.Request) {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, s.name("hang")) {
+			hanging.Add(1)
+			<-release
+		}
+	}))
+	s.policy(oneRule)
+	s.eventually("all workers hang", func() error {
+		if n := hanging.Load(); n < 8 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	s.wantCopy(s.namespace("good"), "reg", credential("hub.example", "one"))
+	close(release)
+	for i := range 20 {
+		s.wantCopy(s.name(fmt.Sprintf("hang%02d", i)), "reg", credential("hub.example", "one"))
+	}
+}

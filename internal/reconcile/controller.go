@@ -28,6 +28,13 @@ type Config struct {
 	Log              zerolog.Logger
 }
 
+const (
+	// slow is how long a namespace may take before somebody stands in for its worker.
+	slow = time.Second
+	// reliefFactor bounds who stands in, per worker.
+	reliefFactor = 4
+)
+
 // Controller keeps the cluster as the policy says.
 type Controller struct {
 	Config
@@ -44,6 +51,7 @@ type Controller struct {
 	troubles  troubles
 	ceiling   *ceiling
 	fights    *fights
+	relief    atomic.Int32 // workers that stand in for slow ones
 
 	active atomic.Pointer[policy.Policy] // nil until a first policy was accepted and all caches are settled
 
@@ -181,21 +189,43 @@ func (c *Controller) enqueueAll() {
 }
 
 func (c *Controller) work(ctx context.Context) {
-	for {
-		namespace, shutdown := c.queue.Get()
-		if shutdown {
-			return
-		}
-		again, err := c.reconcile(ctx, namespace)
-		if err != nil {
-			c.queue.AddRateLimited(namespace)
-		} else {
-			c.queue.Forget(namespace)
-		}
-		if again > 0 {
-			c.queue.AddAfter(namespace, again)
-		}
-		c.queue.Done(namespace)
+	for c.workOnce(ctx) {
+	}
+}
+
+// workOnce works on one namespace, and returns false when there are none to come.
+func (c *Controller) workOnce(ctx context.Context) bool {
+	namespace, shutdown := c.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer c.queue.Done(namespace)
+	c.running.Add(1)
+	relief := time.AfterFunc(slow, func() {
+		defer c.running.Done()
+		c.relieve(ctx)
+	})
+	again, err := c.reconcile(ctx, namespace)
+	if relief.Stop() {
+		c.running.Done()
+	}
+	if err != nil {
+		c.queue.AddRateLimited(namespace)
+	} else {
+		c.queue.Forget(namespace)
+	}
+	if again > 0 {
+		c.queue.AddAfter(namespace, again)
+	}
+	return true
+}
+
+// relieve does one namespace in place of a worker whose writes hang, in an admission webhook that does not answer for
+// example: as many bad namespaces as workers would otherwise hold up all the others.
+func (c *Controller) relieve(ctx context.Context) {
+	defer c.relief.Add(-1)
+	if c.relief.Add(1) <= int32(c.Workers*reliefFactor) {
+		c.workOnce(ctx)
 	}
 }
 
@@ -214,7 +244,8 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	}
 	todo := decide(p, in, have)
 	// What the policy itself brings about was held against the ceiling before it came in force.
-	if n := deletions(todo) - c.pass.allowed(p, namespace); n > 0 && !c.ceiling.take(n, c.copies(), time.Now()) {
+	n := removed(todo).minus(c.pass.allowed(p, namespace))
+	if n != (removals{}) && !c.ceiling.take(n, c.present(), time.Now()) {
 		have.HoldPrune = true
 		todo = decide(p, in, have)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -35,6 +36,7 @@ type judge struct {
 
 	restored bool
 	inUse    []string // copy names that may have copies, sorted: no name leaves before its last copy is gone
+	lost     bool     // there was no status to tell which names those are
 	accepted accepted // the last text that was accepted; its policy is nil until there is one
 	verdict  verdict  // on the last text that was judged
 	unsaved  string   // why an accepted policy cannot be saved, and so is not in force
@@ -94,6 +96,10 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.unspend()
 	j.read()
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
+		if !w.accounts.settled() {
+			return 0
+		}
+		j.recover()
 		names := union(j.inUse, p.CopyNames())
 		w.need(p.Sources(), names)
 		if !w.settled() {
@@ -126,6 +132,7 @@ func (j *judge) restore() {
 	j.restored = true
 	status := j.statusMap()
 	if status == nil {
+		j.lost = true
 		return
 	}
 	j.inUse = parseNames(status.Data[statusNames])
@@ -144,6 +151,18 @@ func (j *judge) restore() {
 		return
 	}
 	j.accepted = accepted{documents, p}
+}
+
+// recover takes the names in use from the ledgers of service accounts, where somebody deleted the status. Or what an
+// edit removed in the meantime would lose its references, while its copies stay.
+func (j *judge) recover() {
+	if !j.lost {
+		return
+	}
+	j.lost = false
+	for _, obj := range j.c.watches.accounts.all() {
+		j.inUse = union(j.inUse, parseNames(strings.ReplaceAll(obj.(*cluster.ServiceAccount).Ledger, ",", " ")))
+	}
 }
 
 func (j *judge) options() policy.Options {
@@ -196,15 +215,16 @@ func (j *judge) instead() string {
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(p *policy.Policy) {
-	n, copies := total(j.c.wouldDelete(p)), j.c.copies()
+	n, all := total(j.c.wouldRemove(p)), j.c.present()
 	switch {
-	case !j.c.ceiling.tooMany(n, copies):
+	case !j.c.ceiling.tooMany(n, all):
 		j.c.ceiling.accept()
 	case j.confirmed():
 		j.c.ceiling.release()
 	default:
 		j.c.ceiling.held.Store(true)
-		j.c.Log.Warn().Int("deletions", n).Int("copies", copies).Int("max-prune", j.c.MaxPrune).
+		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
+			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).
 			Msg(plan.PruneHeld.Explain())
 	}
 	j.begin(p)
@@ -212,7 +232,7 @@ func (j *judge) activate(p *policy.Policy) {
 
 // begin has every namespace tried under a policy.
 func (j *judge) begin(p *policy.Policy) {
-	j.c.pass.begin(p, j.c.wouldDelete(p))
+	j.c.pass.begin(p, j.c.wouldRemove(p))
 	j.c.active.Store(p)
 	j.c.enqueueAll()
 }
@@ -245,7 +265,7 @@ func (j *judge) confirm() {
 	switch {
 	case j.confirmed():
 		j.c.ceiling.release()
-	case total(j.c.wouldDelete(p)) == 0:
+	case total(j.c.wouldRemove(p)) == removals{}:
 		j.c.ceiling.accept()
 	default:
 		return
@@ -308,7 +328,7 @@ func (j *judge) statusMap() *cluster.ConfigMap { return j.configMap(j.c.watches.
 
 func (j *judge) configMap(w *watch) *cluster.ConfigMap {
 	name := cache.ObjectName{Namespace: w.namespace, Name: w.name}
-	cm, _ := j.c.written.latest(kindConfigMap, name, w.get(name.String())).(*cluster.ConfigMap)
+	cm, _ := j.c.written.latest(kindConfigMap, name, w.get(name.String()), w.version()).(*cluster.ConfigMap)
 	return cm
 }
 
@@ -326,8 +346,11 @@ func union(a, b []string) []string {
 	return slices.Compact(out)
 }
 
+// parseNames reads names of secrets. Somebody may have edited them: what no secret can be called has no copy.
 func parseNames(text string) []string {
-	names := strings.Fields(text)
+	names := slices.DeleteFunc(strings.Fields(text), func(name string) bool {
+		return len(validation.IsDNS1123Subdomain(name)) > 0
+	})
 	slices.Sort(names)
 	return slices.Compact(names)
 }

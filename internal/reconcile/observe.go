@@ -34,7 +34,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {
 		sa := obj.(*cluster.ServiceAccount)
 		name := cache.ObjectName{Namespace: namespace, Name: sa.Name}
-		in.Accounts = append(in.Accounts, c.written.latest(plan.KindServiceAccount, name, sa).(*cluster.ServiceAccount))
+		in.Accounts = append(in.Accounts, c.written.latest(plan.KindServiceAccount, name, sa, "").(*cluster.ServiceAccount))
 	}
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	for name, w := range c.watches.copyWatches() {
@@ -43,7 +43,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 			continue
 		}
 		key := cache.ObjectName{Namespace: namespace, Name: name}
-		secret, _ := c.written.latest(plan.KindSecret, key, w.get(key.String())).(*cluster.Secret)
+		secret, _ := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret)
 		have.Copies[name] = plan.CopyState{Secret: secret}
 	}
 	return in, have, true

@@ -12,12 +12,12 @@ type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
 	pending  map[string]bool
-	budget   map[string]int // the copies that the policy itself deletes, until that succeeded
+	budget   map[string]removals // what the policy itself removes, until that succeeded
 	finished func()
 }
 
-// begin starts a pass over namespaces, with the number of copies that the policy itself deletes in each.
-func (p *pass) begin(of *policy.Policy, namespaces map[string]int) {
+// begin starts a pass over namespaces, with what the policy itself removes in each.
+func (p *pass) begin(of *policy.Policy, namespaces map[string]removals) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.policy = of
@@ -44,13 +44,13 @@ func (p *pass) tried(of *policy.Policy, namespace string, succeeded bool) {
 	}
 }
 
-// allowed is how many deletions in a namespace were held against the ceiling with the policy as a whole, and are not
-// to be counted again; none once they succeeded.
-func (p *pass) allowed(of *policy.Policy, namespace string) int {
+// allowed is what in a namespace was held against the ceiling with the policy as a whole, and is not to be counted
+// again; nothing once it succeeded.
+func (p *pass) allowed(of *policy.Policy, namespace string) removals {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.policy != of {
-		return 0
+		return removals{}
 	}
 	return p.budget[namespace]
 }

@@ -209,6 +209,16 @@ func (w *watch) get(key string) metav1.Object {
 	return o
 }
 
+// version is how far the cache is; empty when there is none.
+func (w *watch) version() string {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.informer == nil {
+		return ""
+	}
+	return w.informer.LastSyncResourceVersion()
+}
+
 // inNamespace returns the cache's objects of a namespace, in no order.
 func (w *watch) inNamespace(namespace string) []any {
 	w.mu.RLock()

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +21,9 @@ type written struct {
 	flights map[writtenKey]types.UID // requests under way, with the UID of an object that was deleted meanwhile
 }
 
+// ghostAge is far longer than a cache takes to show what it was told.
+const ghostAge = 30 * time.Second
+
 type writtenKey struct {
 	kind plan.Kind
 	cache.ObjectName
@@ -27,7 +31,8 @@ type writtenKey struct {
 
 type writtenEntry struct {
 	object  metav1.Object // as the API server returned it
-	deleted types.UID     // instead: an object that we deleted
+	at      time.Time
+	deleted types.UID // instead: an object that we deleted
 }
 
 func newWritten() *written {
@@ -51,7 +56,7 @@ func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (meta
 	case isStale(err), isNotFound(err):
 		delete(w.entries, key)
 	case err == nil && o.GetUID() != gone:
-		w.entries[key] = writtenEntry{object: o}
+		w.entries[key] = writtenEntry{object: o, at: time.Now()}
 	}
 	return err
 }
@@ -62,11 +67,16 @@ func (w *written) deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) 
 	w.entries[writtenKey{kind, name}] = writtenEntry{deleted: uid}
 }
 
-// latest returns the newer of what the cache has (nil for nothing) and what we wrote.
-func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached metav1.Object) metav1.Object {
+// latest returns the newer of what the cache has (nil for nothing) and what we wrote. version is how far the cache is.
+func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached metav1.Object, version string) metav1.Object {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	entry, ok := w.entries[writtenKey{kind, name}]
+	key := writtenKey{kind, name}
+	entry, ok := w.entries[key]
+	if ok && cached == nil && entry.ghost(version) {
+		delete(w.entries, key)
+		return nil
+	}
 	switch {
 	case !ok:
 		return cached
@@ -79,6 +89,16 @@ func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached metav1.Ob
 		return entry.object
 	}
 	return cached
+}
+
+// ghost reports whether what we wrote is gone, although no event ever showed it: the watch was away while it came and
+// went, and the cache, filled anew, is past it. The cache may be told of a version a little before it holds it.
+func (e writtenEntry) ghost(version string) bool {
+	if e.object == nil || time.Since(e.at) < ghostAge {
+		return false
+	}
+	c, err := resourceversion.CompareResourceVersion(version, e.object.GetResourceVersion())
+	return err == nil && c > 0
 }
 
 // seen takes note of an event, and reports whether it tells nothing that we did not write ourselves.
