@@ -36,8 +36,8 @@ func (s *Secret) Ours() bool { return s.Applied || s.marked() }
 
 func (s *Secret) marked() bool { return s.Marks.ManagedBy == FieldManager && s.Marks.Source != "" }
 
-// Equal reports whether two secrets are of one type and mean the same to whoever pulls with them.
-func (s *Secret) Equal(other *Secret) bool {
+// SameContent reports whether two secrets are of one type and mean the same to whoever pulls with them.
+func (s *Secret) SameContent(other *Secret) bool {
 	return s.Type == other.Type && s.Content.Equal(other.Content)
 }
 

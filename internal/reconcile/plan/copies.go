@@ -56,7 +56,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		return decideOurs(action, want, live), true
 	case live.Ancestor:
 		action.Reason, action.AfterAccounts = Adopted, true
-	case live.Equal(want.State.Source.Secret):
+	case live.SameContent(want.State.Source.Secret):
 		action.Reason = EqualForeign
 		return action, true
 	case !want.Rule.Force:
@@ -74,7 +74,7 @@ func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
 	// The names of a copy that was to stay were kept out of the ledgers. They go in before its mark does, which tells.
 	action.AfterAccounts = live.Marks.Prune == "false" && want.Rule.Prune
 	switch {
-	case !live.Equal(want.State.Source.Secret):
+	case !live.SameContent(want.State.Source.Secret):
 		action.Reason = SourceChanged
 		if !live.Applied || len(live.Owners) > 0 {
 			action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
@@ -96,7 +96,7 @@ func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
 // write completes an action that writes a secret's content, with the diff where it is not our own that changes.
 func write(action Action, want policy.Copy, live *cluster.Secret) Action {
 	source := want.State.Source.Secret
-	explain := !live.Equal(source) && action.Reason != SourceChanged
+	explain := !live.SameContent(source) && action.Reason != SourceChanged
 	action.Verb, action.Copy = Update, newCopy(want)
 	switch {
 	case live.Type != source.Type:
