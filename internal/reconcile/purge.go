@@ -10,10 +10,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/pager"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -132,15 +131,16 @@ func (p *Purge) execute(ctx context.Context) error {
 }
 
 func (p *Purge) plan(ctx context.Context) error {
-	objects, names, err := p.list(ctx)
-	if err != nil {
-		return err
+	s, err := read(ctx, p.c.Client, p.c.projector, scope{
+		status:     types.NamespacedName{Namespace: p.c.Namespace, Name: p.c.StatusName},
+		everyLabel: true,
+	})
+	if err == nil {
+		err = errors.Join(s.denials()...)
 	}
-	s, err := newSnapshot(p.c.projector, objects)
 	if err != nil {
-		return err
+		return fmt.Errorf("look for what may be ours: %w", err)
 	}
-	s.names = union(s.names, names)
 	none := &policy.Policy{}
 	p.todo = nil
 	for _, ns := range s.namespaces {
@@ -149,44 +149,4 @@ func (p *Purge) plan(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// list reads what may be ours: all namespaces and service accounts, the secrets that carry our label, and those under
-// the names in use whose label may have been stripped.
-func (p *Purge) list(ctx context.Context) (objects []*unstructured.Unstructured, names []string, err error) {
-	add := func(resource schema.GroupVersionResource, opts metav1.ListOptions) error {
-		list := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
-			return p.c.Client.Resource(resource).List(ctx, opts)
-		}))
-		return list.EachListItem(ctx, opts, func(obj runtime.Object) error {
-			u, ok := obj.(*unstructured.Unstructured)
-			if ok {
-				objects = append(objects, u)
-			}
-			return nil
-		})
-	}
-	status, err := p.c.api.Get(ctx, configMapResource, p.c.Namespace, p.c.StatusName)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, nil, fmt.Errorf("read the status: %w", err)
-	}
-	if err == nil {
-		names = parseNames(cluster.NewConfigMap(status).Data[statusNames])
-	}
-	err = errors.Join(
-		add(namespaceResource, metav1.ListOptions{}),
-		add(accountResource, metav1.ListOptions{}),
-		add(secretResource, metav1.ListOptions{LabelSelector: cluster.LabelManagedBy + "=" + cluster.FieldManager}))
-	for _, name := range names {
-		err = errors.Join(err, add(secretResource, metav1.ListOptions{FieldSelector: "metadata.name=" + name}))
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("list what may be ours: %w", err)
-	}
-	for _, u := range objects {
-		if u.GetKind() == "Secret" {
-			names = union(names, []string{u.GetName()})
-		}
-	}
-	return objects, names, nil
 }

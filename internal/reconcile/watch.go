@@ -49,6 +49,21 @@ func (t target) String() string {
 	return text + " in all namespaces"
 }
 
+// in returns the target's resource, in its namespace if it has one.
+func (t target) in(client dynamic.Interface) dynamic.ResourceInterface {
+	if t.namespace != "" {
+		return client.Resource(t.resource).Namespace(t.namespace)
+	}
+	return client.Resource(t.resource)
+}
+
+func (t target) selector() fields.Selector {
+	if t.name == "" {
+		return fields.Everything()
+	}
+	return fields.OneTermEqualSelector("metadata.name", t.name)
+}
+
 // watch is an informer that can be forbidden. A SharedInformer that is not allowed to list never syncs and asks
 // again only after up to a minute; here being forbidden is an answer like any other, and asking again is ours.
 type watch struct {
@@ -112,15 +127,7 @@ func (w *watch) runInformer(ctx context.Context) {
 }
 
 func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
-	resource := w.client.Resource(w.resource)
-	var scoped dynamic.ResourceInterface = resource
-	if w.namespace != "" {
-		scoped = resource.Namespace(w.namespace)
-	}
-	selector := fields.Everything()
-	if w.name != "" {
-		selector = fields.OneTermEqualSelector("metadata.name", w.name)
-	}
+	scoped, selector := w.in(w.client), w.selector()
 	informer := cache.NewSharedIndexInformerWithOptions(
 		cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {

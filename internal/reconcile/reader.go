@@ -1,0 +1,125 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/pager"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// scope is what a snapshot is to show of a cluster, besides all namespaces and service accounts.
+type scope struct {
+	status     types.NamespacedName   // the status ConfigMap, for the copy names in use
+	sources    []types.NamespacedName // of the policy
+	copyNames  []string               // of the policy
+	everyLabel bool                   // also what carries our label under any other name
+}
+
+// read lists a cluster, as the controller's watches would: one request for each name, so that a role can be limited to
+// the names. What is forbidden is noted in the snapshot, as the controller does; any other error is an error, because
+// a list that failed is no empty cluster. Nothing is written.
+func read(ctx context.Context, client dynamic.Interface, projector *cluster.Projector, what scope) (*snapshot, error) {
+	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot()}
+	names := append(r.namesInUse(what.status), what.copyNames...)
+	r.list(target{resource: namespaceResource}, nil)
+	r.list(target{resource: accountResource}, func(err error) { r.snapshot.accountsDenied = err })
+	if what.everyLabel {
+		r.labelled(&names)
+	}
+	names = union(names, nil)
+	for _, name := range names {
+		r.list(target{resource: secretResource, name: name}, func(err error) { r.snapshot.copiesDenied[name] = err })
+	}
+	for _, key := range what.sources {
+		r.source(key)
+	}
+	r.snapshot.names = union(r.snapshot.names, names)
+	if err := errors.Join(r.errs...); err != nil {
+		return nil, err
+	}
+	return r.snapshot, nil
+}
+
+// reader gathers what read asks for.
+type reader struct {
+	ctx       context.Context
+	client    dynamic.Interface
+	projector *cluster.Projector
+	snapshot  *snapshot
+	errs      []error
+}
+
+// namesInUse reads from the status ConfigMap under which names copies were made.
+func (r *reader) namesInUse(key types.NamespacedName) []string {
+	if key.Name == "" {
+		return nil
+	}
+	status, err := r.client.Resource(configMapResource).Namespace(key.Namespace).Get(r.ctx, key.Name, metav1.GetOptions{})
+	switch {
+	case err == nil:
+		return parseNames(cluster.NewConfigMap(status).Data[statusNames])
+	case apierrors.IsForbidden(err):
+		r.snapshot.statusDenied = err
+	case !apierrors.IsNotFound(err):
+		r.errs = append(r.errs, fmt.Errorf("read the status ConfigMap %s: %w", key, err))
+	}
+	return nil
+}
+
+func (r *reader) list(what target, denied func(error)) {
+	err := what.each(r.ctx, r.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+		return r.snapshot.add(r.projector, u)
+	})
+	r.failed(what.String(), err, denied)
+}
+
+// labelled lists the secrets with our label, whatever their names, and adds the names.
+func (r *reader) labelled(names *[]string) {
+	what := target{resource: secretResource}
+	selector := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy + "=" + cluster.FieldManager}
+	err := what.each(r.ctx, r.client, selector, func(u *unstructured.Unstructured) error {
+		*names = append(*names, u.GetName())
+		return nil
+	})
+	r.failed("secrets with our label", err, nil)
+}
+
+// source reads one source. It is listed by its name, because that is what a role for watching it permits.
+func (r *reader) source(key types.NamespacedName) {
+	r.list(target{secretResource, key.Namespace, key.Name}, func(err error) { r.snapshot.sourcesDenied[key] = err })
+}
+
+func (r *reader) failed(what string, err error, denied func(error)) {
+	switch {
+	case err == nil:
+	case denied != nil && apierrors.IsForbidden(err):
+		denied(err)
+	default:
+		r.errs = append(r.errs, fmt.Errorf("list %s: %w", what, err))
+	}
+}
+
+// each lists a target in pages and calls f for each object.
+func (t target) each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
+	resource := t.in(client)
+	opts.FieldSelector = t.selector().String()
+	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
+		return resource.List(ctx, opts)
+	}))
+	return pages.EachListItem(ctx, opts, func(obj runtime.Object) error {
+		u, ok := obj.(*unstructured.Unstructured)
+		if !ok {
+			return fmt.Errorf("%s: the list has a %T", t, obj)
+		}
+		return f(u)
+	})
+}
