@@ -161,7 +161,7 @@ func (j *judge) recover() {
 	}
 	j.lost = false
 	for _, obj := range j.c.watches.accounts.all() {
-		j.inUse = union(j.inUse, parseNames(strings.ReplaceAll(obj.(*cluster.ServiceAccount).Ledger, ",", " ")))
+		j.inUse = union(j.inUse, ledgerNames(obj.(*cluster.ServiceAccount)))
 	}
 }
 
@@ -240,13 +240,16 @@ func (j *judge) begin(p *policy.Policy) {
 // confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
 // up. It counts again once the annotation was taken away and set anew.
 func (j *judge) confirmed() bool {
-	cm := j.policyMap()
-	if cm == nil || j.verdict.errors != nil || j.verdict.hash == "" ||
-		cm.Annotations[cluster.AnnotationConfirmPrune] != j.verdict.hash || j.spent == j.verdict.hash {
+	if j.verdict.errors != nil || !confirms(j.policyMap(), j.verdict.hash, j.spent) {
 		return false
 	}
 	j.spent = j.verdict.hash
 	return true
+}
+
+// confirms reports whether the policy ConfigMap confirms what a text removes, and was not used up for it.
+func confirms(cm *cluster.ConfigMap, hash, spent string) bool {
+	return cm != nil && hash != "" && hash != spent && cm.Annotations[cluster.AnnotationConfirmPrune] == hash
 }
 
 // unspend takes note that the annotation of a confirmation that was used up is gone.
@@ -353,4 +356,8 @@ func parseNames(text string) []string {
 	})
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+func ledgerNames(sa *cluster.ServiceAccount) []string {
+	return parseNames(strings.ReplaceAll(sa.Ledger, ",", " "))
 }

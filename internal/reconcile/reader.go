@@ -19,6 +19,8 @@ import (
 // scope is what a snapshot is to show of a cluster, besides all namespaces and service accounts.
 type scope struct {
 	status     types.NamespacedName   // the status ConfigMap, for the copy names in use
+	policy     types.NamespacedName   // the policy ConfigMap, for its annotations; empty: not wanted
+	progress   func(done, total int)  // nil: nobody wants to know
 	sources    []types.NamespacedName // of the policy
 	copyNames  []string               // of the policy
 	everyLabel bool                   // also what carries our label under any other name
@@ -28,14 +30,19 @@ type scope struct {
 // the names. What is forbidden is noted in the snapshot, as the controller does; any other error is an error, because
 // a list that failed is no empty cluster. Nothing is written.
 func read(ctx context.Context, client dynamic.Interface, projector *cluster.Projector, what scope) (*snapshot, error) {
-	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot()}
-	names := append(r.namesInUse(what.status), what.copyNames...)
+	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot(), progress: what.progress}
+	r.total = 2 + len(what.copyNames) + len(what.sources)
+	r.status(what.status)
+	r.annotations(what.policy)
 	r.list(target{resource: namespaceResource}, nil)
 	r.list(target{resource: accountResource}, func(err error) { r.snapshot.accountsDenied = err })
+	r.snapshot.recover()
+	names := union(r.snapshot.names, what.copyNames)
 	if what.everyLabel {
 		r.labelled(&names)
 	}
 	names = union(names, nil)
+	r.total = r.done + len(names) + len(what.sources)
 	for _, name := range names {
 		r.list(target{resource: secretResource, name: name}, func(err error) { r.snapshot.copiesDenied[name] = err })
 	}
@@ -56,23 +63,46 @@ type reader struct {
 	projector *cluster.Projector
 	snapshot  *snapshot
 	errs      []error
+
+	progress    func(done, total int)
+	done, total int
 }
 
-// namesInUse reads from the status ConfigMap under which names copies were made.
-func (r *reader) namesInUse(key types.NamespacedName) []string {
-	if key.Name == "" {
-		return nil
-	}
-	status, err := r.client.Resource(configMapResource).Namespace(key.Namespace).Get(r.ctx, key.Name, metav1.GetOptions{})
+// status reads the status ConfigMap, which tells under which names copies were made.
+func (r *reader) status(key types.NamespacedName) {
+	status, err := r.configMap(key)
 	switch {
-	case err == nil:
-		return parseNames(cluster.NewConfigMap(status).Data[statusNames])
 	case apierrors.IsForbidden(err):
 		r.snapshot.statusDenied = err
-	case !apierrors.IsNotFound(err):
+	case err != nil:
 		r.errs = append(r.errs, fmt.Errorf("read the status ConfigMap %s: %w", key, err))
+	case status != nil:
+		r.snapshot.status, r.snapshot.names = status, parseNames(status.Data[statusNames])
 	}
-	return nil
+}
+
+// annotations reads the policy ConfigMap, which may hold a confirmation.
+func (r *reader) annotations(key types.NamespacedName) {
+	policy, err := r.configMap(key)
+	if err != nil && !apierrors.IsForbidden(err) {
+		r.errs = append(r.errs, fmt.Errorf("read the policy ConfigMap %s: %w", key, err))
+	}
+	r.snapshot.policy = policy
+}
+
+// configMap returns nil for one that does not exist.
+func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error) {
+	if key.Name == "" {
+		return nil, nil
+	}
+	u, err := r.client.Resource(configMapResource).Namespace(key.Namespace).Get(r.ctx, key.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return cluster.NewConfigMap(u), nil
 }
 
 func (r *reader) list(what target, denied func(error)) {
@@ -80,6 +110,9 @@ func (r *reader) list(what target, denied func(error)) {
 		return r.snapshot.add(r.projector, u)
 	})
 	r.failed(what.String(), err, denied)
+	if r.done++; r.progress != nil {
+		r.progress(r.done, r.total)
+	}
 }
 
 // labelled lists the secrets with our label, whatever their names, and adds the names.

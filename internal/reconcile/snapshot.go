@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,7 +20,9 @@ type snapshot struct {
 	namespaces []*cluster.Namespace
 	accounts   map[string][]*cluster.ServiceAccount
 	secrets    map[types.NamespacedName]*cluster.Source
-	names      []string // copy names in use, besides the policy's
+	names      []string           // copy names in use, besides the policy's
+	policy     *cluster.ConfigMap // nil when there is none, or nobody asked
+	status     *cluster.ConfigMap // nil when there is none
 
 	// What may not be read, and why.
 	statusDenied, accountsDenied error
@@ -36,7 +39,7 @@ func emptySnapshot() *snapshot {
 	}
 }
 
-// newSnapshot sorts objects out by kind. Of ConfigMaps only the status matters, for the names in use.
+// newSnapshot sorts objects out by kind. Of ConfigMaps only the controller's two may be among them.
 func newSnapshot(projector *cluster.Projector, objects []*unstructured.Unstructured) (*snapshot, error) {
 	s := emptySnapshot()
 	for _, u := range objects {
@@ -57,11 +60,28 @@ func (s *snapshot) add(projector *cluster.Projector, u *unstructured.Unstructure
 	case "Secret":
 		s.secrets[types.NamespacedName{Namespace: u.GetNamespace(), Name: u.GetName()}] = projector.Source(u)
 	case "ConfigMap":
-		s.names = union(s.names, parseNames(cluster.NewConfigMap(u).Data[statusNames]))
+		cm := cluster.NewConfigMap(u)
+		if _, ok := cm.Data[statusNames]; !ok {
+			s.policy = cm
+			break
+		}
+		s.status, s.names = cm, union(s.names, parseNames(cm.Data[statusNames]))
 	default:
 		return fmt.Errorf("%s %s/%s: a decision looks at no such object", u.GetKind(), u.GetNamespace(), u.GetName())
 	}
 	return nil
+}
+
+// recover takes the names in use from the ledgers, where there is no status to tell them.
+func (s *snapshot) recover() {
+	if s.status != nil || s.statusDenied != nil {
+		return
+	}
+	for _, list := range s.accounts {
+		for _, sa := range list {
+			s.names = union(s.names, ledgerNames(sa))
+		}
+	}
 }
 
 // denials lists what may not be read.
@@ -77,7 +97,12 @@ func (s *snapshot) denials() (errs []error) {
 
 // plan decides one namespace of the snapshot.
 func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Plan {
-	in := policy.Inputs{Namespace: ns, Accounts: s.accounts[ns.Name], Sources: map[types.NamespacedName]policy.SourceState{}}
+	in := policy.Inputs{
+		Namespace: ns,
+		Accounts:  slices.Clone(s.accounts[ns.Name]),
+		Sources:   map[types.NamespacedName]policy.SourceState{},
+	}
+	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	for _, key := range p.Sources() {
 		if s.sourcesDenied[key] != nil {
 			in.Sources[key] = policy.SourceState{Status: policy.SourceForbidden}
