@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,12 +61,10 @@ type Controller struct {
 
 // New returns a Controller. It starts nothing.
 func New(cfg Config) *Controller {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
 	c := &Controller{
 		Config:    cfg,
 		api:       dynamicApplier{cfg.Client},
-		projector: cluster.NewProjector(key),
+		projector: newProjector(),
 		queue:     newQueue(),
 		written:   newWritten(),
 		ceiling:   &ceiling{percent: cfg.MaxPrune},

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"strings"
@@ -120,4 +121,11 @@ func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
 	}
 	patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/resourceVersion", Value: obj.GetResourceVersion()})
 	return json.Marshal(patch)
+}
+
+// newProjector returns a projector with a key of its own.
+func newProjector() *cluster.Projector {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	return cluster.NewProjector(key)
 }

@@ -97,19 +97,6 @@ func (s *snapshot) denials() (errs []error) {
 
 // plan decides one namespace of the snapshot.
 func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Plan {
-	in := policy.Inputs{
-		Namespace: ns,
-		Accounts:  slices.Clone(s.accounts[ns.Name]),
-		Sources:   map[types.NamespacedName]policy.SourceState{},
-	}
-	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
-	for _, key := range p.Sources() {
-		if s.sourcesDenied[key] != nil {
-			in.Sources[key] = policy.SourceState{Status: policy.SourceForbidden}
-			continue
-		}
-		in.Sources[key] = policy.NewSourceState(s.secrets[key])
-	}
 	have := plan.Observed{Namespace: ns, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range slices.Concat(s.names, p.CopyNames()) {
 		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil}
@@ -118,5 +105,25 @@ func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan
 		}
 		have.Copies[name] = state
 	}
-	return decide(p, in, have)
+	return decide(p, s.inputs(p, ns), have)
+}
+
+func (s *snapshot) inputs(p *policy.Policy, ns *cluster.Namespace) policy.Inputs {
+	in := policy.Inputs{
+		Namespace: ns,
+		Accounts:  slices.Clone(s.accounts[ns.Name]),
+		Sources:   map[types.NamespacedName]policy.SourceState{},
+	}
+	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
+	for _, key := range p.Sources() {
+		in.Sources[key] = s.source(key)
+	}
+	return in
+}
+
+func (s *snapshot) source(key types.NamespacedName) policy.SourceState {
+	if s.sourcesDenied[key] != nil {
+		return policy.SourceState{Status: policy.SourceForbidden}
+	}
+	return policy.NewSourceState(s.secrets[key])
 }

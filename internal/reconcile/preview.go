@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// Place says where a controller lives: its namespace and the names of its two ConfigMaps.
+type Place struct{ Namespace, PolicyName, StatusName string }
+
+func (p Place) key(name string) types.NamespacedName {
+	return types.NamespacedName{Namespace: p.Namespace, Name: name}
+}
+
+// ReadPolicy returns the documents of a cluster's policy ConfigMap.
+func ReadPolicy(ctx context.Context, client dynamic.Interface, at Place) (map[string]string, error) {
+	u, err := client.Resource(configMapResource).Namespace(at.Namespace).Get(ctx, at.PolicyName, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("read the policy ConfigMap: %w", err)
+	}
+	return cluster.NewConfigMap(u).Data, nil
+}
+
+// Preview is what a controller would do to a cluster if it were started now with a policy.
+type Preview struct {
+	Plans    []plan.Plan // one for each namespace, sorted
+	Overlaps []Overlap
+	// Held says that removals are held back by the ceiling; the counts are what would go, and what there is.
+	Held                          bool
+	RemovedCopies, Copies         int
+	RemovedReferences, References int
+}
+
+// Overlap is two copies with different credentials for one registry in the same namespaces: which of them a pod uses
+// is left to chance.
+type Overlap struct {
+	Registry      string
+	First, Second OverlapSide
+	Namespaces    []string
+}
+
+// OverlapSide is one of the two copies.
+type OverlapSide struct{ Rule, Copy string }
+
+// PreviewCluster decides on what it reads from the API server, with get and list alone. progress may be nil.
+func PreviewCluster(ctx context.Context, client dynamic.Interface, at Place, documents map[string]string, p *policy.Policy,
+	maxPrune int, progress func(done, total int)) (*Preview, error) {
+	s, err := read(ctx, client, newProjector(), scope{
+		status: at.key(at.StatusName), policy: at.key(at.PolicyName),
+		sources: p.Sources(), copyNames: p.CopyNames(), progress: progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.preview(p, policy.Hash(documents), maxPrune), nil
+}
+
+// Dump is a cluster in a file: all its namespaces, service accounts, secrets and ConfigMaps.
+type Dump struct {
+	at      Place
+	objects []*unstructured.Unstructured
+	policy  *cluster.ConfigMap
+}
+
+const dumpCommand = "make it with kubectl get ns,sa,secrets,cm -A -o yaml --show-managed-fields"
+
+// NewDump takes the objects of a dump, and refuses those that would lead to wrong conclusions.
+func NewDump(at Place, objects []*unstructured.Unstructured) (*Dump, error) {
+	d := &Dump{at: at}
+	kinds := map[string]bool{}
+	managed := false
+	for _, u := range objects {
+		kind := u.GetKind()
+		kinds[kind] = true
+		managed = managed || len(u.GetManagedFields()) > 0
+		switch {
+		case kind == "Namespace" || kind == "ServiceAccount" || kind == "Secret":
+		case kind == "ConfigMap" && u.GetNamespace() == at.Namespace && u.GetName() == at.StatusName:
+		case kind == "ConfigMap" && u.GetNamespace() == at.Namespace && u.GetName() == at.PolicyName:
+			d.policy = cluster.NewConfigMap(u)
+			continue
+		default:
+			continue
+		}
+		d.objects = append(d.objects, u)
+	}
+	for _, kind := range []string{"Namespace", "ServiceAccount"} { // every cluster has both
+		if !kinds[kind] {
+			return nil, fmt.Errorf("the dump holds no %s: %s", kind, dumpCommand)
+		}
+	}
+	if !managed {
+		return nil, errors.New("the dump holds no managedFields, without which nobody can tell what is ours: " + dumpCommand)
+	}
+	return d, nil
+}
+
+// Policy returns the documents of the policy ConfigMap in the dump.
+func (d *Dump) Policy() (map[string]string, error) {
+	if d.policy == nil {
+		return nil, fmt.Errorf("the dump holds no policy ConfigMap %s/%s: give -f", d.at.Namespace, d.at.PolicyName)
+	}
+	return d.policy.Data, nil
+}
+
+// Preview decides on the dump.
+func (d *Dump) Preview(documents map[string]string, p *policy.Policy, maxPrune int) (*Preview, error) {
+	s, err := newSnapshot(newProjector(), d.objects)
+	if err != nil {
+		return nil, err
+	}
+	s.policy = d.policy
+	s.recover()
+	return s.preview(p, policy.Hash(documents), maxPrune), nil
+}
+
+// preview decides all namespaces, and holds back what the controller would.
+func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview {
+	v := &Preview{}
+	slices.SortFunc(s.namespaces, func(a, b *cluster.Namespace) int { return strings.Compare(a.Name, b.Name) })
+	var gone removals
+	for _, ns := range s.namespaces {
+		todo := s.plan(p, ns, false)
+		gone = gone.plus(removed(todo))
+		v.Plans = append(v.Plans, todo)
+	}
+	all := s.present(p)
+	spent := ""
+	if s.status != nil {
+		spent = parseSpent(s.status.Data[statusJSON])
+	}
+	limit := ceiling{percent: maxPrune}
+	if limit.tooMany(gone, all) && !confirms(s.policy, hash, spent) {
+		v.Held = true
+		for i, ns := range s.namespaces {
+			v.Plans[i] = s.plan(p, ns, true)
+		}
+	}
+	v.RemovedCopies, v.Copies = gone.copies, all.copies
+	v.RemovedReferences, v.References = gone.references, all.references
+	v.Overlaps = s.overlaps(p)
+	return v
+}
+
+// present counts our copies under the names that the controller watches, and our references.
+func (s *snapshot) present(p *policy.Policy) (n removals) {
+	names := union(s.names, p.CopyNames())
+	for key, secret := range s.secrets {
+		if secret.Ours() && slices.Contains(names, key.Name) {
+			n.copies++
+		}
+	}
+	for _, list := range s.accounts {
+		for _, sa := range list {
+			n.references += len(plan.ParseLedger(sa.Ledger))
+		}
+	}
+	return n
+}
