@@ -32,12 +32,13 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		FlagSet:    newFlagSet("pullsecrets", stderr),
 		Subcommands: []*ffcli.Command{
 			runCommand(stdout, stderr),
+			rbacCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),
 		},
 		Exec: func(_ context.Context, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%q is no command: one of run, purge, version", args[0])
+				return fmt.Errorf("%q is no command: one of run, rbac, purge, version", args[0])
 			}
 			return flag.ErrHelp
 		},

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,64 +13,168 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
-// roles applies the roles of kustomize/base with these copy names in place of the example policy's.
-func (s *sandbox) roles(copies, sources []string) {
+// grant applies the roles that pullsecrets rbac prints for these rules, and the guard that the base ships with them.
+func (s *sandbox) grant(rules string, also ...string) {
 	s.t.Helper()
-	text, err := os.ReadFile("../../kustomize/base/rbac.yaml")
-	must(s.t, err)
-	manifest := strings.NewReplacer(
-		"[ghcr, regcred]", "["+strings.Join(copies, ", ")+"]",
-		"[dockerhub, ghcr]", "["+strings.Join(sources, ", ")+"]",
-	).Replace(string(text))
-	if manifest == string(text) {
-		s.t.Fatal("the manifest no longer has the names that this test replaces")
+	p, problems := policy.Parse(map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n" + s.expand(rules)},
+		policy.Options{Namespace: home})
+	if p == nil {
+		s.t.Fatal(problems)
 	}
-	for doc := range strings.SplitSeq(manifest, "\n---\n") {
+	roles, err := render.YAML(render.Roles(p, render.Options{
+		Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: also,
+	}))
+	must(s.t, err)
+	guard, err := os.ReadFile("../../kustomize/base/guard.yaml")
+	must(s.t, err)
+	for doc := range strings.SplitSeq(string(roles)+"\n---\n"+string(guard), "\n---\n") {
 		u := &unstructured.Unstructured{}
 		must(s.t, yaml.Unmarshal([]byte(doc), &u.Object))
-		resource := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: strings.ToLower(u.GetKind()) + "s"}
-		var scoped dynamic.ResourceInterface = s.client.Resource(resource)
-		if !strings.HasPrefix(u.GetKind(), "Cluster") {
-			scoped = s.client.Resource(resource).Namespace(home)
+		s.manifest(u)
+	}
+	for _, name := range p.CopyNames() {
+		s.untilPermitted("list", name, true)
+		s.untilPermitted("create", name, true)
+	}
+}
+
+// untilPermitted waits until the API server, which reads roles from a cache of its own, does or does not permit the
+// controller a verb on secrets of a name.
+func (s *sandbox) untilPermitted(verb, name string, want bool) {
+	s.t.Helper()
+	reviews := schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
+	s.eventually(fmt.Sprintf("%s on secrets named %s is permitted: %v", verb, name, want), func() error {
+		review := object("authorization.k8s.io/v1", "SubjectAccessReview", "", "")
+		review.Object["spec"] = map[string]any{
+			"user":               "system:serviceaccount:pullsecrets:pullsecrets",
+			"resourceAttributes": map[string]any{"verb": verb, "resource": "secrets", "name": name},
 		}
-		_, err := scoped.Apply(s.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "kubectl", Force: true})
-		must(s.t, err)
+		answer, err := s.client.Resource(reviews).Create(s.ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		if allowed, _, _ := unstructured.NestedBool(answer.Object, "status", "allowed"); allowed != want {
+			return fmt.Errorf("permitted: %v", allowed)
+		}
+		return nil
+	})
+}
+
+// manifest applies an object until the test ends.
+func (s *sandbox) manifest(u *unstructured.Unstructured) {
+	s.t.Helper()
+	gvk := u.GroupVersionKind()
+	plural := strings.ToLower(gvk.Kind) + "s"
+	if stem, ok := strings.CutSuffix(plural, "ys"); ok {
+		plural = stem + "ies"
+	}
+	resource := gvk.GroupVersion().WithResource(plural)
+	var scoped dynamic.ResourceInterface = s.client.Resource(resource)
+	if u.GetNamespace() != "" {
+		scoped = s.client.Resource(resource).Namespace(u.GetNamespace())
+	}
+	_, err := scoped.Apply(s.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "kubectl", Force: true})
+	must(s.t, err)
+	s.t.Cleanup(func() { _ = scoped.Delete(s.ctx, u.GetName(), metav1.DeleteOptions{}) })
+}
+
+// token makes the controller's service account and returns a token for it, as a pod of it would have.
+func (s *sandbox) token() string {
+	s.t.Helper()
+	s.manifest(object("v1", "ServiceAccount", home, "pullsecrets"))
+	request := object("authentication.k8s.io/v1", "TokenRequest", home, "pullsecrets")
+	answer, err := s.client.Resource(accounts).Namespace(home).Create(s.ctx, request, metav1.CreateOptions{}, "token")
+	must(s.t, err)
+	token, _, _ := unstructured.NestedString(answer.Object, "status", "token")
+	if token == "" {
+		s.t.Fatal("the API server gave no token")
+	}
+	return token
+}
+
+// with has the controller work with a token, and with nothing else.
+func with(token string) func(*rest.Config) {
+	return func(config *rest.Config) {
+		*config = rest.Config{Host: config.Host, TLSClientConfig: rest.TLSClientConfig{CAFile: config.CAFile}, BearerToken: token, QPS: -1}
 	}
 }
 
-// asItself has the controller work with the permissions of its own service account.
-func asItself(config *rest.Config) {
-	config.Impersonate = rest.ImpersonationConfig{
-		UserName: "system:serviceaccount:pullsecrets:pullsecrets",
-		Groups:   []string{"system:serviceaccounts", "system:serviceaccounts:pullsecrets", "system:authenticated"},
-	}
-}
+// everyJob needs all that a controller ever asks of the API server.
+const everyJob = `
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXreg}]
+  namespaces: {include: ["PREFIX*"]}
+- name: two
+  secrets: [{source: {name: hub}, name: PREFIXtwo}, {source: {name: hub}, name: PREFIXthree}]
+  namespaces: {include: ["PREFIX*"]}
+  force: true
+`
 
-func TestTheRolesOfTheBaseSufficeForTheMainJob(t *testing.T) {
+func TestTheControllersOwnTokenIsEnoughForEveryJob(t *testing.T) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	ns := s.namespace("a")
 	s.merge(accounts, ns, "default", `{"imagePullSecrets":[{"name":"theirs"}]}`)
+	s.account(ns, "lonely")
+	s.merge(accounts, ns, "lonely", `{"metadata":{"annotations":{"theirs":"x"}}}`)
+	// To take over by force: one in place, one of another type, which has to be deleted and made again.
 	s.create(secrets, secret(ns, s.name("two"), credential("theirs.example", "x")))
-	s.roles([]string{s.name("reg"), s.name("two")}, []string{"hub"})
-	r := s.start(asItself)
-	s.revised("Ready", forced+`
-- name: two
-  secrets: [{source: {name: hub}, name: PREFIXtwo}]
-  namespaces: {include: ["PREFIX*"]}
-  force: true
-`)
-	s.wantList(ns, "default", "theirs", "+reg", "+two")
-	s.source("hub", credential("hub.example", "two"))
+	opaque := object("v1", "Secret", ns, s.name("three"))
+	opaque.Object["stringData"] = map[string]any{"key": "value"}
+	s.create(secrets, opaque)
+	// To adopt from imagepullsecret-patcher.
+	adopted := s.namespace("b")
+	ancestors := secret(adopted, s.name("reg"), credential("hub.example", "old"))
+	ancestors.SetAnnotations(map[string]string{"app.kubernetes.io/managed-by": "imagepullsecret-patcher"})
+	s.create(secrets, ancestors)
+
+	s.grant(everyJob)
+	r := s.start(with(s.token()))
+	s.revised("Ready", everyJob)
+	s.wantList(ns, "default", "theirs", "+reg", "+two", "+three")
+	for _, n := range []string{ns, adopted} {
+		for _, name := range []string{"reg", "two", "three"} {
+			s.wantCopy(n, name, credential("hub.example", "one"))
+		}
+	}
+	s.source("hub", credential("hub.example", "two")) // rotation
 	s.wantCopy(ns, "two", credential("hub.example", "two"))
+	s.merge(secrets, ns, s.name("reg"), `{"data":{".dockerconfigjson":"e30="}}`) // drift
+	s.delete(secrets, adopted, s.name("reg"))
+	s.wantCopy(ns, "reg", credential("hub.example", "two"))
+	s.wantCopy(adopted, "reg", credential("hub.example", "two"))
+	late := s.namespace("late")
+	s.wantList(late, "default", "+reg", "+two", "+three")
+
 	s.revised("Ready", noRules)
+	for _, n := range []string{ns, adopted, late} {
+		s.wantNoCopy(n, "reg")
+		s.wantNoCopy(n, "three")
+	}
 	s.wantList(ns, "default", "theirs")
-	s.wantNoCopy(ns, "reg")
+	s.wantList(late, "default")
 	s.wantNames()
-	if bad := r.lines("permission"); len(bad) > 0 {
-		t.Errorf("something is not permitted:\n%s", strings.Join(bad, "\n"))
+	s.eventually("an Event tells of it", func() error {
+		list, err := s.client.Resource(events).Namespace(home).List(s.ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=pullsecrets-policy"})
+		if err != nil || len(list.Items) == 0 {
+			return fmt.Errorf("%d Events, %v", len(list.Items), err)
+		}
+		return nil
+	})
+	for _, word := range []string{"permi", "orbidden", "denied"} {
+		if bad := r.lines(word); len(bad) > 0 {
+			t.Errorf("something is not permitted:\n%s", strings.Join(bad, "\n"))
+		}
+	}
+	for _, what := range []string{"Adopted", "TakenOver", "TypeChanged", "SourceChanged", "Drifted", "NotWanted"} {
+		if len(r.lines(`"reason":"`+what+`"`)) == 0 {
+			t.Errorf("nothing was %s: this test no longer does every job", what)
+		}
 	}
 }
 
@@ -78,27 +183,119 @@ func TestASecretThatIsNotPermittedIsReportedAndTheRestGoesOn(t *testing.T) {
 	s.source("hub", credential("hub.example", "one"))
 	s.source("ghcr", credential("ghcr.example", "two"))
 	ns := s.namespace("a")
-	s.roles([]string{s.name("reg")}, []string{"hub"})
-	r := s.start(asItself)
+	s.grant(oneRule)
+	r := s.start(with(s.token()))
 	both := oneRule + `
 - name: ghcr
   secrets: [{source: {name: ghcr}, name: PREFIXghcr}]
   namespaces: {include: ["PREFIX*"]}
 `
 	s.revised("Degraded", both)
-	s.wantStatus("Degraded", "rule ghcr", "CopyForbidden", "grant get, list, watch, create, patch and delete")
+	s.wantStatus("Degraded", "rule ghcr", "CopyForbidden", "listed and watched", "pullsecrets rbac -f POLICY")
 	s.wantList(ns, "default", "+reg")
 	for _, want := range []string{
 		fmt.Sprintf(`secrets named %s in all namespaces`, s.name("ghcr")),
 		"secrets named ghcr in namespace pullsecrets",
 	} {
-		if n := len(r.lines("no permission to list and watch", want, "cannot list resource")); n != 1 {
+		if n := len(r.lines("no permission to list and watch", want, "cannot list resource", "pullsecrets rbac -f POLICY")); n != 1 {
 			t.Errorf("%q was said %d times, want 1", want, n)
 		}
 	}
 	// The role comes: no restart, no edit of the policy.
-	s.roles([]string{s.name("reg"), s.name("ghcr")}, []string{"hub", "ghcr"})
+	s.grant(both)
 	s.wantList(ns, "default", "+reg", "+ghcr")
 	s.wantCopy(ns, "ghcr", credential("ghcr.example", "two"))
 	s.wantStatus("Ready")
+}
+
+func TestAVerbThatIsMissingIsNamed(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	s.namespace("a")
+	s.namespace("b")
+	s.grant(oneRule)
+	s.withoutVerb("create")
+	s.untilPermitted("create", s.name("reg"), false)
+	r := s.start(with(s.token()))
+	s.revised("Degraded", oneRule)
+	s.wantStatus("Degraded", "rule hub", s.name("reg"), "CopyForbidden", "the verb create is not permitted", "pullsecrets rbac -f POLICY")
+	if n := len(r.lines("the verb create is not permitted")); n != 1 {
+		t.Errorf("one cause was logged %d times", n)
+	}
+	s.grant(oneRule)
+	s.wantCopy(s.name("b"), "reg", credential("hub.example", "one"))
+	s.wantStatus("Ready")
+}
+
+// withoutVerb takes a verb on the copies out of the ClusterRole.
+func (s *sandbox) withoutVerb(verb string) {
+	s.t.Helper()
+	roles := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"}
+	u, err := s.client.Resource(roles).Get(s.ctx, "pullsecrets", metav1.GetOptions{})
+	must(s.t, err)
+	rules, _, _ := unstructured.NestedSlice(u.Object, "rules")
+	for _, r := range rules {
+		rule := r.(map[string]any)
+		if resources, _, _ := unstructured.NestedStringSlice(rule, "resources"); resources[0] == "secrets" {
+			verbs, _, _ := unstructured.NestedStringSlice(rule, "verbs")
+			verbs = slices.DeleteFunc(verbs, func(v string) bool { return v == verb })
+			must(s.t, unstructured.SetNestedStringSlice(rule, verbs, "verbs"))
+		}
+	}
+	must(s.t, unstructured.SetNestedSlice(u.Object, rules, "rules"))
+	_, err = s.client.Resource(roles).Update(s.ctx, u, metav1.UpdateOptions{})
+	must(s.t, err)
+}
+
+// TestANameThatLeftTheRolesTooEarly is what happens when policy and roles are applied in one go without -also: once to
+// a controller that still knows the copies, once to one that starts anew and cannot see them.
+func TestANameThatLeftTheRolesTooEarly(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted %v", restarted), func(t *testing.T) {
+			s := newSandbox(t)
+			s.source("hub", credential("hub.example", "one"))
+			first, second := s.namespace("a"), s.namespace("b")
+			s.grant(oneRule)
+			token := s.token()
+			r := s.start(with(token))
+			s.revised("Ready", oneRule)
+			s.wantList(second, "default", "+reg")
+			s.wantCopy(first, "reg", credential("hub.example", "one"))
+			if restarted {
+				r.stop()
+			}
+			s.grant(noRules)
+			s.untilPermitted("delete", s.name("reg"), false)
+			if restarted {
+				s.start(with(token))
+			}
+			s.revised("Degraded", noRules)
+			s.wantList(first, "default") // the references go all the same
+			s.wantList(second, "default")
+			s.wantStatus("Degraded", "LeftForbidden", "pullsecrets rbac -f POLICY -also "+s.name("reg"))
+			if !restarted {
+				s.wantProblem(s.name("reg"), 2)
+			}
+			s.wantCopy(first, "reg", credential("hub.example", "one"))
+
+			s.grant(noRules, s.name("reg"))
+			s.wantNoCopy(first, "reg")
+			s.wantNoCopy(second, "reg")
+			s.wantStatus("Ready")
+		})
+	}
+}
+
+// wantProblem waits until status.json has one problem, with a secret of this name in so many namespaces.
+func (s *sandbox) wantProblem(name string, in int) {
+	s.t.Helper()
+	s.eventually("the status counts the namespaces", func() error {
+		text, _, _ := unstructured.NestedString(s.get(configMaps, home, "pullsecrets-status").Object, "data", "status.json")
+		for _, want := range []string{`"problemCount": 1`, fmt.Sprintf(`"name": %q`, name), fmt.Sprintf(`"namespaces": %d,`, in)} {
+			if !strings.Contains(text, want) {
+				return fmt.Errorf("%s is missing in %s", want, text)
+			}
+		}
+		return nil
+	})
 }

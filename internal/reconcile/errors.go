@@ -46,11 +46,21 @@ func isUnreachable(err error) bool {
 // What the API server words itself, from the request's path and its own configuration, and never from the object.
 var (
 	missingPermission = regexp.MustCompile(`User "[^"]*" cannot [a-z]+ resource "[a-z/.]+" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)?`)
+	permissionVerb    = regexp.MustCompile(`" cannot ([a-z]+) resource "`)
 	permissionMessage = regexp.MustCompile(`^[a-z.]+ (?:"[^"]*" )?is forbidden: ` + missingPermission.String())
 	quotaName         = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
 	policyName        = regexp.MustCompile(`^[a-z]+ "[^"]*" is (?:forbidden|invalid): (ValidatingAdmissionPolicy '[a-z0-9.-]+')`)
 	webhookName       = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
 )
+
+// missingVerb returns the verb that no role permits, where that is why a write was refused; otherwise nothing.
+func missingVerb(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !permissionMessage.MatchString(status.Status().Message) {
+		return ""
+	}
+	return permissionVerb.FindStringSubmatch(status.Status().Message)[1]
+}
 
 // describe puts an error of a write into words without anything that could hold a credential. Messages of the API
 // server can echo the object, those of admission webhooks whatever they like; so of a message only the parts are

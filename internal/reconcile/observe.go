@@ -39,7 +39,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	for name, w := range c.watches.copyWatches() {
 		if w.forbidden() {
-			have.Copies[name] = plan.CopyState{Forbidden: true}
+			have.Copies[name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), name)}
 			continue
 		}
 		key := cache.ObjectName{Namespace: namespace, Name: name}

@@ -174,11 +174,14 @@ func summarise(todo plan.Plan, changes changeSet) *summary {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
-		if !isContested(res.err) { // those follow
-			s.problems = append(s.problems, problem{
-				Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err),
-			})
+		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err)}
+		switch verb := missingVerb(res.err); {
+		case isContested(res.err):
+			continue // those follow
+		case verb != "" && res.Kind == plan.KindSecret:
+			p.Reason, p.Detail = notPermitted(verb, res.Action)
 		}
+		s.problems = append(s.problems, p)
 	}
 	for _, f := range changes.fights {
 		s.problems = append(s.problems, problem{
@@ -190,7 +193,7 @@ func summarise(todo plan.Plan, changes changeSet) *summary {
 			s.accounts++
 		}
 		if a.Reason.Problem() {
-			p := problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Reason.Explain()}
+			p := problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Explain()}
 			if a.Source.Name != "" {
 				p.Source = a.Source.String()
 			}
@@ -205,6 +208,16 @@ func summarise(todo plan.Plan, changes changeSet) *summary {
 	slices.SortFunc(s.problems, compareProblems)
 	s.problems = slices.Compact(s.problems)
 	return s
+}
+
+// notPermitted says that the roles lack a verb for a copy. It names no namespace: the cause is one for all of them.
+func notPermitted(verb string, a plan.Action) (reason, detail string) {
+	if a.Verb == plan.Delete {
+		return string(plan.LeftForbidden), "no rule asks for this copy any more, but the verb " + verb +
+			" is not permitted on secrets of this name; references to it are removed, the copy is left: apply the roles that `pullsecrets rbac -f POLICY -also " + a.Name + "` prints"
+	}
+	return string(plan.CopyForbidden), "the verb " + verb +
+		" is not permitted on secrets of this name: apply the roles that `pullsecrets rbac -f POLICY` prints"
 }
 
 func compareProblems(a, b problem) int {

@@ -99,7 +99,7 @@ func (s *snapshot) denials() (errs []error) {
 func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Plan {
 	have := plan.Observed{Namespace: ns, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range slices.Concat(s.names, p.CopyNames()) {
-		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil}
+		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil, Leaving: !slices.Contains(p.CopyNames(), name)}
 		if source := s.secrets[types.NamespacedName{Namespace: ns.Name, Name: name}]; source != nil && !state.Forbidden {
 			state.Secret = source.Secret
 		}

@@ -25,7 +25,7 @@ type troubles struct {
 func (t *troubles) watch(what target, err error) {
 	switch {
 	case apierrors.IsForbidden(err):
-		t.say(levelWarn, "no permission to list and watch "+what.String()+"; retrying ("+describe(err)+")")
+		t.say(levelWarn, "no permission to list and watch "+what.String()+"; retrying; `pullsecrets rbac -f POLICY` prints the roles ("+describe(err)+")")
 	case isUnreachable(err):
 		t.say(levelWarn, unreachable)
 	default:

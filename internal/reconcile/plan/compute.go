@@ -25,6 +25,7 @@ type Observed struct {
 type CopyState struct {
 	Secret    *cluster.Secret // nil: there is none, or it may not be read
 	Forbidden bool            // it may not be read
+	Leaving   bool            // no rule of the policy has this name, in whatever namespace
 }
 
 // Compute decides what to do in one namespace.
@@ -53,7 +54,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 	}
 	for name, state := range have.Copies {
 		if _, wanted := byName[name]; !wanted && state.Forbidden {
-			copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: name, Reason: CopyForbidden})
+			copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: name, Reason: forbiddenReason(state)})
 		}
 		if _, wanted := byName[name]; !wanted && state.Secret != nil && state.Secret.Ours() && !want.Protected[name] {
 			copies = append(copies, decideLeftover(state.Secret, have))
@@ -69,6 +70,15 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// forbiddenReason tells a name that was forgotten when the policy got it from one that was taken out of the roles too
+// early: what is to be done differs.
+func forbiddenReason(state CopyState) Reason {
+	if state.Leaving {
+		return LeftForbidden
+	}
+	return CopyForbidden
 }
 
 // wantedCopy is what deciding on an account needs to know of a copy.

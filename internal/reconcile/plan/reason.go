@@ -1,5 +1,7 @@
 package plan
 
+import "strings"
+
 // Reason says why an action is taken, or why none is. The set is closed.
 type Reason string
 
@@ -45,6 +47,7 @@ const (
 	SourceIsCopy    Reason = "SourceIsCopy"    // what exists is kept
 	OtherSource     Reason = "OtherSource"     // the copy would overwrite the source of a rule
 	CopyForbidden   Reason = "CopyForbidden"   // we may not read secrets of this name
+	LeftForbidden   Reason = "LeftForbidden"   // the same, and no rule asks for this name any more
 	AccountsUnknown Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
 	PruneHeld       Reason = "PruneHeld"       // too much would be removed at once
 	OtherData       Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
@@ -53,7 +56,11 @@ const (
 // Problem reports whether somebody should look at it.
 func (r Reason) Problem() bool { return r.Explain() != "" }
 
-// Explain says in words what a problem is and what to do about it; empty for any other reason.
+// Explain says in words what a problem is and what to do about it, about this very object.
+func (a Action) Explain() string { return strings.ReplaceAll(a.Reason.Explain(), "NAME", a.Name) }
+
+// Explain says in words what a problem is and what to do about it; empty for any other reason. NAME stands for the
+// object's name.
 func (r Reason) Explain() string {
 	switch r {
 	case ForeignSecret:
@@ -63,7 +70,7 @@ func (r Reason) Explain() string {
 	case SourceMissing:
 		return "the source secret does not exist; copies that exist are kept"
 	case SourceForbidden:
-		return "the source secret may not be read; copies that exist are kept: grant get, list and watch on it"
+		return "the source secret may not be listed and watched; copies that exist are kept: apply the roles that `pullsecrets rbac -f POLICY` prints"
 	case SourceInvalid:
 		return "the source secret holds no registry credentials; copies that exist are kept"
 	case SourceIsCopy:
@@ -71,7 +78,9 @@ func (r Reason) Explain() string {
 	case OtherSource:
 		return "the copy would overwrite a secret that is the source of a rule; it is left alone"
 	case CopyForbidden:
-		return "secrets of this name may not be listed and watched; nothing is added or removed: grant get, list, watch, create, patch and delete on it"
+		return "secrets of this name may not be listed and watched; nothing is added or removed: apply the roles that `pullsecrets rbac -f POLICY` prints"
+	case LeftForbidden:
+		return "no rule asks for copies of this name any more, but they may not be listed and watched; references to them are removed, copies may be left: apply the roles that `pullsecrets rbac -f POLICY -also NAME` prints (-from-status finds the names by itself)"
 	case AccountsUnknown:
 		return "service accounts may not be listed and watched; the copy stays until its references can be removed"
 	case PruneHeld:

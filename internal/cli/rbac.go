@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/render"
+)
+
+// rbacFlags are the flags of rbac, as they are given.
+type rbacFlags struct {
+	file             string
+	kubeconfig       string
+	namespace        string
+	policy           string
+	sourceNamespaces string
+	also             string
+	fromStatus       bool
+	admission        bool
+}
+
+func rbacCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
+	fs := newFlagSet("rbac", stderr)
+	f := &rbacFlags{}
+	f.register(fs)
+	return &ffcli.Command{
+		Name: "rbac", ShortUsage: "pullsecrets rbac -f POLICY [FLAGS]", ShortHelp: "print the roles that a policy needs",
+		LongHelp: "Prints the roles and bindings under which the controller can carry out this policy, and nothing else.\n" +
+			"It asks no cluster, unless -from-status is given.\n\n" +
+			"A name that leaves the policy has to stay in the roles until its copies are removed: name it with -also, or\n" +
+			"have the names in use read from the status ConfigMap with -from-status.",
+		FlagSet: fs, Options: options(),
+		Exec: func(ctx context.Context, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("rbac takes flags only, found %q", args[0])
+			}
+			return f.run(ctx, stdin, stdout, stderr)
+		},
+	}
+}
+
+func (f *rbacFlags) register(fs *flag.FlagSet) {
+	registerCluster(fs, &f.kubeconfig, &f.namespace)
+	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input")
+	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
+	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	fs.StringVar(&f.also, "also", "", "`NAMES` of copies that are no longer in the policy, comma-separated")
+	fs.BoolVar(&f.fromStatus, "from-status", false, "add the names in use, from the status ConfigMap of the cluster")
+	fs.BoolVar(&f.admission, "admission", false, "for a controller that is started with -admission")
+}
+
+func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
+	if err := f.validate(); err != nil {
+		return err
+	}
+	documents, err := readDocuments(f.file, stdin)
+	if err != nil {
+		return err
+	}
+	p, problems := policy.Parse(documents, policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+	for _, w := range problems.Warnings() {
+		fmt.Fprintln(stderr, w)
+	}
+	if p == nil {
+		return fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
+	}
+	also := splitNames(f.also)
+	if f.fromStatus {
+		inUse, err := f.namesInUse(ctx)
+		if err != nil {
+			return err
+		}
+		also = append(also, inUse...)
+	}
+	text, err := render.YAML(render.Roles(p, render.Options{
+		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, Also: also, Admission: f.admission,
+	}))
+	if err != nil {
+		return err
+	}
+	_, err = stdout.Write(text)
+	return err
+}
+
+// validate checks what flag itself cannot. What is no name would make a role that permits nothing, or be a mistake in
+// a file that a security team signs.
+func (f *rbacFlags) validate() error {
+	var errs []error
+	if f.file == "" {
+		errs = append(errs, errors.New("name the policy with -f: a file, a folder, or - for standard input"))
+	}
+	for _, ns := range append(splitNames(f.sourceNamespaces), f.namespace) {
+		if len(validation.IsDNS1123Label(ns)) > 0 {
+			errs = append(errs, fmt.Errorf("%q is not the name of a namespace", ns))
+		}
+	}
+	if len(validation.IsDNS1123Subdomain(f.policy)) > 0 {
+		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", f.policy))
+	}
+	for _, name := range splitNames(f.also) {
+		if len(validation.IsDNS1123Subdomain(name)) > 0 {
+			errs = append(errs, fmt.Errorf("-also: %q is not the name of a secret", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// namesInUse asks the cluster. Somebody may have edited the status: what is no name is passed over.
+func (f *rbacFlags) namesInUse(ctx context.Context) ([]string, error) {
+	config, err := restConfig(f.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	names, err := reconcile.NamesInUse(ctx, client, f.namespace, statusName)
+	return slices.DeleteFunc(names, func(n string) bool { return len(validation.IsDNS1123Subdomain(n)) > 0 }), err
+}
+
+func splitNames(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// readDocuments reads a policy's documents.
+func readDocuments(file string, stdin io.Reader) (map[string]string, error) {
+	if file == "-" {
+		text, err := io.ReadAll(stdin)
+		return map[string]string{"policy.yaml": string(text)}, err
+	}
+	text, err := os.ReadFile(file)
+	return map[string]string{filepath.Base(file): string(text)}, err
+}
