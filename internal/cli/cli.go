@@ -32,6 +32,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		FlagSet:    newFlagSet("pullsecrets", stderr),
 		Subcommands: []*ffcli.Command{
 			runCommand(stdout, stderr),
+			planCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),
@@ -53,8 +54,11 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		return 2
 	}
-	fmt.Fprintln(stderr, "pullsecrets:", err)
-	return 1
+	status, message := exitStatus(err, args[0])
+	if message {
+		fmt.Fprintln(stderr, "pullsecrets:", err)
+	}
+	return status
 }
 
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" || arg == "--h" }

@@ -18,11 +18,14 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
+// coloured reports whether colours are welcome. See no-color.org.
+func coloured(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+
 // consoleWriter writes for people; without colours where they would only be noise.
 func consoleWriter(out io.Writer) io.Writer {
 	return zerolog.ConsoleWriter{
 		Out: out, TimeFormat: time.TimeOnly,
-		NoColor:       !isTerminal(out) || os.Getenv("NO_COLOR") != "",
+		NoColor:       !coloured(out),
 		FieldsOrder:   []string{"namespace", "kind", "name", "reason", "rule", "source"},
 		FieldsExclude: listFields,
 		FormatExtra:   writeLists,

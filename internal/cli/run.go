@@ -121,18 +121,25 @@ func (f *runFlags) validate() (sourceNamespaces []string, err error) {
 			sourceNamespaces = append(sourceNamespaces, s)
 		}
 	}
-	for _, ns := range slices.Concat([]string{f.namespace}, sourceNamespaces) {
+	errs = append(errs, checkNames(f.policy, slices.Concat([]string{f.namespace}, sourceNamespaces)))
+	return sourceNamespaces, errors.Join(errs...)
+}
+
+// checkNames checks the names of the policy ConfigMap and of namespaces.
+func checkNames(policyName string, namespaces []string) error {
+	var errs []error
+	for _, ns := range namespaces {
 		if len(validation.IsDNS1123Label(ns)) > 0 {
 			errs = append(errs, fmt.Errorf("%q is not the name of a namespace", ns))
 		}
 	}
-	if len(validation.IsDNS1123Subdomain(f.policy)) > 0 {
-		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", f.policy))
+	if len(validation.IsDNS1123Subdomain(policyName)) > 0 {
+		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", policyName))
 	}
-	if f.policy == statusName {
+	if policyName == statusName {
 		errs = append(errs, fmt.Errorf("-policy %s: that ConfigMap holds the status", statusName))
 	}
-	return sourceNamespaces, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // serveHealth answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.

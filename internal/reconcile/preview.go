@@ -43,6 +43,9 @@ type Preview struct {
 	RemovedReferences, References int
 }
 
+// HasChanges reports whether anything would be written.
+func (v *Preview) HasChanges() bool { return slices.ContainsFunc(v.Plans, plan.Plan.HasChanges) }
+
 // Overlap is two copies with different credentials for one registry in the same namespaces: which of them a pod uses
 // is left to chance.
 type Overlap struct {

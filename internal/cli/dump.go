@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// readDump reads objects from YAML or JSON: a List as kubectl get writes it, or one document after the other.
+func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error) {
+	in := stdin
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("-cluster: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(in, 4096)
+	for i := 1; ; i++ {
+		var u unstructured.Unstructured
+		switch err := decoder.Decode(&u.Object); {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			// The decoder's own message may quote what it could not decode, and a dump is full of secrets.
+			return nil, fmt.Errorf("-cluster %s: document %d is neither YAML nor JSON", file, i)
+		case u.Object == nil:
+		case u.IsList():
+			list, err := u.ToList()
+			if err != nil {
+				return nil, fmt.Errorf("-cluster %s: document %d is no list of objects", file, i)
+			}
+			for j := range list.Items {
+				objects = append(objects, &list.Items[j])
+			}
+		default:
+			objects = append(objects, &u)
+		}
+	}
+}

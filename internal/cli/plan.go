@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+)
+
+// The exit status of plan.
+const (
+	planPending = 1 // changes are pending
+	planFailed  = 2 // it could not be told
+)
+
+// planFlags are the flags of plan, as they are given.
+type planFlags struct {
+	kubeconfig, namespace string
+	file                  string
+	policy                string
+	sourceNamespaces      string
+	dump                  string
+	maxPrune              int
+	form                  string
+}
+
+func planCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
+	fs := newFlagSet("plan", stderr)
+	f := &planFlags{}
+	f.register(fs)
+	return &ffcli.Command{
+		Name: "plan", ShortUsage: "pullsecrets plan [-f POLICY] [-cluster FILE] [FLAGS]",
+		ShortHelp: "show what a policy would change, where and why",
+		LongHelp: "Reads the cluster, or a dump of it, and writes nothing. Without -f it takes the policy of the cluster.\n\n" +
+			"Exit status: 0 nothing to do, 1 changes pending, 2 could not tell. What is reported as not done is left\n" +
+			"alone by the controller too, and does not count as pending.\n\n" +
+			"A dump is made with\n  kubectl get ns,sa,secrets,cm -A -o yaml --show-managed-fields",
+		FlagSet: fs, Options: options(),
+		Exec: func(ctx context.Context, args []string) error {
+			pending, err := f.run(ctx, args, stdin, stdout, stderr)
+			switch {
+			case err != nil:
+				return exitError{planFailed, err}
+			case pending:
+				return exitError{status: planPending}
+			}
+			return nil
+		},
+	}
+}
+
+func (f *planFlags) register(fs *flag.FlagSet) {
+	registerCluster(fs, &f.kubeconfig, &f.namespace)
+	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input; the cluster's when empty")
+	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
+	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	fs.StringVar(&f.dump, "cluster", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster when empty")
+	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` that run is started with")
+	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or markdown for a comment on a merge request")
+}
+
+func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (pending bool, err error) {
+	write, err := f.validate(args)
+	if err != nil {
+		return false, err
+	}
+	from, err := f.open(stdin, stderr)
+	if err != nil {
+		return false, err
+	}
+	var documents map[string]string
+	if f.file == "" {
+		documents, err = from.policy(ctx)
+	} else {
+		documents, err = readDocuments(f.file, stdin)
+	}
+	if err != nil {
+		return false, err
+	}
+	p, problems := policy.Parse(documents, policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+	for _, w := range problems.Warnings() {
+		fmt.Fprintln(stderr, "warning:", w)
+	}
+	if p == nil {
+		return false, fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
+	}
+	preview, err := from.preview(ctx, documents, p)
+	if err != nil {
+		return false, err
+	}
+	return preview.HasChanges(), write(stdout, preview)
+}
+
+// validate checks what flag itself cannot, and returns what writes the form that is asked for.
+func (f *planFlags) validate(args []string) (func(io.Writer, *reconcile.Preview) error, error) {
+	var errs []error
+	if len(args) > 0 {
+		errs = append(errs, fmt.Errorf("plan takes flags only, found %q", args[0]))
+	}
+	if f.file == "-" && f.dump == "-" {
+		errs = append(errs, errors.New("-f and -cluster cannot both be standard input"))
+	}
+	if f.maxPrune < 0 || f.maxPrune > 100 {
+		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
+	}
+	errs = append(errs, checkNames(f.policy, slices.Concat([]string{f.namespace}, splitNames(f.sourceNamespaces))))
+	forms := map[string]func(io.Writer, *reconcile.Preview) error{"text": writePlan, "json": writePlanJSON, "markdown": writePlanMarkdown}
+	write := forms[f.form]
+	if write == nil {
+		errs = append(errs, fmt.Errorf("-o %q: one of text, json, markdown", f.form))
+	}
+	return write, errors.Join(errs...)
+}
+
+// origin is where a plan's cluster comes from.
+type origin struct {
+	policy  func(ctx context.Context) (map[string]string, error)
+	preview func(ctx context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error)
+}
+
+func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
+	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName}
+	if f.dump != "" {
+		objects, err := readDump(f.dump, stdin)
+		if err != nil {
+			return origin{}, err
+		}
+		dump, err := reconcile.NewDump(at, objects)
+		if err != nil {
+			return origin{}, fmt.Errorf("-cluster %s: %w", f.dump, err)
+		}
+		return origin{
+			policy: func(context.Context) (map[string]string, error) { return dump.Policy() },
+			preview: func(_ context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error) {
+				return dump.Preview(documents, p, f.maxPrune)
+			},
+		}, nil
+	}
+	config, err := restConfig(f.kubeconfig)
+	if err != nil {
+		return origin{}, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return origin{}, fmt.Errorf("make a client: %w", err)
+	}
+	return origin{
+		policy: func(ctx context.Context) (map[string]string, error) { return reconcile.ReadPolicy(ctx, client, at) },
+		preview: func(ctx context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error) {
+			bar := newProgress(stderr, "reading the cluster")
+			defer bar.done()
+			return reconcile.PreviewCluster(ctx, client, at, documents, p, f.maxPrune, bar.update)
+		},
+	}, nil
+}

@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// planJSON is a preview as scripts read it: all changes, and all that is not done although a rule asks for it.
+type planJSON struct {
+	Changes  []changeJSON  `json:"changes"`
+	NotDone  []changeJSON  `json:"notDone"`
+	Warnings []overlapJSON `json:"warnings"`
+	Held     *heldJSON     `json:"held,omitempty"`
+}
+
+type changeJSON struct {
+	Namespace string   `json:"namespace"`
+	Verb      string   `json:"verb"`
+	Kind      string   `json:"kind"`
+	Name      string   `json:"name"`
+	Rule      string   `json:"rule,omitempty"`
+	Source    string   `json:"source,omitempty"`
+	Reason    string   `json:"reason"`
+	Defect    string   `json:"defect,omitempty"`
+	Message   string   `json:"message,omitempty"`
+	Added     []string `json:"added,omitempty"`
+	Removed   []string `json:"removed,omitempty"`
+	Diff      []string `json:"diff,omitempty"`
+}
+
+type overlapJSON struct {
+	Registry   string   `json:"registry"`
+	Rules      []string `json:"rules"`
+	Copies     []string `json:"copies"`
+	Namespaces []string `json:"namespaces"`
+}
+
+type heldJSON struct {
+	RemovedCopies     int `json:"removedCopies"`
+	Copies            int `json:"copies"`
+	RemovedReferences int `json:"removedReferences"`
+	References        int `json:"references"`
+}
+
+func writePlanJSON(out io.Writer, v *reconcile.Preview) error {
+	// Lists that are empty are [], not null.
+	p := planJSON{Changes: []changeJSON{}, NotDone: []changeJSON{}, Warnings: []overlapJSON{}}
+	for _, n := range v.Plans {
+		for _, a := range n.Actions {
+			switch {
+			case a.Verb != plan.None:
+				p.Changes = append(p.Changes, newChangeJSON(n.Namespace, a))
+			case a.Reason.Problem():
+				p.NotDone = append(p.NotDone, newChangeJSON(n.Namespace, a))
+			}
+		}
+	}
+	for _, o := range v.Overlaps {
+		p.Warnings = append(p.Warnings, overlapJSON{
+			Registry: o.Registry, Namespaces: o.Namespaces,
+			Rules: []string{o.First.Rule, o.Second.Rule}, Copies: []string{o.First.Copy, o.Second.Copy},
+		})
+	}
+	if v.Held {
+		p.Held = &heldJSON{v.RemovedCopies, v.Copies, v.RemovedReferences, v.References}
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(p)
+}
+
+func newChangeJSON(namespace string, a plan.Action) changeJSON {
+	c := changeJSON{
+		Namespace: namespace, Verb: string(a.Verb), Kind: string(a.Kind), Name: a.Name, Rule: a.Rule,
+		Reason: string(a.Reason), Defect: string(a.Defect), Message: a.Reason.Explain(), Diff: a.Diff,
+	}
+	if a.Source.Name != "" {
+		c.Source = a.Source.String()
+	}
+	if a.List != nil {
+		c.Added, c.Removed = a.List.Added, a.List.Removed
+	}
+	return c
+}
+
+// writePlanMarkdown writes a table for a comment on a merge request.
+func writePlanMarkdown(out io.Writer, v *reconcile.Preview) error {
+	changes, problems := planLines(v)
+	var b strings.Builder
+	fmt.Fprintf(&b, "**pullsecrets:** %s\n", total(changes))
+	if len(changes)+len(problems) > 0 {
+		b.WriteString("\n| rule | what | object | namespaces |\n| --- | --- | --- | --- |\n")
+	}
+	row := func(l planLine, what string) {
+		rule := l.rule
+		if rule == "" {
+			rule = "(none)"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(rule), what, cell(l.text), cell(fmt.Sprintf("%d: %s", len(l.where), where(l.where))))
+	}
+	for _, l := range changes {
+		row(l, string(l.verb))
+	}
+	for _, l := range problems {
+		row(l, "**not done**")
+	}
+	for _, l := range changes {
+		if len(l.detail) > 0 {
+			fmt.Fprintf(&b, "\n%s in %s:\n\n```\n%s\n```\n", l.text, where(l.where), strings.Join(l.detail, "\n"))
+		}
+	}
+	for _, o := range v.Overlaps {
+		fmt.Fprintf(&b, "\n**warning:** the copies `%s` (rule %s) and `%s` (rule %s) hold different credentials for `%s` in %s\n",
+			o.First.Copy, o.First.Rule, o.Second.Copy, o.Second.Rule, o.Registry, where(o.Namespaces))
+	}
+	if v.Held {
+		fmt.Fprintf(&b, "\n**held back:** %d of %d copies and %d of %d references would be removed, more than `-max-prune` allows at once\n",
+			v.RemovedCopies, v.Copies, v.RemovedReferences, v.References)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// cell keeps a text from ending its table cell.
+func cell(text string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text) }
