@@ -107,6 +107,7 @@ func writePlanMarkdown(out io.Writer, v *reconcile.Preview) error {
 		row(l, string(l.verb))
 	}
 	for _, l := range problems {
+		l.text += ": " + strings.Join(l.detail, " ")
 		row(l, "**not done**")
 	}
 	for _, l := range changes {

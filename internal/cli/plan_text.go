@@ -65,6 +65,9 @@ func writePlan(out io.Writer, v *reconcile.Preview) error {
 	}
 	for _, l := range problems {
 		w.printf("  %s: %s\n", l.text, where(l.where))
+		for _, d := range l.detail {
+			w.printf("             %s\n", d)
+		}
 	}
 	for _, o := range v.Overlaps {
 		w.printf("%swarning:%s rule %s, copy %s and rule %s, copy %s hold different credentials for %s: %s\n", w.yellow, w.reset,
@@ -100,6 +103,9 @@ func planLines(v *reconcile.Preview) (changes, problems []planLine) {
 				continue
 			}
 			line := planLine{rule: a.Rule, verb: a.Verb, text: actionText(a), detail: a.Diff}
+			if a.Verb == plan.None {
+				line.detail = []string{a.Reason.Explain()}
+			}
 			key := fmt.Sprint(line.rule, "\x00", line.verb, "\x00", line.text, "\x00", strings.Join(line.detail, "\n"))
 			if at[key] == nil {
 				at[key] = &line
@@ -115,9 +121,14 @@ func planLines(v *reconcile.Preview) (changes, problems []planLine) {
 			changes = append(changes, l)
 		}
 	}
-	slices.SortStableFunc(changes, func(a, b planLine) int { return compareRules(a.rule, b.rule) })
-	slices.SortStableFunc(problems, func(a, b planLine) int { return compareRules(a.rule, b.rule) })
+	slices.SortStableFunc(changes, compareLines)
+	slices.SortStableFunc(problems, compareLines)
 	return changes, problems
+}
+
+// compareLines sorts by rule, and then in the order in which verbs are executed.
+func compareLines(a, b planLine) int {
+	return cmp.Or(compareRules(a.rule, b.rule), cmp.Compare(slices.Index(verbs, a.verb), slices.Index(verbs, b.verb)))
 }
 
 // compareRules puts what no rule asks for last.
@@ -136,10 +147,7 @@ func ruleTitle(rule string) string {
 }
 
 func actionText(a plan.Action) string {
-	text := fmt.Sprintf("%s %s", strings.ToLower(string(a.Kind)), a.Name)
-	if a.Kind == plan.KindServiceAccount {
-		text = "serviceaccount " + a.Name
-	}
+	text := strings.ToLower(string(a.Kind)) + " " + a.Name
 	if l := a.List; l != nil {
 		for _, name := range l.Added {
 			text += " +" + name
@@ -157,7 +165,7 @@ func actionText(a plan.Action) string {
 	}
 	text += ")"
 	if a.Verb == plan.None {
-		text = strings.TrimSpace(ruleTitle(a.Rule)+", "+text) + " " + a.Reason.Explain()
+		return ruleTitle(a.Rule) + ", " + text
 	}
 	return text
 }
@@ -175,13 +183,8 @@ func count(lines []planLine, rule string) string {
 	return total(slices.DeleteFunc(slices.Clone(lines), func(l planLine) bool { return l.rule != rule }))
 }
 
-var verbsInWords = []struct {
-	verb plan.Verb
-	word string
-}{
-	{plan.Create, "copies to create"}, {plan.Update, "to update"}, {plan.Replace, "to delete and create"},
-	{plan.Delete, "to delete"}, {plan.SetList, "service accounts to write"}, {plan.Release, "to give back"},
-}
+// verbs are all that change something, in the order of execution.
+var verbs = []plan.Verb{plan.SetList, plan.Release, plan.Create, plan.Update, plan.Replace, plan.Delete}
 
 func total(lines []planLine) string {
 	n := map[plan.Verb]int{}
@@ -189,9 +192,9 @@ func total(lines []planLine) string {
 		n[l.verb] += len(l.where)
 	}
 	var parts []string
-	for _, v := range verbsInWords {
-		if n[v.verb] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[v.verb], v.word))
+	for _, v := range verbs {
+		if n[v] > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d", v, n[v]))
 		}
 	}
 	if len(parts) == 0 {
