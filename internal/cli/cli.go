@@ -33,6 +33,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		Subcommands: []*ffcli.Command{
 			runCommand(stdout, stderr),
 			planCommand(stdin, stdout, stderr),
+			explainCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),

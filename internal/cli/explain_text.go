@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+)
+
+// explanation words an explanation for people.
+func explanation(e *reconcile.Explanation) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "namespace %s\n", e.Namespace)
+	notes(&b, e.Notes)
+	if len(e.Rules) == 0 {
+		b.WriteString("  the policy has no rules\n")
+	}
+	rules(&b, e.Rules)
+	if e.Pod != nil {
+		explainPod(&b, e.Pod)
+	}
+	for _, a := range e.Accounts {
+		fmt.Fprintf(&b, "serviceaccount %s%s\n", a.Name, facts("list written", a.Written, a.Owners))
+		notes(&b, a.Notes)
+		rules(&b, a.Rules)
+		names(&b, a.Names)
+	}
+	for _, c := range e.Copies {
+		state := "absent"
+		if c.Exists {
+			state = "there since " + c.Since
+		}
+		fmt.Fprintf(&b, "secret %s: %s%s\n", c.Name, state, facts("written", c.Written, c.Owners))
+		if c.Rule != "" {
+			fmt.Fprintf(&b, "  rule %s, from %s\n", c.Rule, c.Source)
+		}
+		fmt.Fprintf(&b, "  %s: %s\n", c.Reason, c.Text)
+		for _, line := range c.Diff {
+			fmt.Fprintf(&b, "    %s\n", line)
+		}
+	}
+	return b.String()
+}
+
+func explainPod(b *strings.Builder, p *reconcile.PodExplanation) {
+	has := "no pull secrets"
+	if len(p.List) > 0 {
+		has = "the pull secrets " + strings.Join(p.List, ", ")
+	}
+	fmt.Fprintf(b, "pod %s: created %s, with service account %s and %s\n", p.Name, p.Created, p.Account, has)
+	notes(b, p.Notes)
+	names(b, p.Names)
+}
+
+func notes(b *strings.Builder, list []string) {
+	for _, n := range list {
+		fmt.Fprintf(b, "  note: %s\n", n)
+	}
+}
+
+func rules(b *strings.Builder, list []reconcile.RuleExplanation) {
+	for _, r := range list {
+		if r.WhyNot == "" {
+			fmt.Fprintf(b, "  rule %s: selects it\n", r.Rule)
+			continue
+		}
+		fmt.Fprintf(b, "  rule %s: does not select it: %s\n", r.Rule, r.WhyNot)
+	}
+}
+
+func names(b *strings.Builder, list []reconcile.NameExplanation) {
+	for _, n := range list {
+		fmt.Fprintf(b, "  %s (rule %s): %s\n", n.Name, n.Rule, n.Text)
+	}
+}
+
+// facts says when we wrote an object, and who else owns the part of it that we care about.
+func facts(what, written string, owners []string) string {
+	text := ""
+	if written != "" {
+		text += fmt.Sprintf(", %s by pullsecrets %s", what, written)
+	}
+	if len(owners) > 0 {
+		text += ", owned by " + strings.Join(owners, " and ")
+	}
+	return text
+}
