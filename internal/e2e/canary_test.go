@@ -1,19 +1,25 @@
 package e2e
 
 import (
+	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 const canary = "cAnArY-7fe1"
@@ -80,6 +86,41 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNoCredentialLeavesInAPanic ends a controller, a process of its own, by a panic while it writes a credential.
+func TestNoCredentialLeavesInAPanic(t *testing.T) {
+	if os.Getenv("PULLSECRETS_TEST_PANIC") != "" {
+		panicWhileWriting(t)
+		return
+	}
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", canary))
+	s.namespace("a")
+	s.policy(oneRule)
+	child := exec.Command(os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.timeout", "60s")
+	child.Env = append(os.Environ(), "PULLSECRETS_TEST_PANIC=yes", "GOTRACEBACK=all")
+	out, err := child.CombinedOutput()
+	if err == nil || !bytes.Contains(out, []byte("panic: while a copy is written")) {
+		t.Fatalf("it did not end by the panic: %v\n%s", err, out)
+	}
+	for _, form := range []string{canary, base64.StdEncoding.EncodeToString([]byte("robot:" + canary))[:18],
+		base64.StdEncoding.EncodeToString([]byte(credential("hub.example", canary)))[:40]} {
+		if bytes.Contains(out, []byte(form)) {
+			t.Errorf("the panic's trace holds the credential as %s", form)
+		}
+	}
+}
+
+func panicWhileWriting(t *testing.T) {
+	config, err := clientcmd.BuildConfigFromFlags("", os.Getenv("PULLSECRETS_TEST_KUBECONFIG"))
+	must(t, err)
+	(&sandbox{t: t, ctx: context.Background(), config: config}).start(before(func(r *http.Request) {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/secrets/") {
+			panic("while a copy is written")
+		}
+	}))
+	time.Sleep(50 * time.Second)
 }
 
 // everythingWritten is what we wrote into the cluster for people to read.

@@ -85,6 +85,15 @@ func ancestors(obj *unstructured.Unstructured) sets.Set[string] {
 	return out
 }
 
+// placeholder stays in managedFields where ours was the only entry: an object without any counts as never applied, and
+// the API server then makes before-first-apply the owner of all its fields, with which the next plain apply conflicts.
+// So it owns a field that nobody has.
+var placeholder = metav1.ManagedFieldsEntry{
+	Manager: cluster.FieldManager, Operation: metav1.ManagedFieldsOperationUpdate,
+	APIVersion: "v1", FieldsType: "FieldsV1",
+	FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{"f:pullsecrets/released":{}}}}`),
+}
+
 type patchOperation struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
@@ -108,8 +117,7 @@ func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
 	var patch []patchOperation
 	if len(kept) < len(all) {
 		if len(kept) == 0 {
-			// An empty list means "not told", a list of one empty entry means "nobody".
-			kept = append(kept, metav1.ManagedFieldsEntry{})
+			kept = append(kept, placeholder)
 		}
 		patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/managedFields", Value: kept})
 	}
