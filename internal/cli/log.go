@@ -14,6 +14,9 @@ import (
 )
 
 func isTerminal(w io.Writer) bool {
+	if p, ok := w.(*progress); ok {
+		w = p.log
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

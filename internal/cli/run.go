@@ -34,22 +34,25 @@ type runFlags struct {
 	healthAddr       string
 	logLevel         string
 	logFormat        string
+	ancestor         *ancestor
 }
 
 func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 	fs := newFlagSet("run", stderr)
-	f := &runFlags{}
+	f := &runFlags{ancestor: newAncestor()}
 	f.register(fs)
 	return &ffcli.Command{
 		Name: "run", ShortUsage: "pullsecrets [run] [FLAGS]", ShortHelp: "keep the cluster as the policy says",
 		LongHelp: "Each flag can be given as an environment variable too: -log-level is PULLSECRETS_LOG_LEVEL.\n" +
-			"A flag wins over the environment.",
+			"A flag wins over the environment.\n\n" +
+			"Flags and CONFIG_ variables of imagepullsecret-patcher work too. Those that say so replace the policy\n" +
+			"ConfigMap by one rule; PULLSECRETS_ variables win over CONFIG_ variables.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
 				return fmt.Errorf("run takes flags only, found %q", args[0])
 			}
-			return f.run(ctx, stdout)
+			return f.run(ctx, givenFlags(fs), stdout, stderr)
 		},
 	}
 }
@@ -63,6 +66,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
+	f.ancestor.register(fs)
 }
 
 // registerCluster registers the flags of every command that talks to a cluster.
@@ -75,36 +79,57 @@ func registerCluster(fs *flag.FlagSet, kubeconfig, namespace *string) {
 	fs.StringVar(namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
 }
 
-func (f *runFlags) run(ctx context.Context, stdout io.Writer) error {
+// givenFlags are those that were given, as flags or as variables of ours.
+func givenFlags(fs *flag.FlagSet) map[string]bool {
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	return given
+}
+
+func (f *runFlags) run(ctx context.Context, given map[string]bool, stdout, stderr io.Writer) error {
+	if err := f.adapt(given); err != nil {
+		return err
+	}
 	sources, err := f.validate()
 	if err != nil {
 		return err
 	}
-	log, err := newLogger(stdout, f.logLevel, f.logFormat)
+	out := newProgress(stderr, "namespaces")
+	out.log = stdout
+	log, err := newLogger(out, f.logLevel, f.logFormat)
 	if err != nil {
 		return err
 	}
-	config, err := restConfig(f.kubeconfig)
+	cfg := reconcile.Config{
+		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
+		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Log: log,
+	}
+	if err := f.adaptConfig(&cfg); err != nil {
+		return err
+	}
+	config, err := f.cluster()
 	if err != nil {
 		return err
 	}
-	client, err := dynamic.NewForConfig(config)
+	cfg.Client, err = dynamic.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	c := reconcile.New(reconcile.Config{
-		Client: client, Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Log: log,
-	})
+	c := reconcile.New(cfg)
 	stopHealth, err := serveHealth(f.healthAddr, c.Ready)
 	if err != nil {
 		return err
 	}
 	defer stopHealth()
-	log.Info().Str("version", Version()).Str("server", config.Host).Str("policy", f.namespace+"/"+f.policy).Msg("started")
-	c.Run(ctx)
+	log.Info().Str("version", Version()).Str("server", config.Host).Str("policy", f.policyOrigin()).Msg("started")
+	if f.ancestor.runOnce.boolean() {
+		err = c.RunOnce(ctx, out.update)
+		out.done()
+	} else {
+		c.Run(ctx)
+	}
 	log.Info().Msg("stopped")
-	return nil
+	return err
 }
 
 // validate checks what flag itself cannot.

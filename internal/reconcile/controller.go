@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
@@ -15,16 +16,23 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// Config is what a Controller is made of. All fields are required but SourceNamespaces.
+// Config is what a Controller is made of. All fields are required but SourceNamespaces and those that say so.
 type Config struct {
 	Client           dynamic.Interface
 	Namespace        string   // the controller's own: policy, status and, by default, sources
-	PolicyName       string   // of the policy ConfigMap
+	PolicyName       string   // of the policy ConfigMap; unused with Documents
 	StatusName       string   // of the status ConfigMap
 	SourceNamespaces []string // other namespaces that sources may be in
 	Workers          int      // namespaces that are decided at a time
 	MaxPrune         int      // percent of all copies that may be removed at once
-	Log              zerolog.Logger
+
+	Documents  map[string]string // a fixed policy, in place of the policy ConfigMap; nil to read that
+	Credential *Credential       // stands in for a source; nil if all sources are Secrets
+
+	LoopEvery time.Duration // how often to list what may not be watched; 0 for never, then it counts as forbidden
+	ListOnly  bool          // watch nothing, list every LoopEvery
+
+	Log zerolog.Logger
 }
 
 const (
@@ -51,6 +59,8 @@ type Controller struct {
 	ceiling   *ceiling
 	fights    *fights
 	relief    atomic.Int32 // workers that stand in for slow ones
+	given     *givenSource // nil without Config.Credential
+	once      bool         // RunOnce runs
 
 	active atomic.Pointer[policy.Policy] // nil until a first policy was accepted and all caches are settled
 
@@ -71,6 +81,9 @@ func New(cfg Config) *Controller {
 		fights:    newFights(),
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
+	if cfg.Credential != nil {
+		c.given = newGivenSource(*cfg.Credential, c.projector)
+	}
 	c.judge = newJudge(c)
 	c.pass = &pass{finished: c.judge.wake}
 	c.report = newReport(cfg.Log, c.judge.wake)
@@ -86,6 +99,9 @@ func (c *Controller) Run(ctx context.Context) {
 	c.watches = newWatches(ctx, &c.running, c.Config, c.projector, c.hooks(&assigned))
 	assigned.Done()
 	c.running.Go(func() { c.judge.run(ctx) })
+	if c.given != nil {
+		c.running.Go(func() { c.given.follow(ctx, c.sourceChanged) })
+	}
 	for range c.Workers {
 		c.running.Go(func() { c.work(ctx) })
 	}
@@ -126,8 +142,7 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 		source: func(e event) {
 			assigned.Wait()
 			if !unchanged(e) {
-				c.forgetSources()
-				c.enqueueAll()
+				c.sourceChanged()
 			}
 		},
 		configMap: func(e event) {
@@ -143,7 +158,15 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 			c.enqueueAll()
 			c.judge.wake()
 		},
-		failed: c.troubles.watch,
+		failed: func(what target, err error) {
+			if c.Documents != nil && what.resource == configMapResource && apierrors.IsForbidden(err) {
+				c.troubles.once("no permission for the status ConfigMap; the status is only logged (" + describe(err) + ")")
+				return
+			}
+			c.troubles.watch(what, err)
+		},
+		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
+		remembered: c.written.known,
 	}
 }
 
@@ -183,6 +206,12 @@ func (c *Controller) enqueueAll() {
 	for _, obj := range c.watches.namespaces.all() {
 		c.queue.Add(obj.(*cluster.Namespace).Name)
 	}
+}
+
+// sourceChanged has everything decided again with the sources as they are now.
+func (c *Controller) sourceChanged() {
+	c.forgetSources()
+	c.enqueueAll()
 }
 
 func (c *Controller) work(ctx context.Context) {

@@ -18,6 +18,8 @@ const unreachable = "the API server cannot be reached; retrying"
 // errCameBack says that the API server put back names that we removed: an admission policy still adds them.
 var errCameBack = errors.New("the API server put removed names back")
 
+func isForbidden(err error) bool { return apierrors.IsForbidden(err) }
+
 func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
 
 // isGone reports whether a write failed because its namespace is going or gone. There is nothing to do or to say:

@@ -33,8 +33,10 @@ type judge struct {
 	c       *Controller
 	woken   chan struct{}
 	settled atomic.Bool
+	outlook atomic.Pointer[outlook] // for RunOnce
 
 	restored bool
+	judged   bool     // the policy was looked at, be there one or not
 	inUse    []string // copy names that may have copies, sorted: no name leaves before its last copy is gone
 	lost     bool     // there was no status to tell which names those are
 	accepted accepted // the last text that was accepted; its policy is nil until there is one
@@ -43,6 +45,10 @@ type judge struct {
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
 	statusWritten time.Time
+
+	// Of a policy that was given, see judge.say.
+	said          said
+	restoredState string // what the status said before this start
 }
 
 // accepted is a policy with the text that it came from.
@@ -77,10 +83,26 @@ func (j *judge) run(ctx context.Context) {
 		case <-j.woken:
 		case <-again.C:
 		}
-		if wait := j.advance(ctx); wait > 0 {
+		wait := j.advance(ctx)
+		j.outlook.Store(j.look(wait))
+		if wait > 0 {
 			again.Reset(wait)
 		}
 	}
+}
+
+// look gathers what RunOnce has to know. wait is what advance returned.
+func (j *judge) look(wait time.Duration) *outlook {
+	if !j.judged {
+		return nil
+	}
+	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.held.Load(), blind: j.blind()}
+	if j.verdict.errors != nil {
+		o.refused = strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; ")
+	}
+	p := j.c.active.Load()
+	o.told = wait == 0 && p != nil && p == o.accepted && j.c.pass.complete(p)
+	return o
 }
 
 // advance does whatever can be done now, and returns how long to wait before looking again without being woken; 0 is
@@ -89,19 +111,20 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	w := j.c.watches
 	settled := w.settled()
 	j.settled.Store(settled)
-	if !w.policy.settled() || !w.status.settled() {
+	if !w.configMapsSettled() {
 		return 0
 	}
 	j.restore()
 	j.unspend()
 	j.read()
+	j.judged = true
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
 		if !w.accounts.settled() {
 			return 0
 		}
 		j.recover()
 		names := union(j.inUse, p.CopyNames())
-		w.need(p.Sources(), names)
+		w.need(j.c.watchedSources(p), names)
 		if !w.settled() {
 			j.settled.Store(false)
 			return 0
@@ -137,6 +160,10 @@ func (j *judge) restore() {
 	}
 	j.inUse = parseNames(status.Data[statusNames])
 	j.spent = parseSpent(status.Data[statusJSON])
+	if j.fixed() {
+		j.restoredState = parseState(status.Data[statusJSON])
+		return // the last good policy is that of the ConfigMap
+	}
 	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
 	if err != nil {
 		j.c.Log.Warn().Err(err).Msg("the last good policy cannot be restored from the status ConfigMap")
@@ -171,20 +198,23 @@ func (j *judge) options() policy.Options {
 
 // read judges the policy ConfigMap, if its text is another than the last.
 func (j *judge) read() {
-	cm := j.policyMap()
-	if cm == nil {
+	documents, revision, ok := j.text()
+	if !ok {
 		j.missing()
 		return
 	}
-	hash, revision := policy.Hash(cm.Data), cm.Annotations[cluster.AnnotationRevision]
+	hash := policy.Hash(documents)
 	if hash == j.verdict.hash {
 		j.verdict.revision = revision
 		return
 	}
-	p, problems := policy.Parse(cm.Data, j.options())
+	p, problems := policy.Parse(documents, j.options())
 	j.verdict = verdict{hash: hash, revision: revision, errors: problems.Errors()}
-	log := j.c.Log.With().Str("configmap", j.c.Namespace+"/"+j.c.PolicyName).Str("hash", hash).Logger()
-	if len(problems.Warnings()) > 0 {
+	log := j.c.Log.With().Str("hash", hash).Logger()
+	if !j.fixed() {
+		log = log.With().Str("configmap", j.c.Namespace+"/"+j.c.PolicyName).Logger()
+	}
+	if len(problems.Warnings()) > 0 && !j.fixed() { // nobody wrote that text
 		log.Warn().Strs("warnings", lines(problems.Warnings())).Msg("the policy has warnings")
 	}
 	if p == nil {
@@ -195,7 +225,22 @@ func (j *judge) read() {
 	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
 		return // what was restored is the same text
 	}
-	j.accepted = accepted{cm.Data, p}
+	if j.fixed() {
+		documents = nil // flags are no text to come back to when they are gone
+	}
+	j.accepted = accepted{documents, p}
+}
+
+// text returns the documents to judge, and the user's name for them.
+func (j *judge) text() (documents map[string]string, revision string, ok bool) {
+	if j.fixed() {
+		return j.c.Documents, "", true
+	}
+	cm := j.policyMap()
+	if cm == nil {
+		return nil, "", false
+	}
+	return cm.Data, cm.Annotations[cluster.AnnotationRevision], true
 }
 
 func (j *judge) missing() {
@@ -217,15 +262,18 @@ func (j *judge) instead() string {
 func (j *judge) activate(p *policy.Policy) {
 	n, all := total(j.c.wouldRemove(p)), j.c.present()
 	switch {
-	case !j.c.ceiling.tooMany(n, all):
+	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
 		j.c.ceiling.accept()
 	case j.confirmed():
 		j.c.ceiling.release()
 	default:
 		j.c.ceiling.held.Store(true)
+		why := plan.PruneHeld.Explain()
+		if j.fixed() {
+			why = "something of an earlier policy is left that the flags do not ask for; it is kept"
+		}
 		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
-			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).
-			Msg(plan.PruneHeld.Explain())
+			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(why)
 	}
 	j.begin(p)
 }
@@ -284,7 +332,7 @@ func (j *judge) retire() {
 		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name)
 	})
 	j.inUse = names
-	j.c.watches.keep(p.Sources(), union(names, p.CopyNames()))
+	j.c.watches.keep(j.c.watchedSources(p), union(names, p.CopyNames()))
 }
 
 // hasCopies reports whether copies of a name may be left. What may not be read may be there.
@@ -319,6 +367,9 @@ func (j *judge) tell(ctx context.Context) time.Duration {
 			j.c.troubles.write("the annotations of the policy ConfigMap", err)
 			wait = judgeRetry
 		}
+		if j.fixed() {
+			j.say()
+		}
 	}
 	return wait
 }
@@ -330,6 +381,9 @@ func (j *judge) policyMap() *cluster.ConfigMap { return j.configMap(j.c.watches.
 func (j *judge) statusMap() *cluster.ConfigMap { return j.configMap(j.c.watches.status) }
 
 func (j *judge) configMap(w *watch) *cluster.ConfigMap {
+	if w == nil {
+		return nil
+	}
 	name := cache.ObjectName{Namespace: w.namespace, Name: w.name}
 	cm, _ := j.c.written.latest(kindConfigMap, name, w.get(name.String()), w.version()).(*cluster.ConfigMap)
 	return cm

@@ -59,6 +59,10 @@ func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]pol
 	}
 	c.sourcesOf, c.sources = p, map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
+		if c.given != nil && c.given.Source == key {
+			c.sources[key] = c.given.current()
+			continue
+		}
 		w := c.watches.source(key)
 		if w == nil || w.forbidden() {
 			c.sources[key] = policy.SourceState{Status: policy.SourceForbidden}

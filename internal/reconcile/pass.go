@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"sync"
+	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
@@ -12,7 +13,9 @@ type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
 	pending  map[string]bool
-	budget   map[string]removals // what the policy itself removes, until that succeeded
+	budget   map[string]removals  // what the policy itself removes, until that succeeded
+	failing  map[string]time.Time // since when
+	total    int
 	finished func()
 }
 
@@ -22,6 +25,8 @@ func (p *pass) begin(of *policy.Policy, namespaces map[string]removals) {
 	defer p.mu.Unlock()
 	p.policy = of
 	p.budget = namespaces
+	p.failing = map[string]time.Time{}
+	p.total = len(namespaces)
 	p.pending = make(map[string]bool, len(namespaces))
 	for ns := range namespaces {
 		p.pending[ns] = true
@@ -31,8 +36,13 @@ func (p *pass) begin(of *policy.Policy, namespaces map[string]removals) {
 // tried notes that a namespace was decided under a policy, and whether all of it succeeded.
 func (p *pass) tried(of *policy.Policy, namespace string, succeeded bool) {
 	p.mu.Lock()
-	if p.policy == of && succeeded {
+	switch _, known := p.failing[namespace]; {
+	case p.policy != of:
+	case succeeded:
 		delete(p.budget, namespace)
+		delete(p.failing, namespace)
+	case !known:
+		p.failing[namespace] = time.Now()
 	}
 	last := p.policy == of && p.pending[namespace] && len(p.pending) == 1
 	if p.policy == of {
@@ -60,4 +70,29 @@ func (p *pass) complete(of *policy.Policy) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.policy == of && len(p.pending) == 0
+}
+
+// passState is how far a pass has come.
+type passState struct {
+	policy         *policy.Policy
+	total, pending int
+	failing        int       // tried, and failed the last time
+	since          time.Time // when the youngest of these failed first
+}
+
+func (p *pass) state() passState {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := passState{policy: p.policy, total: p.total, pending: len(p.pending), failing: len(p.failing)}
+	for _, since := range p.failing {
+		if since.After(s.since) {
+			s.since = since
+		}
+	}
+	return s
+}
+
+// over reports whether every namespace was tried, and those that failed often enough.
+func (s passState) over(now time.Time) bool {
+	return s.pending == 0 && (s.failing == 0 || now.Sub(s.since) > onceTries)
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -66,6 +67,7 @@ func newReport(log zerolog.Logger, changed func()) *report {
 
 // record takes in what was decided about a namespace and what came of it.
 func (r *report) record(todo plan.Plan, changes changeSet) {
+	r.log.Debug().Str("namespace", todo.Namespace).Int("decisions", len(todo.Actions)).Int("writes", len(changes.results)).Msg("decided")
 	for _, res := range changes.results {
 		r.logResult(todo.Namespace, res)
 	}
@@ -258,6 +260,21 @@ func (r *report) totals() totals {
 		})
 	}
 	return t
+}
+
+// unfinished counts the problems because of which the cluster is not as the policy says, and puts the first in words.
+func (r *report) unfinished() (first string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range slices.SortedFunc(maps.Keys(r.problems), compareProblems) {
+		if p.leftAlone() {
+			continue
+		}
+		if n++; n == 1 {
+			first = fmt.Sprintf("%s %s/%s: %s (%s)", p.Kind, slices.Min(slices.Collect(maps.Keys(r.problems[p]))), p.Name, p.Detail, p.Reason)
+		}
+	}
+	return first, n
 }
 
 // json encodes the totals with what is said of the policy.

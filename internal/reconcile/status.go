@@ -31,9 +31,16 @@ const (
 // before they are acted on.
 const statusInterval = 5 * time.Second
 
+// statusPatience is how long a status waits that there is no place for, where nothing depends on it.
+const statusPatience = time.Minute
+
 // save writes names and policy before the first copy of a new name is made, so that a restart can prune what was
 // written before it.
 func (j *judge) save(ctx context.Context, names []string) error {
+	if j.fixed() {
+		j.inUse = names
+		return nil // nothing is pruned, so nothing is lost if they are written only with the status, or never
+	}
 	text := ""
 	if status := j.statusMap(); status != nil {
 		text = status.Data[statusJSON]
@@ -47,10 +54,13 @@ func (j *judge) save(ctx context.Context, names []string) error {
 
 // tellStatus writes the whole status, when it changed and the last time is long enough ago.
 func (j *judge) tellStatus(ctx context.Context) time.Duration {
+	if j.fixed() && j.c.watches.status.forbidden() {
+		return 0
+	}
 	text, err := j.c.report.totals().json(j.verdict, j.state(), j.spent)
 	if err == nil {
 		if status := j.statusMap(); status != nil && status.Data[statusJSON] != text {
-			if wait := statusInterval - time.Since(j.statusWritten); wait > 0 {
+			if wait := statusInterval - time.Since(j.statusWritten); wait > 0 && !j.c.once {
 				return wait
 			}
 		}
@@ -58,6 +68,9 @@ func (j *judge) tellStatus(ctx context.Context) time.Duration {
 	}
 	if err != nil {
 		j.c.troubles.write("the status ConfigMap", err)
+		if j.fixed() && (isNotFound(err) || isForbidden(err)) {
+			return statusPatience
+		}
 		return judgeRetry
 	}
 	return 0
@@ -110,6 +123,15 @@ func parseSpent(text string) string {
 	}
 	_ = json.Unmarshal([]byte(text), &status) // somebody may have edited it; then nothing was used up
 	return status.Confirmed
+}
+
+// parseState reads from the status what it said last of the policy.
+func parseState(text string) string {
+	var status struct {
+		Status string `json:"status"`
+	}
+	_ = json.Unmarshal([]byte(text), &status) // somebody may have edited it; then it is said again
+	return status.Status
 }
 
 // packPolicy encodes documents; the same documents always give the same bytes.

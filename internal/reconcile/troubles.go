@@ -11,7 +11,10 @@ import (
 // troubleInterval is how often the same trouble is said again while it lasts.
 const troubleInterval = 5 * time.Minute
 
-const levelWarn = zerolog.WarnLevel
+const (
+	levelInfo = zerolog.InfoLevel
+	levelWarn = zerolog.WarnLevel
+)
 
 // troubles logs what keeps the controller as a whole from working. The informers come back with the same error every
 // few seconds and each on its own, so a line that was said is not said again for a while.
@@ -33,9 +36,25 @@ func (t *troubles) watch(what target, err error) {
 	}
 }
 
+// loop says that something may be listed but not watched.
+func (t *troubles) loop(what target, every time.Duration) {
+	t.say(levelWarn, "no permission to watch "+what.String()+"; listing every "+every.String()+" instead, so that changes are seen only then")
+}
+
 // write says that something of our own could not be written. It is retried.
 func (t *troubles) write(what string, err error) {
 	t.say(levelWarn, "cannot write "+what+"; retrying ("+describe(err)+")")
+}
+
+// once says a line that there is no remedy for, and never again.
+func (t *troubles) once(line string) {
+	t.mu.Lock()
+	_, said := t.last[line]
+	t.last[line] = time.Now()
+	t.mu.Unlock()
+	if !said {
+		t.log.Info().Msg(line)
+	}
 }
 
 func (t *troubles) say(level zerolog.Level, line string) {

@@ -75,11 +75,18 @@ type watch struct {
 	onError  func(target, error)
 	interval time.Duration // forbiddenRetry
 
-	mu       sync.RWMutex
-	informer cache.SharedIndexInformer // nil until the first run, and while forbidden
-	synced   bool
-	denied   bool
-	cancel   context.CancelFunc
+	// A loop that lists every so often stands in where watching is forbidden, or is not wanted; 0 is no loop.
+	every      time.Duration
+	listOnly   bool
+	remembered func(target) []metav1.Object // what we wrote and no cache has shown yet
+	onLoop     func(target)                 // a loop stands in
+
+	mu     sync.RWMutex
+	store  cache.Indexer // nil until the first run, and while forbidden
+	upTo   func() string // how far the store is; nil when nobody keeps it up to date
+	synced bool
+	denied bool
+	cancel context.CancelFunc
 }
 
 // event is a change of one object. Old is nil for one that is new, new is nil for one that is gone.
@@ -91,7 +98,12 @@ type event struct {
 // run keeps the watch going until ctx ends.
 func (w *watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		w.runInformer(ctx)
+		if !w.listOnly {
+			w.runInformer(ctx)
+		}
+		if w.every > 0 && ctx.Err() == nil && w.loop(ctx) {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(w.interval):
@@ -106,7 +118,11 @@ func (w *watch) runInformer(ctx context.Context) {
 	var denied atomic.Bool
 	informer := w.newInformer(func(err error) {
 		denied.Store(true)
-		w.set(nil, false, true)
+		if w.every > 0 {
+			cancel() // the loop finds out whether listing is forbidden too
+			return
+		}
+		w.set(nil, nil, false, true)
 		w.onError(w.target, err)
 		cancel()
 	})
@@ -117,9 +133,9 @@ func (w *watch) runInformer(ctx context.Context) {
 	}()
 	select {
 	case <-informer.HasSyncedChecker().Done():
-		w.set(informer, true, false)
-		if denied.Load() { // it was forbidden between its sync and here
-			w.set(nil, false, true)
+		w.set(informer.GetIndexer(), informer.LastSyncResourceVersion, true, false)
+		if denied.Load() && w.every == 0 { // it was forbidden between its sync and here
+			w.set(nil, nil, false, true)
 		}
 	case <-ctx.Done():
 	}
@@ -180,10 +196,10 @@ func object(obj any) metav1.Object {
 	return o
 }
 
-func (w *watch) set(informer cache.SharedIndexInformer, synced, denied bool) {
+func (w *watch) set(store cache.Indexer, upTo func() string, synced, denied bool) {
 	w.mu.Lock()
 	changed := w.synced != synced || w.denied != denied
-	w.informer, w.synced, w.denied = informer, synced, denied
+	w.store, w.upTo, w.synced, w.denied = store, upTo, synced, denied
 	w.mu.Unlock()
 	if changed {
 		w.onState()
@@ -208,32 +224,32 @@ func (w *watch) forbidden() bool {
 func (w *watch) get(key string) metav1.Object {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.informer == nil {
+	if w.store == nil {
 		return nil
 	}
-	obj, _, _ := w.informer.GetIndexer().GetByKey(key)
+	obj, _, _ := w.store.GetByKey(key)
 	o, _ := obj.(metav1.Object)
 	return o
 }
 
-// version is how far the cache is; empty when there is none.
+// version is how far the cache is; empty when there is none, or it is only filled now and then.
 func (w *watch) version() string {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.informer == nil {
+	if w.upTo == nil {
 		return ""
 	}
-	return w.informer.LastSyncResourceVersion()
+	return w.upTo()
 }
 
 // inNamespace returns the cache's objects of a namespace, in no order.
 func (w *watch) inNamespace(namespace string) []any {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.informer == nil {
+	if w.store == nil {
 		return nil
 	}
-	objs, _ := w.informer.GetIndexer().ByIndex(cache.NamespaceIndex, namespace)
+	objs, _ := w.store.ByIndex(cache.NamespaceIndex, namespace)
 	return objs
 }
 
@@ -241,8 +257,8 @@ func (w *watch) inNamespace(namespace string) []any {
 func (w *watch) all() []any {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if w.informer == nil {
+	if w.store == nil {
 		return nil
 	}
-	return w.informer.GetIndexer().List()
+	return w.store.List()
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -12,14 +13,17 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
-// watches are all informers: four that are always there, and one for each source and each copy's name. One watch
+// watches are all informers: three or four that are always there, and one for each source and each copy's name. One watch
 // for a name is what lets a role be limited to that name.
 type watches struct {
-	namespaces, accounts, policy, status *watch
+	namespaces, accounts, status *watch
+	policy                       *watch // nil if the policy is given
 
 	client    dynamic.Interface
 	projector *cluster.Projector
 	hooks     hooks
+	every     time.Duration // of the loops, if there are any
+	listOnly  bool
 	run       func(*watch) // starts a watch and sets its cancel
 
 	mu      sync.RWMutex
@@ -32,12 +36,14 @@ type hooks struct {
 	namespace, account, copy, source, configMap func(event)
 	state                                       func() // a watch became settled, or forbidden
 	failed                                      func(target, error)
+	looped                                      func(target) // it may be listed, but not watched
+	remembered                                  func(target) []metav1.Object
 }
 
 // newWatches starts the watches that are always there. All end with ctx; running counts them.
 func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projector *cluster.Projector, hooks hooks) *watches {
 	w := &watches{
-		client: cfg.Client, projector: projector, hooks: hooks,
+		client: cfg.Client, projector: projector, hooks: hooks, every: cfg.LoopEvery, listOnly: cfg.ListOnly,
 		sources: map[types.NamespacedName]*watch{},
 		copies:  map[string]*watch{},
 	}
@@ -51,7 +57,9 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewNamespace(u) }, hooks.namespace)
 	w.accounts = w.add(target{resource: accountResource},
 		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewServiceAccount(u) }, hooks.account)
-	w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
+	if cfg.Documents == nil {
+		w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
+	}
 	w.status = w.add(target{configMapResource, cfg.Namespace, cfg.StatusName}, configMap, hooks.configMap)
 	return w
 }
@@ -60,6 +68,7 @@ func (w *watches) add(t target, shrink func(*unstructured.Unstructured) metav1.O
 	one := &watch{
 		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
 		onEvent: onEvent, onState: w.hooks.state, onError: w.hooks.failed,
+		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
 	}
 	w.run(one)
 	return one
@@ -108,10 +117,8 @@ func stopOthers[K comparable](have map[K]*watch, keep []K) {
 func (w *watches) settled() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	for _, one := range []*watch{w.namespaces, w.accounts, w.policy, w.status} {
-		if !one.settled() {
-			return false
-		}
+	if !w.namespaces.settled() || !w.accounts.settled() || !w.configMapsSettled() {
+		return false
 	}
 	for _, one := range w.sources {
 		if !one.settled() {
@@ -124,6 +131,11 @@ func (w *watches) settled() bool {
 		}
 	}
 	return true
+}
+
+// configMapsSettled reports whether it is known what the policy and the status ConfigMap hold.
+func (w *watches) configMapsSettled() bool {
+	return (w.policy == nil || w.policy.settled()) && w.status.settled()
 }
 
 func (w *watches) copy(name string) *watch {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
@@ -134,6 +135,28 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 	}
 	delete(w.entries, key)
 	return o.GetResourceVersion() == entry.object.GetResourceVersion()
+}
+
+// known returns the objects that we wrote of what a watch is about, and that the caches did not show yet.
+func (w *written) known(what target) (out []metav1.Object) {
+	kind, ok := kinds[what.resource]
+	if !ok {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, entry := range w.entries {
+		if key.kind == kind && entry.object != nil &&
+			(what.name == "" || what.name == key.Name) && (what.namespace == "" || what.namespace == key.Namespace) {
+			out = append(out, entry.object)
+		}
+	}
+	return out
+}
+
+// kinds are what we write.
+var kinds = map[schema.GroupVersionResource]plan.Kind{
+	accountResource: plan.KindServiceAccount, secretResource: plan.KindSecret, configMapResource: kindConfigMap,
 }
 
 // pending reports whether we wrote an object of this name, in any namespace, that the caches do not show yet.

@@ -1,0 +1,97 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	// loopRetry is how soon a list that failed is tried again, if the loop is slower.
+	loopRetry = 2 * time.Second
+	// watchProbe is how often a loop that only stands in for a forbidden watch asks whether it is permitted now.
+	watchProbe = time.Minute
+)
+
+// loop fills the watch's cache by listing every so often, for whoever may not watch or does not want to. All else is
+// as with an informer: the same events, the same decisions. It ends with ctx, when listing is forbidden too, or when
+// it is not wanted for itself and watching turns out to be permitted.
+func (w *watch) loop(ctx context.Context) (watchable bool) {
+	probe := time.Now().Add(watchProbe)
+	for ctx.Err() == nil {
+		wait := w.every
+		switch err := w.poll(ctx); {
+		case err == nil && !w.listOnly:
+			w.onLoop(w.target)
+		case err == nil || ctx.Err() != nil:
+		case apierrors.IsForbidden(err):
+			w.set(nil, nil, false, true)
+			w.onError(w.target, err)
+			return false
+		default:
+			w.onError(w.target, err)
+			wait = min(wait, loopRetry)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		if !w.listOnly && time.Now().After(probe) {
+			if w.mayWatch(ctx) {
+				return true
+			}
+			probe = time.Now().Add(watchProbe)
+		}
+	}
+	return false
+}
+
+// poll lists once, puts the result in the place of the cache, and tells what is other than before.
+func (w *watch) poll(ctx context.Context) error {
+	known := w.remembered(w.target) // before the list: what it does not show of these is gone
+	next := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	err := w.each(ctx, w.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+		return next.Add(w.shrink(u))
+	})
+	if err != nil {
+		return err
+	}
+	w.mu.RLock()
+	before, initial := w.store, !w.synced
+	w.mu.RUnlock()
+	if before == nil {
+		before = cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+	}
+	w.set(next, nil, true, false)
+	for _, obj := range next.List() {
+		old, _, _ := before.Get(obj) // fails only without a name
+		w.onEvent(event{old: object(old), new: object(obj), initial: initial})
+	}
+	// An object can come and go between two lists; if we wrote it, we would believe in it for ever.
+	for _, obj := range known {
+		if _, there, _ := before.Get(obj); !there {
+			_ = before.Add(obj)
+		}
+	}
+	for _, obj := range before.List() {
+		if _, there, _ := next.Get(obj); !there {
+			w.onEvent(event{old: object(obj)})
+		}
+	}
+	return nil
+}
+
+// mayWatch asks for a watch that ends at once.
+func (w *watch) mayWatch(ctx context.Context) bool {
+	second := int64(1)
+	stream, err := w.in(w.client).Watch(ctx, metav1.ListOptions{FieldSelector: w.selector().String(), TimeoutSeconds: &second})
+	if err != nil {
+		return false
+	}
+	stream.Stop()
+	return true
+}

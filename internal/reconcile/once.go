@@ -1,0 +1,116 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+const (
+	// onceTries is how long RunOnce goes on trying a namespace that fails.
+	onceTries = 5 * time.Second
+	// onceStall is how long RunOnce waits without anything getting on, as when no API server answers.
+	onceStall = time.Minute
+	// oncePause is how often RunOnce looks.
+	oncePause = 20 * time.Millisecond
+	// onceTelling is how long RunOnce waits for status and feedback to be written.
+	onceTelling = 10 * time.Second
+)
+
+// outlook is what the judge sees of the whole.
+type outlook struct {
+	accepted *policy.Policy // nil if there is none
+	refused  string         // why the last text was refused
+	unsaved  string         // why an accepted policy is not in force
+	held     bool           // something is not removed
+	blind    string         // what may not be listed without which nothing can be said
+	told     bool           // status and feedback say it all
+}
+
+// RunOnce works until every namespace is as the policy says, or turned out not to become so, and stops. It does what
+// Run does, and calls progress as it gets on. It returns an error unless every namespace is as the policy says. A
+// secret of somebody else that the policy leaves alone, and rules that want the same copy, are as the policy says;
+// a removal that is held back, a source that is missing or broken, and what may not be read or failed are not.
+func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)) error {
+	c.once = true
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Run(ctx)
+	}()
+	err := c.outcome(ctx, progress)
+	cancel()
+	<-ended
+	return err
+}
+
+// outcome waits until there is nothing left to try.
+func (c *Controller) outcome(ctx context.Context, progress func(done, total int)) error {
+	var last passState
+	var lastSettled bool
+	moved := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return errors.New("stopped before the end")
+		case <-time.After(oncePause):
+		}
+		o, state, settled := c.judge.outlook.Load(), c.pass.state(), c.Ready()
+		if state != last || settled != lastSettled {
+			last, lastSettled, moved = state, settled, time.Now()
+		}
+		progress(state.total-state.pending, state.total)
+		switch {
+		case o != nil && settled && o.accepted == nil:
+			if o.refused != "" {
+				return errors.New("the policy was refused, and there is no earlier one: " + o.refused)
+			}
+			return fmt.Errorf("there is no policy ConfigMap %s/%s, or it may not be read", c.Namespace, c.PolicyName)
+		case o != nil && o.accepted != nil && o.accepted == state.policy && state.over(time.Now()) && (o.told || time.Since(moved) > onceTelling):
+			return c.sumUp(o, state)
+		case time.Since(moved) > onceStall:
+			return c.stalled(o)
+		}
+	}
+}
+
+func (c *Controller) stalled(o *outlook) error {
+	switch {
+	case !c.Ready():
+		return fmt.Errorf("gave up after %s: the cluster cannot be read", onceStall)
+	case o != nil && o.unsaved != "":
+		return errors.New("the policy is not in force, because the status ConfigMap cannot be written: " + o.unsaved)
+	}
+	return fmt.Errorf("gave up after %s without getting on", onceStall)
+}
+
+// sumUp says what is not as the policy says.
+func (c *Controller) sumUp(o *outlook, state passState) error {
+	switch problem, n := c.report.unfinished(); {
+	case o.refused != "":
+		return errors.New("the policy was refused, and an earlier one is in force: " + o.refused)
+	case n > 0:
+		return fmt.Errorf("%d problems are left; the first: %s", n, problem)
+	case o.held:
+		return errors.New("something is held back that would be removed")
+	case state.failing > 0:
+		return fmt.Errorf("%d namespaces could not be brought to what the policy says", state.failing)
+	case o.blind != "":
+		return errors.New(o.blind + " may not be listed and watched")
+	}
+	return nil
+}
+
+// leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
+func (p problem) leftAlone() bool {
+	switch plan.Reason(p.Reason) {
+	case plan.ForeignSecret, plan.RuleConflict, plan.OtherSource, plan.OtherData:
+		return true
+	}
+	return false
+}
