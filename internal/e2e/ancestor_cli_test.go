@@ -4,20 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/cli"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
 // program is the command line as a user starts it, in this process.
@@ -500,4 +506,37 @@ func TestRunonceWithAPolicyConfigMap(t *testing.T) {
 			s.wantStatus("Ready")
 		}
 	}
+}
+
+// TestWhatComesAndGoesBetweenTwoListsIsMadeAgain has the copy deleted before the controller even knows that it wrote
+// it, so that no list ever shows it.
+func TestWhatComesAndGoesBetweenTwoListsIsMadeAgain(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.policy(oneRule)
+	var once sync.Once
+	config := rest.CopyConfig(s.config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(r)
+			if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/secrets/"+s.name("reg")) {
+				once.Do(func() { s.delete(secrets, ns, s.name("reg")) })
+			}
+			return response, err
+		})
+	})
+	client, err := dynamic.NewForConfig(config)
+	must(t, err)
+	c := reconcile.New(reconcile.Config{
+		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status",
+		Workers: 1, MaxPrune: 50, ListOnly: true, LoopEvery: 50 * time.Millisecond, Log: zerolog.Nop(),
+	})
+	ctx, cancel := context.WithCancel(s.ctx)
+	var running sync.WaitGroup
+	running.Go(func() { c.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	s.wantList(ns, "default", "+reg")
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
 }
