@@ -32,6 +32,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		FlagSet:    newFlagSet("pullsecrets", stderr),
 		Subcommands: []*ffcli.Command{
 			runCommand(stdout, stderr),
+			validateCommand(stdin, stdout, stderr),
 			planCommand(stdin, stdout, stderr),
 			explainCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),

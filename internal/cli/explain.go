@@ -72,10 +72,11 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	}
 	var documents map[string]string
 	if f.file != "" {
-		var err error
-		if documents, err = readDocuments(f.file, stdin); err != nil {
+		source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
+		if err != nil {
 			return err
 		}
+		documents = source.documents
 	}
 	config, err := restConfig(f.kubeconfig)
 	if err != nil {

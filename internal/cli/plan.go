@@ -76,27 +76,28 @@ func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, std
 	if err != nil {
 		return false, err
 	}
-	var documents map[string]string
-	if f.file == "" {
-		documents, err = from.policy(ctx)
-	} else {
-		documents, err = readDocuments(f.file, stdin)
-	}
+	source, err := f.source(ctx, from, stdin)
 	if err != nil {
 		return false, err
 	}
-	p, problems := policy.Parse(documents, policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
-	for _, w := range problems.Warnings() {
-		fmt.Fprintln(stderr, "warning:", w)
+	p, err := source.valid(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}, stderr)
+	if err != nil {
+		return false, err
 	}
-	if p == nil {
-		return false, fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
-	}
-	preview, err := from.preview(ctx, documents, p)
+	preview, err := from.preview(ctx, source.documents, p)
 	if err != nil {
 		return false, err
 	}
 	return preview.HasChanges(), write(stdout, preview)
+}
+
+// source is the policy that is named with -f, or else that of the cluster.
+func (f *planFlags) source(ctx context.Context, from origin, stdin io.Reader) (*policySource, error) {
+	if f.file != "" {
+		return readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
+	}
+	documents, err := from.policy(ctx)
+	return &policySource{documents: documents}, err
 }
 
 // validate checks what flag itself cannot, and returns what writes the form that is asked for.

@@ -6,8 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -66,16 +64,13 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 	if err := f.validate(); err != nil {
 		return err
 	}
-	documents, err := readDocuments(f.file, stdin)
+	source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
 	if err != nil {
 		return err
 	}
-	p, problems := policy.Parse(documents, policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
-	for _, w := range problems.Warnings() {
-		fmt.Fprintln(stderr, w)
-	}
-	if p == nil {
-		return fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
+	p, err := source.valid(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}, stderr)
+	if err != nil {
+		return err
 	}
 	also := splitNames(f.also)
 	if f.fromStatus {
@@ -139,14 +134,4 @@ func splitNames(list string) (names []string) {
 		}
 	}
 	return names
-}
-
-// readDocuments reads a policy's documents.
-func readDocuments(file string, stdin io.Reader) (map[string]string, error) {
-	if file == "-" {
-		text, err := io.ReadAll(stdin)
-		return map[string]string{"policy.yaml": string(text)}, err
-	}
-	text, err := os.ReadFile(file)
-	return map[string]string{filepath.Base(file): string(text)}, err
 }

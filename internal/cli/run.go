@@ -71,11 +71,16 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 
 // registerCluster registers the flags of every command that talks to a cluster.
 func registerCluster(fs *flag.FlagSet, kubeconfig, namespace *string) {
+	fs.StringVar(kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
+	registerNamespace(fs, namespace)
+}
+
+// registerNamespace registers -namespace, which a judgement depends on without a cluster too.
+func registerNamespace(fs *flag.FlagSet, namespace *string) {
 	own := os.Getenv("POD_NAMESPACE")
 	if own == "" {
 		own = "pullsecrets"
 	}
-	fs.StringVar(kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
 	fs.StringVar(namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
 }
 

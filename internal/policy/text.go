@@ -76,21 +76,27 @@ func (t *text) parse(content string) bool {
 }
 
 func (t *text) syntaxProblem(content string, err error) Problem {
+	line, reason := SyntaxError(content, err)
+	p := Problem{Document: t.name, Line: line, Message: "is not YAML: " + reason}
+	// A bare star starts an alias, and no other mistake is as likely in a list of globs.
+	if strings.HasPrefix(reason, "unknown anchor") || reason == "did not find expected alphabetic or numeric character" {
+		p.Message += `: a glob that starts with * needs quotes, as in ["*"]`
+	}
+	return p
+}
+
+// SyntaxError says where a text is not YAML and why, given what yaml/v3 says of it. The line is 0 when unknown.
+func SyntaxError(content string, err error) (line int, reason string) {
 	// yaml/v3 tells the line in which the list or mapping around the problem starts, the other that of the problem.
 	if better := sigsyaml.Unmarshal([]byte(content), new(any)); better != nil {
 		err = better
 	}
 	m := yamlError.FindStringSubmatch(err.Error())
-	p := Problem{Document: t.name, Message: "is not YAML: " + m[2]}
-	p.Line, _ = strconv.Atoi(m[1]) // 0 without a line
-	if p.Line > 0 && fromParser.MatchString(m[2]) {
-		p.Line++
+	line, _ = strconv.Atoi(m[1])
+	if line > 0 && fromParser.MatchString(m[2]) {
+		line++
 	}
-	// A bare star starts an alias, and no other mistake is as likely in a list of globs.
-	if strings.HasPrefix(m[2], "unknown anchor") || m[2] == "did not find expected alphabetic or numeric character" {
-		p.Message += `: a glob that starts with * needs quotes, as in ["*"]`
-	}
-	return p
+	return line, m[2]
 }
 
 // plain refuses what makes a text mean something else than what stands there: a policy is read by people, in

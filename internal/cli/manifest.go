@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// content is what a file holds.
+type content int
+
+const (
+	otherContent    content = iota // neither of the others
+	policyContent                  // a policy document
+	manifestContent                // Kubernetes objects
+)
+
+// examined is a file that was looked at. No error about it quotes its text: a stream of manifests may hold secrets.
+type examined struct {
+	content content
+	objects []object
+}
+
+// object is one object of a manifest.
+type object struct {
+	file                              string
+	apiVersion, kind, name, namespace string
+	root                              *yaml.Node
+	lines                             []string // of the whole file
+}
+
+// examine finds out what a file holds. A text that is not YAML is a policy where it looks like one, so that the mistake
+// is told as the controller tells it.
+func examine(file, text string) (examined, error) {
+	f := examined{}
+	lines := strings.Split(text, "\n")
+	empty := true
+	for _, part := range yamlDocuments(lines) {
+		var node yaml.Node
+		if err := yaml.Unmarshal([]byte(part.text), &node); err != nil {
+			if len(f.objects) == 0 && policyLine.MatchString(text) {
+				return examined{content: policyContent}, nil
+			}
+			return f, brokenYAML(file, part, err)
+		}
+		if node.Kind == 0 || node.Content[0].ShortTag() == "!!null" {
+			continue
+		}
+		empty = false
+		root := node.Content[0]
+		shift(root, part.line, map[*yaml.Node]bool{})
+		switch contentOf(root) {
+		case policyContent:
+			f.content = max(f.content, policyContent)
+		case manifestContent:
+			f.content = manifestContent
+			f.objects = append(f.objects, objectsOf(root, file, lines)...)
+		}
+	}
+	if empty {
+		f.content = policyContent // its emptiness is for the judgement to tell
+	}
+	return f, nil
+}
+
+// policyLine is what a policy has, and a manifest does not have at the start of a line.
+var policyLine = regexp.MustCompile(`(?m)^(?:apiVersion:\s*["']?pullsecrets/|kind:\s*["']?Policy\b|rules:|\s*"rules"\s*:)`)
+
+// part is one YAML document of a file, and how many lines stand before it.
+type part struct {
+	text string
+	line int
+}
+
+// yamlDocuments splits where a line starts with ---, which YAML allows nowhere else than between documents.
+func yamlDocuments(lines []string) []part {
+	var parts []part
+	start := 0
+	for i := 1; i <= len(lines); i++ {
+		if i == len(lines) || lines[i] == "---" || strings.HasPrefix(lines[i], "--- ") || strings.HasPrefix(lines[i], "---\r") {
+			parts = append(parts, part{strings.Join(lines[start:i], "\n"), start})
+			start = i
+		}
+	}
+	return parts
+}
+
+// brokenYAML says where a part of a file is not YAML. An anchor's name is left out: it may be the start of a password.
+func brokenYAML(file string, p part, err error) error {
+	line, reason := policy.SyntaxError(p.text, err)
+	if strings.Contains(reason, "anchor") {
+		reason = "a value that starts with * or & needs quotes"
+	}
+	if line == 0 {
+		return fmt.Errorf("%s: is not YAML: %s", file, reason)
+	}
+	return fmt.Errorf("%s: line %d: is not YAML: %s", file, p.line+line, reason)
+}
+
+// shift makes the lines of a part's nodes those of the file.
+func shift(n *yaml.Node, lines int, seen map[*yaml.Node]bool) {
+	if n == nil || seen[n] {
+		return
+	}
+	seen[n] = true
+	n.Line += lines
+	shift(n.Alias, lines, seen)
+	for _, c := range n.Content {
+		shift(c, lines, seen)
+	}
+}
+
+// contentOf tells a policy from an object. A policy is known by its apiVersion; where that is wrong, by its kind or its
+// rules, if it is no object: a ClusterRole has rules too.
+func contentOf(root *yaml.Node) content {
+	metadata, kind := field(root, "metadata"), scalar(root, "kind")
+	switch {
+	case strings.HasPrefix(scalar(root, "apiVersion"), "pullsecrets/"):
+		return policyContent
+	case metadata == nil && (kind == "Policy" || field(root, "rules") != nil):
+		return policyContent
+	case metadata != nil || kind != "":
+		return manifestContent
+	}
+	return otherContent
+}
+
+// objectsOf are the object of a document, or those of a list.
+func objectsOf(root *yaml.Node, file string, lines []string) []object {
+	kind := scalar(root, "kind")
+	if items := field(root, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(kind, "List") {
+		var objects []object
+		for _, item := range items.Content {
+			objects = append(objects, objectsOf(item, file, lines)...)
+		}
+		return objects
+	}
+	metadata := field(root, "metadata")
+	return []object{{
+		file: file, apiVersion: scalar(root, "apiVersion"), kind: kind,
+		name: scalar(metadata, "name"), namespace: scalar(metadata, "namespace"), root: root, lines: lines,
+	}}
+}
+
+func (o object) place() string { return fmt.Sprintf("%s line %d", o.file, o.root.Line) }
+
+// policy takes the documents out of the policy ConfigMap.
+func (o object) policy() (*policySource, error) {
+	s := newPolicySource()
+	data := field(o.root, "data")
+	if data == nil {
+		return s, nil // that there is no policy is for the judgement to tell
+	}
+	for i := 0; i+1 < len(data.Content); i += 2 {
+		key, value := data.Content[i], resolved(data.Content[i+1])
+		if value.Kind != yaml.ScalarNode {
+			return nil, fmt.Errorf("%s: line %d: the key %s of a ConfigMap must be text: start it with |", o.file, key.Line, key.Value)
+		}
+		s.add(key.Value, value.Value, o.placeOf(key.Value, value))
+	}
+	return s, nil
+}
+
+// placeOf finds the text of a block scalar among the file's lines. Where it does not stand there as it is, as in a
+// quoted or folded scalar, its lines have no place of their own.
+func (o object) placeOf(key string, value *yaml.Node) place {
+	at := place{file: o.file, key: key, line: value.Line, within: true}
+	if value.Style&yaml.LiteralStyle == 0 {
+		return at
+	}
+	indent := -1
+	for i, line := range strings.Split(strings.TrimRight(value.Value, "\n"), "\n") {
+		if strings.TrimSpace(line) == "" {
+			continue
+		}
+		if value.Line+i >= len(o.lines) {
+			return at
+		}
+		before, ok := strings.CutSuffix(strings.TrimSuffix(o.lines[value.Line+i], "\r"), line)
+		if !ok || strings.Trim(before, " ") != "" || indent >= 0 && len(before) != indent {
+			return at
+		}
+		indent = len(before)
+	}
+	at.column, at.within = max(indent, 0), false
+	return at
+}
+
+// field is a mapping's value, or nil.
+func field(n *yaml.Node, key string) *yaml.Node {
+	if n == nil || n.Kind != yaml.MappingNode {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if n.Content[i].Value == key {
+			return resolved(n.Content[i+1])
+		}
+	}
+	return nil
+}
+
+func scalar(n *yaml.Node, key string) string {
+	if v := field(n, key); v != nil && v.Kind == yaml.ScalarNode {
+		return v.Value
+	}
+	return ""
+}
+
+func resolved(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}

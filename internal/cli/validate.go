@@ -1,0 +1,215 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// The exit status of validate.
+const (
+	validateInvalid = 1 // the policy would be refused
+	validateFailed  = 2 // it could not be told
+)
+
+// validateFlags are the flags of validate, as they are given.
+type validateFlags struct {
+	file, namespace, policy string
+	sourceNamespaces        string
+	form                    string
+}
+
+func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
+	fs := newFlagSet("validate", stderr)
+	f := &validateFlags{}
+	f.register(fs)
+	return &ffcli.Command{
+		Name: "validate", ShortUsage: "pullsecrets validate -f POLICY [FLAGS]", ShortHelp: "check a policy before it is merged",
+		LongHelp: "Judges a policy as the controller will, and asks no cluster. POLICY is a policy document, a manifest of the\n" +
+			"policy ConfigMap, all the output of kustomize build, or a folder of such files.\n\n" +
+			"Exit status: 0 valid, maybe with warnings, 1 not valid, 2 could not tell.",
+		FlagSet: fs, Options: options(),
+		Exec: func(_ context.Context, args []string) error {
+			valid, err := f.run(args, stdin, stdout)
+			switch {
+			case err != nil:
+				return exitError{validateFailed, err}
+			case !valid:
+				return exitError{status: validateInvalid}
+			}
+			return nil
+		},
+	}
+}
+
+func (f *validateFlags) register(fs *flag.FlagSet) {
+	registerNamespace(fs, &f.namespace)
+	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input")
+	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
+	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or github for annotations of a GitHub workflow")
+}
+
+func (f *validateFlags) run(args []string, stdin io.Reader, stdout io.Writer) (valid bool, err error) {
+	write, err := f.validate(args)
+	if err != nil {
+		return false, err
+	}
+	source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
+	if err != nil {
+		return false, err
+	}
+	p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+	return p != nil, write(stdout, p, findings)
+}
+
+// validate checks what flag itself cannot, and returns what writes the form that is asked for.
+func (f *validateFlags) validate(args []string) (func(io.Writer, *policy.Policy, []finding) error, error) {
+	var errs []error
+	if len(args) > 0 {
+		errs = append(errs, fmt.Errorf("validate takes flags only, found %q", args[0]))
+	}
+	if f.file == "" {
+		errs = append(errs, errors.New("name the policy with -f: a file, a folder, or - for standard input"))
+	}
+	errs = append(errs, checkNames(f.policy, append(splitNames(f.sourceNamespaces), f.namespace)))
+	forms := map[string]func(io.Writer, *policy.Policy, []finding) error{
+		"text": writeFindings, "json": writeFindingsJSON, "github": writeFindingsGitHub,
+	}
+	write := forms[f.form]
+	if write == nil {
+		errs = append(errs, fmt.Errorf("-o %q: one of text, json, github", f.form))
+	}
+	return write, errors.Join(errs...)
+}
+
+func writeFindings(out io.Writer, p *policy.Policy, findings []finding) error {
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintln(&b, f)
+	}
+	fmt.Fprintln(&b, verdict(p, findings))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// verdict is the last line for people.
+func verdict(p *policy.Policy, findings []finding) string {
+	warnings := 0
+	for _, f := range findings {
+		if f.Warning {
+			warnings++
+		}
+	}
+	text := "not valid: " + counted(len(findings)-warnings, "error")
+	if p != nil {
+		text = "valid: " + counted(len(p.Rules), "rule")
+	}
+	if warnings > 0 {
+		text += ", " + counted(warnings, "warning")
+	}
+	return text
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// findingJSON is a finding as scripts read it. Line and column are those of the file, unless there is a key and the
+// file has its text in another form than the document: then they are the document's, and within is true.
+type findingJSON struct {
+	Severity string `json:"severity"`
+	File     string `json:"file,omitempty"`
+	Key      string `json:"key,omitempty"`
+	Within   bool   `json:"within,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Message  string `json:"message"`
+}
+
+func writeFindingsJSON(out io.Writer, p *policy.Policy, findings []finding) error {
+	type report struct {
+		Valid    bool          `json:"valid"`
+		Rules    int           `json:"rules"`
+		Problems []findingJSON `json:"problems"`
+	}
+	r := report{Valid: p != nil, Problems: []findingJSON{}}
+	if p != nil {
+		r.Rules = len(p.Rules)
+	}
+	for _, f := range findings {
+		r.Problems = append(r.Problems, findingJSON{
+			Severity: severity(f), File: f.place.file, Key: f.place.key, Within: f.place.within,
+			Path: f.Path, Line: f.Line, Column: f.Column, Message: f.Message,
+		})
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(r)
+}
+
+func severity(f finding) string {
+	if f.Warning {
+		return "warning"
+	}
+	return "error"
+}
+
+// Of a workflow command, the message ends at the line's end, and a property at a comma or colon too.
+var (
+	commandMessage  = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	commandProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+// writeFindingsGitHub writes workflow commands, which GitHub shows beside the lines of a pull request.
+func writeFindingsGitHub(out io.Writer, p *policy.Policy, findings []finding) error {
+	var b strings.Builder
+	for _, f := range findings {
+		command := "::" + severity(f)
+		if f.place.file != "" && f.place.file != standardInput {
+			command += " file=" + commandProperty.Replace(filepath.ToSlash(filepath.Clean(f.place.file)))
+			command += annotationPlace(f)
+		}
+		fmt.Fprintf(&b, "%s::%s\n", command, commandMessage.Replace(annotationText(f)))
+	}
+	fmt.Fprintln(&b, verdict(p, findings))
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// annotationPlace is a line of the file, also where the problem's line is that of a text within it.
+func annotationPlace(f finding) string {
+	switch {
+	case f.place.within:
+		return fmt.Sprintf(",line=%d", f.place.line)
+	case f.Column > 0:
+		return fmt.Sprintf(",line=%d,col=%d", f.Line, f.Column)
+	case f.Line > 0:
+		return fmt.Sprintf(",line=%d", f.Line)
+	}
+	return ""
+}
+
+// annotationText leaves out what the annotation's place says.
+func annotationText(f finding) string {
+	p := f.Problem
+	p.Warning = false
+	if f.place.file != standardInput && (p.Line == 0 || !f.place.within) {
+		p.Document, p.Line, p.Column = f.place.key, 0, 0
+	}
+	return p.String()
+}
