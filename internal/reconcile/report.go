@@ -242,6 +242,14 @@ type shownProblem struct {
 	Example    string `json:"example"` // the first namespace by name
 }
 
+// where names the namespaces without a number: it would change with every namespace that comes.
+func (p shownProblem) where() string {
+	if p.Namespaces > 1 {
+		return p.Example + " and others"
+	}
+	return p.Example
+}
+
 func (r *report) totals() totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
