@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -16,19 +21,98 @@ func TestEveryManifestBuildsAndIsAccepted(t *testing.T) {
 	s := newSandbox(t)
 	for _, folder := range []string{"kustomize/base", "examples/first-try", "examples/own-policy"} {
 		t.Run(folder, func(t *testing.T) {
-			built, err := exec.Command("kubectl", "kustomize", "../../"+folder).CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v\n%s", err, built)
-			}
+			built := kustomize(t, "../../"+folder)
 			cmd := exec.Command("kubectl", "--server", s.config.Host, "--token", s.config.BearerToken,
 				"--certificate-authority", s.config.CAFile, "apply", "--server-side", "--dry-run=server", "-f", "-")
-			cmd.Stdin = strings.NewReader(string(built))
+			cmd.Stdin = strings.NewReader(built)
 			// A dry run makes no namespaces, so what would be in a new one is not judged further than that.
 			if out, err := cmd.CombinedOutput(); err != nil && !onlyMissingNamespaces(string(out)) {
 				t.Errorf("%v\n%s", err, out)
 			}
-			checkPolicies(t, string(built))
+			checkPolicies(t, built)
 		})
+	}
+}
+
+func kustomize(t *testing.T, folder string) string {
+	t.Helper()
+	built, err := exec.Command("kubectl", "kustomize", folder).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, built)
+	}
+	return string(built)
+}
+
+// withComponent builds the base with a component.
+func withComponent(t *testing.T, component string) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("../..", ".kustomize-") // kustomize takes no absolute paths
+	must(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(folder) })
+	text := "resources: [../kustomize/base]\ncomponents: [../kustomize/components/" + component + "]\n"
+	must(t, os.WriteFile(folder+"/kustomization.yaml", []byte(text), 0o644))
+	return kustomize(t, folder)
+}
+
+// TestWideRolesDifferInTheNamesOnly holds that the component takes the names of secrets away and nothing else.
+func TestWideRolesDifferInTheNamesOnly(t *testing.T) {
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("needs kubectl: run make test")
+	}
+	var removed []string
+	diff := cmp.Diff(strings.Split(kustomize(t, "../../kustomize/base"), "\n"), strings.Split(withComponent(t, "wide-rbac"), "\n"))
+	for line := range strings.SplitSeq(diff, "\n") {
+		change := strings.TrimSpace(strings.ReplaceAll(line, "\u00a0", " "))
+		if strings.HasPrefix(change, "+") {
+			t.Errorf("it adds %s", change)
+		}
+		if strings.HasPrefix(change, "-") {
+			removed = append(removed, strings.Trim(change, "-+ \t\","))
+		}
+	}
+	if got := strings.Join(removed, " "); got != "resourceNames: dockerhub ghcr resourceNames: ghcr regcred" {
+		t.Errorf("it removes %q", got)
+	}
+}
+
+// TestThePodIsRestricted has the API server's own Pod Security admission judge the pod of each manifest at the level
+// "restricted", and makes sure that it judges at all.
+func TestThePodIsRestricted(t *testing.T) {
+	s := newSandbox(t)
+	ns := s.namespace("restricted", "pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/enforce-version=latest")
+	pods := schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	try := func(spec map[string]any) error {
+		pod := object("v1", "Pod", ns, "pod")
+		pod.Object["spec"] = runtime.DeepCopyJSON(spec)
+		delete(pod.Object["spec"].(map[string]any), "serviceAccountName") // it is of the other namespace
+		_, err := s.client.Resource(pods).Namespace(ns).Create(s.ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	}
+	found := 0
+	for doc := range strings.SplitSeq(kustomize(t, "../../kustomize/base"), "\n---\n") {
+		u := &unstructured.Unstructured{}
+		must(t, yaml.Unmarshal([]byte(doc), &u.Object))
+		spec, ok, _ := unstructured.NestedMap(u.Object, "spec", "template", "spec")
+		if !ok {
+			continue
+		}
+		found++
+		if err := try(spec); err != nil {
+			t.Errorf("%s %s: %v", u.GetKind(), u.GetName(), err)
+		}
+		for _, c := range spec["containers"].([]any) {
+			container := c.(map[string]any)
+			if readOnly, _, _ := unstructured.NestedBool(container, "securityContext", "readOnlyRootFilesystem"); !readOnly {
+				t.Errorf("%s: the root file system can be written", u.GetName()) // Pod Security does not ask for it
+			}
+			must(t, unstructured.SetNestedField(container, true, "securityContext", "allowPrivilegeEscalation"))
+		}
+		if err := try(spec); err == nil || !strings.Contains(err.Error(), "allowPrivilegeEscalation") {
+			t.Errorf("%s with privilege escalation: %v; Pod Security does not judge here", u.GetName(), err)
+		}
+	}
+	if found != 1 {
+		t.Errorf("the base has %d pods", found)
 	}
 }
 

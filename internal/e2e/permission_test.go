@@ -19,8 +19,12 @@ import (
 )
 
 // grant applies the roles that pullsecrets rbac prints for these rules, and the guard that the base ships with them.
+//
+// It waits for the end of earlier tests: a controller that finds no status takes the names in use from the accounts,
+// and to have no permission for those of another test would be a problem to report.
 func (s *sandbox) grant(rules string, also ...string) {
 	s.t.Helper()
+	s.alone()
 	p, problems := policy.Parse(map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n" + s.expand(rules)},
 		policy.Options{Namespace: home})
 	if p == nil {
@@ -41,6 +45,23 @@ func (s *sandbox) grant(rules string, also ...string) {
 		s.untilPermitted("list", name, true)
 		s.untilPermitted("create", name, true)
 	}
+}
+
+// alone waits until the namespaces of earlier tests are gone.
+func (s *sandbox) alone() {
+	s.t.Helper()
+	s.eventually("the namespaces of earlier tests are gone", func() error {
+		list, err := s.client.Resource(namespaces).List(s.ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, ns := range list.Items {
+			if ns.GetDeletionTimestamp() != nil {
+				return fmt.Errorf("%s is still there", ns.GetName())
+			}
+		}
+		return nil
+	})
 }
 
 // untilPermitted waits until the API server, which reads roles from a cache of its own, does or does not permit the
