@@ -24,6 +24,10 @@ test: ## run all tests, on a real API server that is built and started for them
 test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
 
+.PHONY: image-test
+image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
+	@hack/image-test.sh
+
 .PHONY: lint
 lint: ## check formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
