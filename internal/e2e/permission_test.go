@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
@@ -26,7 +28,7 @@ func (s *sandbox) grant(rules string, also ...string) {
 	s.t.Helper()
 	s.alone()
 	p, problems := policy.Parse(map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n" + s.expand(rules)},
-		policy.Options{Namespace: home})
+		policy.Options{Namespace: home, SourceNamespaces: s.sources})
 	if p == nil {
 		s.t.Fatal(problems)
 	}
@@ -229,6 +231,27 @@ func TestASecretThatIsNotPermittedIsReportedAndTheRestGoesOn(t *testing.T) {
 	s.wantStatus("Ready")
 }
 
+// TestSourcesElsewhereAreForTheAdministratorToAllow is the difference between who edits the policy and who installs.
+func TestSourcesElsewhereAreForTheAdministratorToAllow(t *testing.T) {
+	s := newSandbox(t)
+	vault, ns := s.namespace("vault"), s.namespace("a")
+	s.create(secrets, secret(vault, "hub", credential("hub.example", "one")))
+	rules := fmt.Sprintf("- name: hub\n  secrets: [{source: {name: hub, namespace: %s}, name: PREFIXreg}]\n  namespaces: {include: [%s]}\n", vault, ns)
+	s.grant(noRules)
+	token := s.token()
+	r := s.start(with(token))
+	s.revised("Invalid", rules)
+	s.wantStatus("Invalid", vault, "-source-namespaces")
+	r.stop()
+
+	s.sources = []string{vault}
+	s.grant(rules)
+	s.start(with(token))
+	s.wantStatus("Ready")
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	s.wantList(ns, "default", "+reg")
+}
+
 func TestAVerbThatIsMissingIsNamed(t *testing.T) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
@@ -305,6 +328,31 @@ func TestANameThatLeftTheRolesTooEarly(t *testing.T) {
 			s.wantStatus("Ready")
 		})
 	}
+}
+
+// TestRbacFromStatusKeepsTheNamesInUse asks the cluster for what the policy that is to come no longer tells.
+func TestRbacFromStatusKeepsTheNamesInUse(t *testing.T) {
+	s := newSandbox(t)
+	s.alone()
+	s.source("hub", credential("hub.example", "one"))
+	s.wantCopies(oneRule, s.namespace("a"))
+	var out, errs bytes.Buffer
+	next := "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n"
+	status := cli.Main(s.ctx, []string{"rbac", "-f", "-", "-from-status", "-kubeconfig", os.Getenv("PULLSECRETS_TEST_KUBECONFIG")},
+		strings.NewReader(next), &out, &errs)
+	want := "  resourceNames:\n  - " + s.name("reg") + "\n  resources:\n  - secrets\n"
+	if status != 0 || errs.Len() > 0 || !strings.Contains(out.String(), want) {
+		t.Errorf("exit %d, %s, want %q in\n%s", status, errs.String(), want, out.String())
+	}
+}
+
+// wantCopies runs a controller until it has made the copies of a policy.
+func (s *sandbox) wantCopies(rules, ns string) {
+	s.t.Helper()
+	r := s.start()
+	s.revised("Ready", rules)
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	r.stop()
 }
 
 // wantProblem waits until status.json has one problem, with a secret of this name in so many namespaces.

@@ -51,6 +51,8 @@ type sandbox struct {
 	config *rest.Config
 	client dynamic.Interface
 	prefix string
+	// sources are other namespaces that sources may be in, for the controllers that are started from now on.
+	sources []string
 }
 
 var sandboxes int
@@ -260,7 +262,7 @@ func (s *sandbox) start(change ...func(*rest.Config)) *running {
 	r := &running{s: s, log: &lockedBuffer{}}
 	r.c = reconcile.New(reconcile.Config{
 		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8, MaxPrune: 50,
-		Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
+		SourceNamespaces: s.sources, Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
 	})
 	ctx, cancel := context.WithCancel(s.ctx)
 	done := make(chan struct{})

@@ -275,6 +275,27 @@ func attemptOf(gv schema.GroupVersion, resource, ns, verb string) (a attempt, ok
 	return a, true
 }
 
+// TestTheLeaseIsMadeByName shows what leader election can rely on: a Lease may be made by an update of one that does
+// not exist, which is authorised with its name, and by no other create, which has none.
+func TestTheLeaseIsMadeByName(t *testing.T) {
+	s := newSandbox(t)
+	stolen, _ := s.thief(noRules)
+	folder := "/apis/coordination.k8s.io/v1/namespaces/" + home + "/leases"
+	lease := func(name string) any { return object("coordination.k8s.io/v1", "Lease", home, name).Object }
+	for _, c := range []struct {
+		attempt
+		want int
+	}{
+		{attempt{why: "by update", method: http.MethodPut, path: folder + "/pullsecrets", body: lease("pullsecrets")}, http.StatusCreated},
+		{attempt{why: "by update, another", method: http.MethodPut, path: folder + "/other", body: lease("other")}, http.StatusForbidden},
+		{attempt{why: "by create", method: http.MethodPost, path: folder, body: lease("pullsecrets")}, http.StatusForbidden},
+	} {
+		if code, message := stolen.try(c.attempt); code != c.want {
+			t.Errorf("%s: %d %s, want %d", c.why, code, message, c.want)
+		}
+	}
+}
+
 // TestKnownWaysUp tries what is known to turn some permission into more. Each attempt is one that the administrator is
 // not refused, so it is refused for whose token it is and not for how it is asked.
 func TestKnownWaysUp(t *testing.T) {
