@@ -119,7 +119,7 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.read()
 	j.judged = true
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
-		if !w.accounts.settled() {
+		if !w.accounts.settled() || !w.namespaces.settled() {
 			return 0
 		}
 		j.recover()
@@ -181,14 +181,21 @@ func (j *judge) restore() {
 }
 
 // recover takes the names in use from the ledgers of service accounts, where somebody deleted the status. Or what an
-// edit removed in the meantime would lose its references, while its copies stay.
+// edit removed in the meantime would lose its references, while its copies stay. What is in a namespace that is going
+// goes with it.
 func (j *judge) recover() {
 	if !j.lost {
 		return
 	}
 	j.lost = false
-	for _, obj := range j.c.watches.accounts.all() {
-		j.inUse = union(j.inUse, ledgerNames(obj.(*cluster.ServiceAccount)))
+	for _, obj := range j.c.watches.namespaces.all() {
+		ns := obj.(*cluster.Namespace)
+		if ns.Terminating {
+			continue
+		}
+		for _, sa := range j.c.watches.accounts.inNamespace(ns.Name) {
+			j.inUse = union(j.inUse, ledgerNames(sa.(*cluster.ServiceAccount)))
+		}
 	}
 }
 

@@ -77,8 +77,11 @@ func (s *snapshot) recover() {
 	if s.status != nil || s.statusDenied != nil {
 		return
 	}
-	for _, list := range s.accounts {
-		for _, sa := range list {
+	for _, ns := range s.namespaces {
+		if ns.Terminating {
+			continue
+		}
+		for _, sa := range s.accounts[ns.Name] {
 			s.names = union(s.names, ledgerNames(sa))
 		}
 	}
