@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -46,10 +47,13 @@ func kustomize(t *testing.T, folder string) string {
 // withComponent builds the base with a component.
 func withComponent(t *testing.T, component string) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("../..", ".kustomize-") // kustomize takes no absolute paths
+	folder, err := filepath.EvalSymlinks(t.TempDir())
 	must(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	text := "resources: [../kustomize/base]\ncomponents: [../kustomize/components/" + component + "]\n"
+	root, err := filepath.Abs("../../kustomize")
+	must(t, err)
+	root, err = filepath.Rel(folder, root) // kustomize takes no absolute paths
+	must(t, err)
+	text := "resources: [" + root + "/base]\ncomponents: [" + root + "/components/" + component + "]\n"
 	must(t, os.WriteFile(folder+"/kustomization.yaml", []byte(text), 0o644))
 	return kustomize(t, folder)
 }
