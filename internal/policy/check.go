@@ -16,7 +16,7 @@ import (
 // checker validates documents one after the other and compiles their rules.
 type checker struct {
 	opts   Options
-	rules  []*Rule
+	rules  []standing
 	ruleAt map[string]string // where each rule name stands, for "is also in"
 	text   *text
 }
@@ -30,7 +30,8 @@ func (c *checker) document(doc *Document, t *text) {
 		c.absent(rules, "write rules: [] if everything is to be removed")
 	}
 	for i := range doc.Rules {
-		c.rules = append(c.rules, c.rule(&doc.Rules[i], rules.Index(i)))
+		at := rules.Index(i)
+		c.rules = append(c.rules, standing{c.rule(&doc.Rules[i], at), &doc.Rules[i], t, at.String()})
 	}
 }
 
@@ -46,8 +47,16 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 	if len(spec.Secrets) == 0 {
 		c.absent(at.Child("secrets"), "a rule needs a secret to copy")
 	}
+	copies := map[string]int{}
 	for i, s := range spec.Secrets {
-		r.Secrets = append(r.Secrets, c.secret(s, at.Child("secrets").Index(i), r.Secrets))
+		at := at.Child("secrets").Index(i)
+		secret := c.secret(s, at)
+		if first, taken := copies[secret.Name]; taken && secret.Name != "" {
+			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", secret.Name, first)
+		} else {
+			copies[secret.Name] = i
+		}
+		r.Secrets = append(r.Secrets, secret)
 	}
 	if spec.Namespaces.Include != nil && len(spec.Namespaces.Include) == 0 {
 		c.absent(at.Child("namespaces", "include"), "that would match nothing; leave it out for all namespaces, or remove the rule")
@@ -57,7 +66,7 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 	return r
 }
 
-func (c *checker) secret(spec SecretSpec, at *field.Path, before []Secret) Secret {
+func (c *checker) secret(spec SecretSpec, at *field.Path) Secret {
 	s := Secret{
 		Source: types.NamespacedName{Namespace: spec.Source.Namespace, Name: spec.Source.Name},
 		Name:   spec.Name,
@@ -74,12 +83,6 @@ func (c *checker) secret(spec SecretSpec, at *field.Path, before []Secret) Secre
 		s.Name = s.Source.Name
 	} else {
 		c.dnsSubdomain(at.Child("name"), s.Name)
-	}
-	for i, b := range before {
-		if b.Name == s.Name && s.Name != "" {
-			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", s.Name, i)
-			break
-		}
 	}
 	return s
 }
@@ -150,6 +153,11 @@ func selectorErrors(spec *metav1.LabelSelector, at *field.Path) (errs field.Erro
 	return errs
 }
 
+var operators = []string{
+	string(metav1.LabelSelectorOpIn), string(metav1.LabelSelectorOpNotIn),
+	string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
+}
+
 // selectorMessage says what is allowed where apimachinery only says that the value is not.
 func (c *checker) selectorMessage(err *field.Error) string {
 	value := fmt.Sprint(err.BadValue)
@@ -159,7 +167,7 @@ func (c *checker) selectorMessage(err *field.Error) string {
 	}
 	switch {
 	case strings.HasSuffix(err.Field, ".operator"):
-		return found + ": one of In, NotIn, Exists, DoesNotExist"
+		return found + ": one of " + strings.Join(operators, ", ") + meant(value, operators)
 	case strings.HasSuffix(err.Field, ".values"):
 		return err.Detail
 	case value == "":

@@ -31,11 +31,19 @@ func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 		problems.sort()
 		return nil, problems
 	}
+	var texts []*text
 	for _, name := range names {
 		doc, t := decode(name, documents[name])
 		if doc != nil {
 			c.document(doc, t)
 		}
+		texts = append(texts, t)
+	}
+	if !slices.ContainsFunc(texts, func(t *text) bool { return len(t.problems) > 0 }) {
+		o := overlaps{left: maxComparisons}
+		o.warn(c.rules) // of rules with mistakes, a warning may only follow from those
+	}
+	for _, t := range texts {
 		problems = append(problems, t.problems...)
 	}
 	problems.sort()
@@ -43,7 +51,11 @@ func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 	if len(problems.Errors()) > 0 {
 		return nil, problems
 	}
-	return newPolicy(c.rules), problems
+	rules := make([]*Rule, len(c.rules))
+	for i, r := range c.rules {
+		rules[i] = r.rule
+	}
+	return newPolicy(rules), problems
 }
 
 // documentNames sorts out which keys are documents: those that end in .yaml, .yml or .json.

@@ -40,7 +40,11 @@ type Matcher struct {
 
 // Matches reports whether an object of this name and these labels is selected.
 func (m Matcher) Matches(name string, set map[string]string) bool {
-	return matchesAny(m.include, name) && !matchesAny(m.exclude, name) && m.selector.Matches(labels.Set(set))
+	return m.named(name) && m.selector.Matches(labels.Set(set))
+}
+
+func (m Matcher) named(name string) bool {
+	return matchesAny(m.include, name) && !matchesAny(m.exclude, name)
 }
 
 func newPolicy(rules []*Rule) *Policy {

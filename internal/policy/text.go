@@ -233,7 +233,7 @@ func (t *text) want(n *yaml.Node, kind yaml.Kind, path *field.Path) bool {
 		return true
 	}
 	found := kindNames[n.Kind]
-	if n.Kind == yaml.ScalarNode {
+	if n.Kind == yaml.ScalarNode && path != nil { // a text that is one value is no policy, and may be a password
 		found = strconv.Quote(n.Value)
 	}
 	t.add(path, n, "must be %s, found %s", kindNames[kind], found)
@@ -249,18 +249,30 @@ func (t *text) add(path *field.Path, n *yaml.Node, format string, args ...any) {
 	})
 }
 
-// addAt places a problem at a path: at the path's own node, or at the nearest parent that stands in the text.
-// Where that node does not fit the schema, nothing is added: the problem may only follow from the one there.
+// addAt places a problem at a path. Where the node there does not fit the schema, nothing is added: the problem may
+// only follow from the one there.
 func (t *text) addAt(path, message string) {
-	at := path
-	for t.nodes[at] == nil { // the root stands under ""
-		at = at[:max(strings.LastIndexAny(at, ".["), 0)]
-	}
-	if n := t.nodes[at]; !t.broken[at] {
+	if at, n := t.nearest(path); !t.broken[at] {
 		t.problems = append(t.problems, Problem{
 			Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message,
 		})
 	}
+}
+
+// warnAt places a warning at a path.
+func (t *text) warnAt(path, message string) {
+	_, n := t.nearest(path)
+	t.problems = append(t.problems, Problem{
+		Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message, Warning: true,
+	})
+}
+
+// nearest is the path's own node, or that of the nearest parent that stands in the text.
+func (t *text) nearest(path string) (string, *yaml.Node) {
+	for t.nodes[path] == nil { // the root stands under ""
+		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+	}
+	return path, t.nodes[path]
 }
 
 // absence says how a required value is not there.
@@ -290,19 +302,32 @@ func child(path *field.Path, name string) *field.Path {
 
 // suggestion names the field that was probably meant, or all that are allowed.
 func suggestion(got string, names []string) string {
-	best, distance := "", 3
-	for _, name := range names {
-		if strings.EqualFold(got, name) {
-			return fmt.Sprintf(": did you mean %q?", name)
-		}
-		if d := editDistance(got, name); d < distance {
-			best, distance = name, d
-		}
-	}
-	if best != "" {
+	if best := nearestWord(got, names); best != "" {
 		return fmt.Sprintf(": did you mean %q?", best)
 	}
 	return ": one of " + strings.Join(names, ", ")
+}
+
+// meant names the value that was probably meant, after all that are allowed.
+func meant(got string, names []string) string {
+	if best := nearestWord(got, names); best != "" {
+		return fmt.Sprintf("; did you mean %s?", best)
+	}
+	return ""
+}
+
+// nearestWord is the word that differs from got by case, or else by at most two letters and not by most of them.
+func nearestWord(got string, words []string) string {
+	best, distance := "", 3
+	for _, word := range words {
+		if strings.EqualFold(got, word) {
+			return word
+		}
+		if d := editDistance(got, word); d < distance && d < len(got) {
+			best, distance = word, d
+		}
+	}
+	return best
 }
 
 // editDistance is the Levenshtein distance between two short words.
