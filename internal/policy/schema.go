@@ -14,21 +14,21 @@ type Document struct {
 	APIVersion string `json:"apiVersion"`
 	// Kind is always Policy.
 	Kind string `json:"kind"`
-	// Rules in order: where two want the same copy, the first decides. An empty list removes everything.
+	// Rules in order: where two want the same copy in a namespace, the first decides. An empty list removes everything.
 	Rules []RuleSpec `json:"rules"`
 }
 
 // RuleSpec gives some secrets to some namespaces, and their names to some service accounts there.
 type RuleSpec struct {
-	// Name is unique over all documents; a DNS subdomain.
+	// Name of the rule, in messages and on its copies; unique over all documents.
 	Name string `json:"name"`
 	// Secrets are the secrets to copy; at least one.
 	Secrets []SecretSpec `json:"secrets"`
-	// Namespaces that get the copies; all when left out.
+	// Namespaces that get the copies; all of them when left out.
 	Namespaces MatchSpec `json:"namespaces,omitempty"`
-	// ServiceAccounts in those namespaces that get the names; "default" when left out, none when include is [].
+	// ServiceAccounts in those namespaces whose imagePullSecrets get the copies' names; "default" when left out.
 	ServiceAccounts MatchSpec `json:"serviceAccounts,omitempty"`
-	// Force takes over a same-named secret that is not ours.
+	// Force takes over a secret of the same name that is not ours, after logging what changes.
 	Force bool `json:"force,omitempty"`
 	// Prune removes copies and references that the rule no longer asks for; true when left out.
 	Prune *bool `json:"prune,omitempty"`
@@ -52,7 +52,7 @@ type SourceSpec struct {
 
 // MatchSpec selects by name and by label: include minus exclude, and selector.
 type MatchSpec struct {
-	// Include are globs, anchored at both ends; only * and ? are special. An empty list is not the same as none.
+	// Include are globs, anchored at both ends; only * and ? are special. For service accounts, [] makes copies only.
 	Include []string `json:"include,omitzero"`
 	// Exclude are globs that win over include.
 	Exclude []string `json:"exclude,omitempty"`

@@ -1,0 +1,275 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	sigsyaml "sigs.k8s.io/yaml"
+)
+
+const schemaFile = "../../schema/policy.json"
+
+func TestTheSchemaIsThatOfTheTypes(t *testing.T) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(publishedSchema(t)); err != nil {
+		t.Fatal(err)
+	}
+	upToDate(t, schemaFile, b.String())
+}
+
+// upToDate holds a generated file against what it has to be, and writes it with -update.
+func upToDate(t *testing.T, path, want string) {
+	t.Helper()
+	got, err := os.ReadFile(path)
+	if *update && string(got) != want {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s is stale, run go test ./internal/policy -update: %v (-want +got):\n%s", path, err, diff)
+	}
+}
+
+// schema is a JSON Schema, draft-07: editors know no later one as well.
+type schema = map[string]any
+
+func publishedSchema(t *testing.T) schema {
+	s := schemaOf(t, reflect.TypeFor[Document](), "", comments(t))
+	for path := range extras {
+		if !usedExtras[path] {
+			t.Errorf("there is no field %s", path)
+		}
+	}
+	s["$schema"] = "http://json-schema.org/draft-07/schema#"
+	s["$id"] = "https://raw.githubusercontent.com/pullsecrets/pullsecrets/main/schema/policy.json"
+	s["title"] = "pullsecrets policy"
+	return s
+}
+
+// What the checker asks beyond the Go types.
+var (
+	subdomain    = `[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*`
+	name         = schema{"pattern": "^" + subdomain + "$", "maxLength": 253}
+	optionalName = schema{"pattern": "^(" + subdomain + ")?$", "maxLength": 253}
+	globItems    = schema{"pattern": `^[-a-z0-9.*?]+$`}
+	labelName    = `[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?`
+	labelKey     = schema{"pattern": "^(" + subdomain + "/)?" + labelName + "$"}
+	labelValue   = schema{"pattern": "^(" + labelName + ")?$"}
+
+	extras = map[string]schema{
+		"apiVersion":                                     {"const": APIVersion},
+		"kind":                                           {"const": Kind},
+		"rules[].name":                                   name,
+		"rules[].secrets":                                {"minItems": 1},
+		"rules[].secrets[].source.name":                  name,
+		"rules[].secrets[].source.namespace":             {"pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$", "maxLength": 63},
+		"rules[].secrets[].name":                         optionalName,
+		"rules[].namespaces.include":                     {"minItems": 1, "default": []string{"*"}},
+		"rules[].serviceAccounts.include":                {"default": []string{"default"}},
+		"rules[].force":                                  {"default": false},
+		"rules[].prune":                                  {"default": true},
+		"rules[].*.include[]":                            globItems,
+		"rules[].*.exclude[]":                            globItems,
+		"rules[].*.selector.matchLabels":                 {"propertyNames": labelKey},
+		"rules[].*.selector.matchLabels{}":               labelValue,
+		"rules[].*.selector.matchExpressions[]":          valuesAsOperatorAsks,
+		"rules[].*.selector.matchExpressions[].key":      labelKey,
+		"rules[].*.selector.matchExpressions[].operator": {"enum": operators},
+		"rules[].*.selector.matchExpressions[].values[]": labelValue,
+	}
+	valuesAsOperatorAsks = schema{
+		"if":   schema{"properties": schema{"operator": schema{"enum": []string{"In", "NotIn"}}}},
+		"then": schema{"required": []string{"values"}, "properties": schema{"values": schema{"minItems": 1}}},
+		"else": schema{"properties": schema{"values": schema{"maxItems": 0}}},
+	}
+)
+
+var usedExtras = map[string]bool{}
+
+// extra finds what is asked of a path; namespaces and serviceAccounts share what is under *.
+func extra(path string) schema {
+	shared := strings.NewReplacer(".namespaces.", ".*.", ".serviceAccounts.", ".*.").Replace(path)
+	for _, p := range []string{path, shared} {
+		if s, ok := extras[p]; ok {
+			usedExtras[p] = true
+			return maps.Clone(s)
+		}
+	}
+	return schema{}
+}
+
+// schemaOf is the schema of a Go type at a path of the policy.
+func schemaOf(t *testing.T, goType reflect.Type, path string, docs map[string]string) schema {
+	s := extra(path)
+	if goType.Kind() == reflect.Pointer {
+		goType = goType.Elem()
+	}
+	switch goType.Kind() {
+	case reflect.Struct:
+		s["type"], s["additionalProperties"] = "object", false
+		properties, required := schema{}, []string{}
+		for _, f := range fieldsOf(goType, docs) {
+			p := schemaOf(t, f.goType, join(path, f.name), docs)
+			p["description"] = f.doc
+			if f.required {
+				required = append(required, f.name)
+			} else if p["type"] == "object" {
+				p["type"] = []string{"object", "null"} // an empty mapping may be left empty
+			}
+			properties[f.name] = p
+		}
+		s["properties"] = properties
+		if len(required) > 0 {
+			s["required"] = required
+		}
+	case reflect.Map:
+		s["type"], s["additionalProperties"] = "object", schemaOf(t, goType.Elem(), path+"{}", docs)
+	case reflect.Slice:
+		s["type"], s["items"] = "array", schemaOf(t, goType.Elem(), path+"[]", docs)
+	case reflect.Bool:
+		s["type"] = "boolean"
+	case reflect.String:
+		s["type"] = "string"
+	default:
+		t.Fatalf("%s: there is no schema for %s", path, goType)
+	}
+	return s
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// fieldOf is a field of the schema's types.
+type fieldOf struct {
+	name, doc string
+	goType    reflect.Type
+	required  bool
+}
+
+func fieldsOf(goType reflect.Type, docs map[string]string) (out []fieldOf) {
+	for f := range goType.Fields() {
+		name, option, _ := strings.Cut(f.Tag.Get("json"), ",")
+		doc := docs[goType.Name()+"."+f.Name]
+		if described, ok := reflect.New(goType).Interface().(interface{ SwaggerDoc() map[string]string }); ok {
+			doc = described.SwaggerDoc()[name] // a type of Kubernetes
+		}
+		out = append(out, fieldOf{name, doc, f.Type, option == ""})
+	}
+	return out
+}
+
+// comments are those of the fields in schema.go, by type and field.
+func comments(t *testing.T) map[string]string {
+	file, err := parser.ParseFile(token.NewFileSet(), "schema.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.TypeSpec)
+		if !ok {
+			return true
+		}
+		for _, f := range spec.Type.(*ast.StructType).Fields.List {
+			doc := strings.Join(strings.Fields(f.Doc.Text()), " ")
+			if doc == "" {
+				t.Errorf("%s.%s has no comment to describe it", spec.Name, f.Names[0])
+			}
+			out[spec.Name.Name+"."+f.Names[0].Name] = doc
+		}
+		return false
+	})
+	return out
+}
+
+// beyondSchema are the bad files that a JSON Schema cannot refuse, by reason.
+var beyondSchema = map[string][]string{
+	"not YAML at all": {"not-yaml-bracket", "not-yaml-colon", "not-yaml-control", "not-yaml-indent", "tab", "bare-star", "bare-star-suffix", "after-the-end"},
+	"gone once it is read: anchors, aliases, merge keys, a key given twice": {"alias", "anchor", "merge-key", "duplicate-key", "duplicate-key-labels"},
+	"a matter of how a value is written, not of which it is":                {"yaml11-string"},
+	"more than one document":                                      {"second-document", "second-document-empty"},
+	"about two rules or two secrets":                              {"rule-name-twice", "copy-name-twice"},
+	"about how the controller is started, or about the ConfigMap": {"source-namespace", "no-policy-keys"},
+}
+
+// The schema accepts what Parse accepts, and refuses what Parse refuses for its structure.
+func TestTheSchemaAgreesWithParse(t *testing.T) {
+	compiled := jsonschema.NewCompiler()
+	published, err := jsonschema.UnmarshalJSON(strings.NewReader(readFile(t, schemaFile)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.AddResource("policy.json", published); err != nil {
+		t.Fatal(err)
+	}
+	s := compiled.MustCompile("policy.json")
+	for _, path := range filesOf(t, "testdata/good/*.txtar", 15) {
+		for document, content := range readArchive(t, path).documents("rules") {
+			if err := schemaError(t, s, content); err != nil && IsDocument(document) {
+				t.Errorf("%s: Parse accepts it, the schema does not: %v", path, err)
+			}
+		}
+	}
+	beyondAll := slices.Concat(slices.Collect(maps.Values(beyondSchema))...)
+	for _, path := range filesOf(t, "testdata/bad/*.txtar", 57) {
+		var found []error
+		for document, content := range readArchive(t, path).documents("problems") {
+			if err := schemaError(t, s, content); err != nil && IsDocument(document) {
+				found = append(found, err)
+			}
+		}
+		if beyond := slices.Contains(beyondAll, strings.TrimSuffix(filepath.Base(path), ".txtar")); beyond != (len(found) == 0) {
+			t.Errorf("%s: beyond a schema: %t, but it says: %v", path, beyond, found)
+		}
+	}
+	for _, path := range []string{"../../examples/policy.yaml", "../../examples/own-policy/policy.yaml"} {
+		if err := schemaError(t, s, readFile(t, path)); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+func schemaError(t *testing.T, s *jsonschema.Schema, content string) error {
+	t.Helper()
+	asJSON, err := sigsyaml.YAMLToJSON([]byte(content))
+	if err != nil {
+		return nil // an editor tells of that without a schema
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Validate(value)
+}
+
+func TestTheExampleNamesTheSchemaForEditors(t *testing.T) {
+	published := schema{}
+	if err := json.Unmarshal([]byte(readFile(t, schemaFile)), &published); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(readFile(t, "../../examples/policy.yaml"), "\n")
+	if want := "# yaml-language-server: $schema=" + published["$id"].(string); !slices.Contains(lines[:1], want) {
+		t.Errorf("the example is to start with %q", want)
+	}
+}
