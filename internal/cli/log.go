@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -51,4 +52,4 @@ func writeLists(event map[string]any, out *bytes.Buffer) error {
 // silenceKlog drops what client-go logs by itself. What matters of it is reported by us, in one line and not again
 // and again; and its log values are objects, which no line of ours may hold. A panic still ends the process with its
 // trace.
-func silenceKlog() { klog.SetLogger(logr.Discard()) }
+var silenceKlog = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })

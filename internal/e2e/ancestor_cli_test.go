@@ -278,7 +278,7 @@ func TestEveryRowOfTheAncestorsTables(t *testing.T) {
 		},
 		"secret namespace": func(t *testing.T, s *sandbox, _ ...string) {
 			ns, vault := s.namespace("a"), s.namespace("vault")
-			original := s.create(secrets, secret(vault, s.name("reg"), one))
+			s.create(secrets, secret(vault, s.name("reg"), one))
 			namesake := s.create(secrets, secret(home, s.name("reg"), foreign))
 			args := []string{"-secretnamespace=PREFIXvault", "-secretname=PREFIXreg", "-excluded-namespaces=" + otherNamespaces}
 			s.once(0, args...)
@@ -286,7 +286,7 @@ func TestEveryRowOfTheAncestorsTables(t *testing.T) {
 			s.wantList(ns, "default", "+reg")
 			s.wantList(vault, "default", "+reg")
 			s.loop(args...)
-			original = s.merge(secrets, vault, s.name("reg"), fmt.Sprintf(`{"stringData":{".dockerconfigjson":%q}}`, two))
+			original := s.merge(secrets, vault, s.name("reg"), fmt.Sprintf(`{"stringData":{".dockerconfigjson":%q}}`, two))
 			s.wantCopy(ns, "reg", two)
 			for _, u := range []*unstructured.Unstructured{original, namesake} {
 				if got := s.get(secrets, u.GetNamespace(), u.GetName()); got.GetResourceVersion() != u.GetResourceVersion() {
