@@ -62,7 +62,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
 	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
-	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies that may be removed at once without confirmation")
+	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
