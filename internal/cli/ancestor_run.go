@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"time"
@@ -14,9 +15,10 @@ import (
 // wait a long -loop-duration when somebody writes in between.
 const onceEvery = time.Second
 
-// adapt judges the settings of imagepullsecret-patcher and changes what follows from them. given are the flags that
-// were given, on the command line or as a variable of ours.
-func (f *runFlags) adapt(given map[string]bool) error {
+// adapt judges the settings of imagepullsecret-patcher and changes the other flags as it follows from them.
+func (f *runFlags) adapt(fs *flag.FlagSet) error {
+	given := map[string]bool{} // on the command line or as a variable of ours
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	a := f.ancestor
 	if err := a.resolve(); err != nil {
 		return err
@@ -32,8 +34,15 @@ func (f *runFlags) adapt(given map[string]bool) error {
 	if chosen != nil && !given["namespace"] && os.Getenv("POD_NAMESPACE") == "" {
 		f.namespace = ownNamespace(f.namespace)
 	}
-	if (chosen != nil || a.runOnce.boolean()) && !given["health-addr"] {
-		f.healthAddr = ""
+	if chosen == nil && !a.runOnce.boolean() {
+		return nil
+	}
+	for _, port := range []string{"health-addr", "metrics-addr"} {
+		if fs.Lookup(port) != nil && !given[port] {
+			if err := fs.Set(port, ""); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func parse(t *testing.T, args ...string) (outcome, error) {
 	if err := ff.Parse(fs, args, options()...); err != nil {
 		return o, err
 	}
-	if err := o.adapt(givenFlags(fs)); err != nil {
+	if err := o.adapt(fs); err != nil {
 		return o, err
 	}
 	o.cfg.Namespace = o.namespace

@@ -52,7 +52,7 @@ func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 			if len(args) > 0 {
 				return fmt.Errorf("run takes flags only, found %q", args[0])
 			}
-			return f.run(ctx, givenFlags(fs), stdout, stderr)
+			return f.run(ctx, fs, stdout, stderr)
 		},
 	}
 }
@@ -84,15 +84,8 @@ func registerNamespace(fs *flag.FlagSet, namespace *string) {
 	fs.StringVar(namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
 }
 
-// givenFlags are those that were given, as flags or as variables of ours.
-func givenFlags(fs *flag.FlagSet) map[string]bool {
-	given := map[string]bool{}
-	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
-	return given
-}
-
-func (f *runFlags) run(ctx context.Context, given map[string]bool, stdout, stderr io.Writer) error {
-	if err := f.adapt(given); err != nil {
+func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.Writer) error {
+	if err := f.adapt(fs); err != nil {
 		return err
 	}
 	sources, err := f.validate()

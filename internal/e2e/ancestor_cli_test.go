@@ -540,3 +540,19 @@ func TestWhatComesAndGoesBetweenTwoListsIsMadeAgain(t *testing.T) {
 	s.wantList(ns, "default", "+reg")
 	s.wantCopy(ns, "reg", credential("hub.example", "one"))
 }
+
+// TestRunonceWithoutAnAPIServer holds that it says so and ends, as a Job has to.
+func TestRunonceWithoutAnAPIServer(t *testing.T) {
+	s := newSandbox(t)
+	config := clientcmdapi.NewConfig()
+	config.Clusters["none"] = &clientcmdapi.Cluster{Server: "https://127.0.0.1:1"}
+	config.Contexts["none"] = &clientcmdapi.Context{Cluster: "none"}
+	config.CurrentContext = "none"
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, clientcmd.WriteToFile(*config, path))
+	p := s.program("-runonce", "-kubeconfig", path)
+	<-p.ended
+	if p.status != 1 || !strings.Contains(p.errors.String(), "the API server did not answer") {
+		t.Errorf("exit status %d, stderr: %s", p.status, p.errors)
+	}
+}

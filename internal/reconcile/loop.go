@@ -21,33 +21,49 @@ const (
 // as with an informer: the same events, the same decisions. It ends with ctx, when listing is forbidden too, or when
 // it is not wanted for itself and watching turns out to be permitted.
 func (w *watch) loop(ctx context.Context) (watchable bool) {
-	probe := time.Now().Add(watchProbe)
+	next, probe := time.Now(), time.Now().Add(watchProbe)
 	for ctx.Err() == nil {
-		wait := w.every
-		switch err := w.poll(ctx); {
-		case err == nil && !w.listOnly:
-			w.onLoop(w.target)
-		case err == nil || ctx.Err() != nil:
-		case apierrors.IsForbidden(err):
-			w.set(nil, nil, false, true)
-			w.onError(w.target, err)
-			return false
-		default:
-			w.onError(w.target, err)
-			wait = min(wait, loopRetry)
+		if !time.Now().Before(next) {
+			wait, forbidden := w.pass(ctx)
+			if forbidden {
+				return false
+			}
+			next = time.Now().Add(wait)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
-		if !w.listOnly && time.Now().After(probe) {
+		if !w.listOnly && !time.Now().Before(probe) {
 			if w.mayWatch(ctx) {
 				return true
 			}
 			probe = time.Now().Add(watchProbe)
 		}
+		until := next
+		if !w.listOnly && probe.Before(next) {
+			until = probe
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(until)):
+		}
 	}
 	return false
+}
+
+// pass polls, and says when to do it again.
+func (w *watch) pass(ctx context.Context) (wait time.Duration, forbidden bool) {
+	switch err := w.poll(ctx); {
+	case ctx.Err() != nil:
+	case err == nil && !w.listOnly:
+		w.onLoop(w.target)
+	case err == nil:
+	case apierrors.IsForbidden(err):
+		w.set(nil, nil, false, true)
+		w.onError(w.target, err)
+		return 0, true
+	default:
+		w.onError(w.target, err)
+		return min(w.every, loopRetry), false
+	}
+	return w.every, false
 }
 
 // poll lists once, puts the result in the place of the cache, and tells what is other than before.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
@@ -17,6 +19,10 @@ const (
 	onceStall = time.Minute
 	// oncePause is how often RunOnce looks.
 	oncePause = 20 * time.Millisecond
+	// onceReach is how long RunOnce waits for an API server: the network of a pod may need a moment.
+	onceReach = 10 * time.Second
+	// onceEnd is how long RunOnce waits for what it started; an informer in a pause does not notice that it ended.
+	onceEnd = 2 * time.Second
 	// onceTelling is how long RunOnce waits for status and feedback to be written.
 	onceTelling = 10 * time.Second
 )
@@ -36,6 +42,9 @@ type outlook struct {
 // secret of somebody else that the policy leaves alone, and rules that want the same copy, are as the policy says;
 // a removal that is held back, a source that is missing or broken, and what may not be read or failed are not.
 func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)) error {
+	if err := c.reach(ctx); err != nil {
+		return err
+	}
 	c.once = true
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -45,8 +54,28 @@ func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)
 	}()
 	err := c.outcome(ctx, progress)
 	cancel()
-	<-ended
+	select {
+	case <-ended:
+	case <-time.After(onceEnd):
+	}
 	return err
+}
+
+// reach waits a little for an API server that answers. What it answers does not matter here.
+func (c *Controller) reach(ctx context.Context) error {
+	for until := time.Now().Add(onceReach); ; {
+		_, err := c.Client.Resource(namespaceResource).List(ctx, metav1.ListOptions{Limit: 1})
+		if !isUnreachable(err) {
+			return nil
+		}
+		if time.Now().After(until) || ctx.Err() != nil {
+			return fmt.Errorf("the API server did not answer for %s", onceReach)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(oncePause):
+		}
+	}
 }
 
 // outcome waits until there is nothing left to try.
