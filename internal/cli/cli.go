@@ -22,7 +22,10 @@ var version = "dev"
 
 // Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]) {
+	switch {
+	case len(args) > 0 && (args[0] == "-version" || args[0] == "--version"):
+		args = append([]string{"version"}, args[1:]...)
+	case len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]):
 		args = append([]string{"run"}, args...)
 	}
 	root := &ffcli.Command{
@@ -39,12 +42,12 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),
 		},
-		Exec: func(_ context.Context, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("%q is no command: one of run, rbac, purge, version", args[0])
-			}
-			return flag.ErrHelp
-		},
+	}
+	root.Exec = func(_ context.Context, args []string) error {
+		if len(args) > 0 {
+			return fmt.Errorf("%q is no command: one of %s", args[0], commandNames(root))
+		}
+		return flag.ErrHelp
 	}
 	err := root.ParseAndRun(ctx, args)
 	switch {
@@ -63,6 +66,14 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	return status
 }
 
+func commandNames(root *ffcli.Command) string {
+	var names []string
+	for _, c := range root.Subcommands {
+		names = append(names, c.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
 func isHelp(arg string) bool { return arg == "-h" || arg == "-help" || arg == "--help" || arg == "--h" }
 
 // newFlagSet returns an empty flag set. Its own error text is suppressed, because Main prints the error.
@@ -78,7 +89,10 @@ func versionCommand(stdout, stderr io.Writer) *ffcli.Command {
 	return &ffcli.Command{
 		Name: "version", ShortUsage: "pullsecrets version", ShortHelp: "print version and commit",
 		FlagSet: newFlagSet("version", stderr),
-		Exec: func(context.Context, []string) error {
+		Exec: func(_ context.Context, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("version takes no argument, found %q", args[0])
+			}
 			_, err := fmt.Fprintln(stdout, "pullsecrets", Version())
 			return err
 		},

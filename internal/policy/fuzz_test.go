@@ -41,13 +41,76 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		q, problems := Parse(map[string]string{"a.yaml": string(again)}, options)
+		if diff := cmp.Diff(generic(t, content), generic(t, string(again))); diff != "" {
+			t.Errorf("something of it was lost (-text +understood):\n%s", diff)
+		}
+		q, problemsAgain := Parse(map[string]string{"a.yaml": string(again)}, options)
 		if q == nil {
-			t.Fatalf("accepted, and refused once written again: %v\n%s", problems, again)
+			t.Fatalf("accepted, and refused once written again: %v\n%s", problemsAgain, again)
+		}
+		if len(problems) != len(problemsAgain) {
+			t.Errorf("has other warnings once written again: %v, then %v", problems, problemsAgain)
 		}
 		if !reflect.DeepEqual(p, q) {
 			t.Errorf("means something else once written again (-first +again):\n%s\n%s",
 				cmp.Diff(render(p, nil), render(q, nil)), again)
+		}
+	})
+}
+
+// generic is what a text says without any of our types, and without what may as well be left out.
+func generic(t *testing.T, content string) any {
+	var v any
+	if err := sigsyaml.Unmarshal([]byte(content), &v); err != nil {
+		t.Fatal(err)
+	}
+	return withoutEmpty(v)
+}
+
+func withoutEmpty(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if v[key] = withoutEmpty(value); v[key] == nil {
+				delete(v, key)
+			}
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case []any:
+		for i := range v {
+			v[i] = withoutEmpty(v[i])
+		}
+		if len(v) == 0 {
+			return nil
+		}
+	case string, bool:
+		if v == "" || v == false {
+			return nil
+		}
+	}
+	return v
+}
+
+// FuzzGlobs holds that globs which both match a name meet, and that one which covers another matches what that matches.
+func FuzzGlobs(f *testing.F) {
+	for _, seed := range [][3]string{
+		{"*", "team-?", "team-a"}, {"*-system", "kube-*", "kube-system"}, {"a*b*c", "a?b?c", "axbxc"}, {"????*", "*a", "aaaa"},
+	} {
+		f.Add(seed[0], seed[1], seed[2])
+	}
+	f.Fuzz(func(t *testing.T, a, b, name string) {
+		o := overlaps{left: maxComparisons}
+		if len(a) > maxGlob || len(b) > maxGlob || strings.ContainsAny(name, "*?") {
+			return
+		}
+		inA, inB := glob(a).matches(name), glob(b).matches(name)
+		if inA && inB && !o.meet(glob(a), glob(b)) {
+			t.Errorf("%q matches %q and %q, which are said not to meet", name, a, b)
+		}
+		if glob(a).covers(glob(b)) && inB && !inA {
+			t.Errorf("%q is said to cover %q, and does not match %q", a, b, name)
 		}
 	})
 }
