@@ -96,7 +96,7 @@ func SyntaxError(content string, err error) (line int, reason string) {
 	if line > 0 && fromParser.MatchString(m[2]) {
 		line++
 	}
-	return line, m[2]
+	return min(line, strings.Count(content, "\n")+1), m[2]
 }
 
 // plain refuses what makes a text mean something else than what stands there: a policy is read by people, in
