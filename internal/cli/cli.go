@@ -28,6 +28,25 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	case len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]):
 		args = append([]string{"run"}, args...)
 	}
+	err := newRoot(stdin, stdout, stderr).ParseAndRun(ctx, args)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, flag.ErrHelp):
+		if len(args) > 0 && isHelp(args[len(args)-1]) {
+			return 0
+		}
+		return 2
+	}
+	status, message := exitStatus(err, args[0])
+	if message {
+		fmt.Fprintln(stderr, "pullsecrets:", err)
+	}
+	return status
+}
+
+// newRoot returns the program with all its commands.
+func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	root := &ffcli.Command{
 		Name:       "pullsecrets",
 		ShortUsage: "pullsecrets [COMMAND] [FLAGS]",
@@ -49,21 +68,7 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		}
 		return flag.ErrHelp
 	}
-	err := root.ParseAndRun(ctx, args)
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, flag.ErrHelp):
-		if len(args) > 0 && isHelp(args[len(args)-1]) {
-			return 0
-		}
-		return 2
-	}
-	status, message := exitStatus(err, args[0])
-	if message {
-		fmt.Fprintln(stderr, "pullsecrets:", err)
-	}
-	return status
+	return root
 }
 
 func commandNames(root *ffcli.Command) string {
