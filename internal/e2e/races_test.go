@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -347,5 +349,26 @@ func TestTwoControllersAtOnceComeToRest(t *testing.T) {
 	for _, ns := range all {
 		s.wantList(ns, "default")
 		s.wantNoCopy(ns, "reg")
+	}
+}
+
+// A reflector retries a refused connection without a word, and sleeps between two tries whatever happens.
+func TestAnAPIServerThatNeverAnswersIsSaid(t *testing.T) {
+	s := newSandbox(t)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	closed.Close()
+	r := s.start(func(config *rest.Config) { config.Host = "https://" + closed.Addr().String() })
+	s.eventually("it is said", func() error {
+		if len(r.lines("the API server cannot be reached")) == 0 {
+			return errors.New("nothing in the log")
+		}
+		return nil
+	})
+	started := time.Now()
+	r.stop()
+	t.Logf("stopping took %s", time.Since(started))
+	if n := len(r.lines("the API server cannot be reached")); n > 3 {
+		t.Errorf("it is said %d times", n)
 	}
 }

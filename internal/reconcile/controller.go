@@ -36,6 +36,8 @@ type Config struct {
 }
 
 const (
+	// stopPatience is how long stopping waits for watches.
+	stopPatience = time.Second
 	// slow is how long a namespace may take before somebody stands in for its worker.
 	slow = time.Second
 	// reliefFactor bounds who stands in, per worker.
@@ -54,7 +56,8 @@ type Controller struct {
 	pass      *pass
 	judge     *judge
 	events    *events
-	running   sync.WaitGroup
+	running   sync.WaitGroup // what writes
+	watching  sync.WaitGroup // what only reads
 	troubles  troubles
 	ceiling   *ceiling
 	fights    *fights
@@ -86,7 +89,7 @@ func New(cfg Config) *Controller {
 	}
 	c.judge = newJudge(c)
 	c.pass = &pass{finished: c.judge.wake}
-	c.report = newReport(cfg.Log, c.judge.wake)
+	c.report = newReport(cfg.Log, c.judge.wake, c.explain)
 	return c
 }
 
@@ -96,7 +99,7 @@ func (c *Controller) Run(ctx context.Context) {
 	// The hooks run only once the watches are assigned: they hold this lock's other side.
 	var assigned sync.WaitGroup
 	assigned.Add(1)
-	c.watches = newWatches(ctx, &c.running, c.Config, c.projector, c.hooks(&assigned))
+	c.watches = newWatches(ctx, &c.watching, c.Config, c.projector, c.hooks(&assigned))
 	assigned.Done()
 	c.running.Go(func() { c.judge.run(ctx) })
 	if c.given != nil {
@@ -108,6 +111,21 @@ func (c *Controller) Run(ctx context.Context) {
 	<-ctx.Done()
 	c.queue.ShutDown()
 	c.running.Wait()
+	c.stopWatching()
+}
+
+// stopWatching waits for the watches, but not for one that sleeps until it tries an API server again that did not
+// answer: it sleeps on for up to half a minute, and does no harm.
+func (c *Controller) stopWatching() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.watching.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(stopPatience):
+	}
 }
 
 // Ready reports whether all caches are settled. It says nothing about the policy.

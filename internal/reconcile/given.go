@@ -13,6 +13,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // credentialInterval is how often a given credential is read again. The kubelet changes a mounted file by swapping a
@@ -103,6 +104,14 @@ func (c *Controller) watchedSources(p *policy.Policy) (out []types.NamespacedNam
 // a removal or read an annotation: nothing is removed, and what is to be said is said in the log and, where they are
 // permitted, in the status ConfigMap and its Events.
 func (j *judge) fixed() bool { return j.c.Documents != nil }
+
+// explain words a reason. There is nothing to annotate where the policy was given with flags.
+func (c *Controller) explain(r plan.Reason) string {
+	if r == plan.PruneHeld && c.Documents != nil {
+		return "something of an earlier policy is left that the flags do not ask for; it is kept"
+	}
+	return r.Explain()
+}
 
 // say logs a state that is new, and writes an Event about it if there is a status ConfigMap.
 func (j *judge) say() {

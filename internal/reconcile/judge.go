@@ -275,12 +275,8 @@ func (j *judge) activate(p *policy.Policy) {
 		j.c.ceiling.release()
 	default:
 		j.c.ceiling.held.Store(true)
-		why := plan.PruneHeld.Explain()
-		if j.fixed() {
-			why = "something of an earlier policy is left that the flags do not ask for; it is kept"
-		}
 		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
-			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(why)
+			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
 	}
 	j.begin(p)
 }

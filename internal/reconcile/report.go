@@ -21,7 +21,8 @@ const shownProblems = 20
 // place where errors end.
 type report struct {
 	log     zerolog.Logger
-	changed func() // the sums are other than before
+	changed func()                   // the sums are other than before
+	explain func(plan.Reason) string // in words
 
 	mu         sync.Mutex
 	namespaces map[string]*summary
@@ -57,9 +58,9 @@ func (p problem) everywhere() bool {
 		p.Detail == unreachable
 }
 
-func newReport(log zerolog.Logger, changed func()) *report {
+func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) string) *report {
 	return &report{
-		log: log, changed: changed,
+		log: log, changed: changed, explain: explain,
 		namespaces: map[string]*summary{},
 		problems:   map[problem]map[string]bool{},
 	}
@@ -71,7 +72,7 @@ func (r *report) record(todo plan.Plan, changes changeSet) {
 	for _, res := range changes.results {
 		r.logResult(todo.Namespace, res)
 	}
-	next := summarise(todo, changes)
+	next := r.summarise(todo, changes)
 	r.mu.Lock()
 	before := r.namespaces[todo.Namespace]
 	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
@@ -168,7 +169,7 @@ var done = map[plan.Verb]string{
 	plan.Update: "copy updated", plan.Replace: "copy replaced", plan.Delete: "copy deleted",
 }
 
-func summarise(todo plan.Plan, changes changeSet) *summary {
+func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 	s := &summary{copies: map[string]int{}}
 	failed := map[string]bool{}
 	for _, res := range changes.results {

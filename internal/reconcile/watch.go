@@ -148,11 +148,15 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 		cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 				opts.FieldSelector = selector.String()
-				return scoped.List(ctx, opts)
+				list, err := scoped.List(ctx, opts)
+				w.unanswered(ctx, err)
+				return list, err
 			},
 			WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
 				opts.FieldSelector = selector.String()
-				return scoped.Watch(ctx, opts)
+				stream, err := scoped.Watch(ctx, opts)
+				w.unanswered(ctx, err)
+				return stream, err
 			},
 		}, w.client),
 		&unstructured.Unstructured{},
@@ -178,6 +182,13 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 		DeleteFunc: func(obj any) { w.onEvent(event{old: object(obj)}) },
 	})
 	return informer
+}
+
+// unanswered tells of an API server that does not answer: the reflector retries such requests without a word.
+func (w *watch) unanswered(ctx context.Context, err error) {
+	if ctx.Err() == nil && isUnreachable(err) {
+		w.onError(w.target, err)
+	}
 }
 
 // transform shrinks an object as it enters the cache. It may be given what it returned before.
