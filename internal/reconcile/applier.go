@@ -22,8 +22,8 @@ type applier interface {
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
 	// Disown removes our managedFields entry and our ledger from an object, and leaves the rest as it is.
 	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
-	// Inherit makes ours what other managers own of an object by updates.
-	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) error
+	// Inherit makes ours what other managers own of an object by updates, and returns the object as it is then.
+	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
 	// Get reads an object.
 	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
 }
@@ -55,14 +55,13 @@ func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersion
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicApplier) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) error {
+func (a dynamicApplier) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
 	if err != nil || patch == nil {
-		return err
+		return obj, err
 	}
-	_, err = a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
+	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
-	return err
 }
 
 func (a dynamicApplier) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
@@ -113,9 +114,11 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 // where somebody was faster, the conflict says so and the decision is made again.
 func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Action) error {
 	if a.Reason == plan.Adopted {
-		if err := c.inherit(ctx, namespace, a.Name); err != nil {
+		version, err := c.inherit(ctx, namespace, a)
+		if err != nil {
 			return err
 		}
+		a.ResourceVersion = version
 	}
 	obj := copyObject(namespace, a)
 	return c.written.request(plan.KindSecret, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
@@ -127,13 +130,21 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 	})
 }
 
-// inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks.
-func (c *Controller) inherit(ctx context.Context, namespace, name string) error {
-	obj, err := c.api.Get(ctx, secretResource, namespace, name)
+// inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks. It
+// returns the version that the copy has then.
+func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Action) (version string, err error) {
+	obj, err := c.api.Get(ctx, secretResource, namespace, a.Name)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return c.api.Inherit(ctx, secretResource, obj, ancestors(obj))
+	if obj.GetResourceVersion() != a.ResourceVersion {
+		return "", apierrors.NewConflict(secretResource.GroupResource(), a.Name, errors.New("it is another version than was decided on"))
+	}
+	obj, err = c.api.Inherit(ctx, secretResource, obj, ancestors(obj))
+	if err != nil {
+		return "", err
+	}
+	return obj.GetResourceVersion(), nil
 }
 
 func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {

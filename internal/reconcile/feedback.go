@@ -113,7 +113,7 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	news := cm.Annotations[cluster.AnnotationStatus] != state || cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash
 	obj := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
-		"metadata": map[string]any{"name": cm.Name, "namespace": cm.Namespace, "uid": string(cm.UID)},
+		"metadata": map[string]any{"name": cm.Name, "namespace": cm.Namespace, "uid": string(cm.UID), "resourceVersion": cm.ResourceVersion},
 	}}
 	obj.SetAnnotations(want)
 	if err := j.apply(ctx, obj); err != nil {

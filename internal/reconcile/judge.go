@@ -22,6 +22,8 @@ const (
 
 	// judgeRetry is how long a failed write of status or feedback waits.
 	judgeRetry = 2 * time.Second
+	// staleRetry is how long the judge waits for a newer status that it was told of.
+	staleRetry = 200 * time.Millisecond
 )
 
 // judge turns the policy ConfigMap into the policy in force, and keeps the status ConfigMap and the ConfigMap's
@@ -130,7 +132,10 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 			return 0
 		}
 		j.settled.Store(true)
-		if err := j.save(ctx, names); err != nil {
+		if err := j.save(ctx, names); isStale(err) {
+			j.startOver()
+			return staleRetry
+		} else if err != nil {
 			j.c.troubles.write("the status ConfigMap", err)
 			if !apierrors.IsForbidden(err) {
 				j.unsaved = describe(err)
@@ -178,6 +183,14 @@ func (j *judge) restore() {
 		return
 	}
 	j.accepted = accepted{documents, p}
+}
+
+// startOver has a judge that put nothing in force yet begin again from the status as it is by then. One that did knows
+// better than the status what is in use.
+func (j *judge) startOver() {
+	if j.c.active.Load() == nil {
+		j.restored, j.verdict, j.accepted = false, verdict{}, accepted{}
+	}
 }
 
 // recover takes the names in use from the ledgers of service accounts, where somebody deleted the status. Or what an

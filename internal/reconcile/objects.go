@@ -14,8 +14,16 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
+// unborn is the resourceVersion of an object that must not exist. The API server refuses an apply that names another
+// version than the live object's, and ignores the version where there is no object. No object ever has the version 1.
+const unborn = "1"
+
 // copyObject is what we apply for a copy: type, the one data key, and our marks. Nothing is inherited from the
 // source, and type is always there, because a field that we owned and leave out is removed.
+//
+// It applies to exactly what was decided on: to that version of that object, or to none. What another controller
+// wrote in between has our own field manager, so without a version nothing would keep us from putting an older
+// credential over a newer one.
 func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	annotations := map[string]any{
 		cluster.AnnotationRule:   a.Copy.Marks.Rule,
@@ -27,14 +35,10 @@ func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	metadata := map[string]any{
 		"name": a.Name, "namespace": namespace,
 		"labels":      map[string]any{cluster.LabelManagedBy: a.Copy.Marks.ManagedBy},
-		"annotations": annotations,
+		"annotations": annotations, "resourceVersion": unborn,
 	}
 	if a.Verb == plan.Update {
-		metadata["uid"] = string(a.UID)
-		if a.Reason == plan.TakenOver {
-			// The diff that was logged is of exactly this version.
-			metadata["resourceVersion"] = a.ResourceVersion
-		}
+		metadata["uid"], metadata["resourceVersion"] = string(a.UID), a.ResourceVersion
 	}
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "metadata": metadata,

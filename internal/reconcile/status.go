@@ -66,6 +66,9 @@ func (j *judge) tellStatus(ctx context.Context) time.Duration {
 		}
 		err = j.writeStatus(ctx, j.inUse, text)
 	}
+	if isStale(err) {
+		return judgeRetry
+	}
 	if err != nil {
 		j.c.troubles.write("the status ConfigMap", err)
 		if j.fixed() && (isNotFound(err) || isForbidden(err)) {
@@ -95,6 +98,7 @@ func (j *judge) writeStatus(ctx context.Context, names []string, text string) er
 		},
 		"data": map[string]any{statusNames: data[statusNames], statusJSON: text},
 	}}
+	j.pin(obj, status)
 	if packed != nil {
 		obj.Object["binaryData"] = map[string]any{statusPolicy: base64.StdEncoding.EncodeToString(packed)}
 	}
@@ -103,6 +107,18 @@ func (j *judge) writeStatus(ctx context.Context, names []string, text string) er
 	}
 	j.statusWritten = time.Now()
 	return nil
+}
+
+// pin has the status written only over the version that was looked at, or where there was none: another controller's
+// names in use must not be lost. What may not be looked at is written as it is.
+func (j *judge) pin(obj *unstructured.Unstructured, status *cluster.ConfigMap) {
+	switch {
+	case status != nil:
+		obj.SetUID(status.UID)
+		obj.SetResourceVersion(status.ResourceVersion)
+	case !j.c.watches.status.forbidden():
+		obj.SetResourceVersion(unborn)
+	}
 }
 
 // apply writes one of our two ConfigMaps.
