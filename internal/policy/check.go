@@ -39,7 +39,7 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 	c.dnsSubdomain(at.Child("name"), spec.Name)
 	place := c.text.name + ", " + at.String()
 	if other, taken := c.ruleAt[spec.Name]; taken && spec.Name != "" {
-		c.fail(at.Child("name"), "%q is also the name of %s", spec.Name, other)
+		c.fail(at.Child("name"), "%q is also the name of %s", brief(spec.Name), other)
 	}
 	c.ruleAt[spec.Name] = place
 
@@ -52,7 +52,7 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 		at := at.Child("secrets").Index(i)
 		secret := c.secret(s, at)
 		if first, taken := copies[secret.Name]; taken && secret.Name != "" {
-			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", secret.Name, first)
+			c.fail(at, "makes copies named %q, and so does secrets[%d] of this rule: give one of them another name", brief(secret.Name), first)
 		} else {
 			copies[secret.Name] = i
 		}
@@ -77,7 +77,7 @@ func (c *checker) secret(spec SecretSpec, at *field.Path) Secret {
 		s.Source.Namespace = c.opts.Namespace
 	case s.Source.Namespace != c.opts.Namespace && !slices.Contains(c.opts.SourceNamespaces, s.Source.Namespace):
 		c.fail(at.Child("source", "namespace"), "%q: sources may only be in %s; start the controller with -source-namespaces to allow others",
-			s.Source.Namespace, strings.Join(append([]string{c.opts.Namespace}, c.opts.SourceNamespaces...), ", "))
+			brief(s.Source.Namespace), strings.Join(append([]string{c.opts.Namespace}, c.opts.SourceNamespaces...), ", "))
 	}
 	if s.Name == "" {
 		s.Name = s.Source.Name
@@ -107,11 +107,11 @@ func (c *checker) globs(patterns []string, at *field.Path) []glob {
 		case p == "":
 			c.fail(at.Index(i), "is empty: a glob is a name in which * and ? stand for other characters")
 		case strings.HasPrefix(p, "!"):
-			c.fail(at.Index(i), "%q: put %q under exclude instead", p, p[1:])
+			c.fail(at.Index(i), "%q: put %q under exclude instead", brief(p), brief(p[1:]))
 		case strings.ContainsFunc(strings.ToLower(p), notInGlobs):
-			c.fail(at.Index(i), "%q can match nothing: names have only a-z, 0-9, - and ., and only * and ? are special", p)
+			c.fail(at.Index(i), "%q can match nothing: names have only a-z, 0-9, - and ., and only * and ? are special", brief(p))
 		case p != strings.ToLower(p):
-			c.fail(at.Index(i), "%q can match nothing: names are in lower case", p)
+			c.fail(at.Index(i), "%q can match nothing: names are in lower case", brief(p))
 		}
 		out = append(out, glob(p))
 	}
@@ -161,7 +161,7 @@ var operators = []string{
 // selectorMessage says what is allowed where apimachinery only says that the value is not.
 func (c *checker) selectorMessage(err *field.Error) string {
 	value := fmt.Sprint(err.BadValue)
-	found := fmt.Sprintf("%q", value)
+	found := fmt.Sprintf("%q", brief(value))
 	if value == "" {
 		found = c.text.absence(err.Field)
 	}
@@ -180,7 +180,7 @@ func (c *checker) constant(at *field.Path, value, want string) {
 	if value == "" {
 		c.absent(at, "must be "+want)
 	} else if value != want {
-		c.fail(at, "%q: must be %s", value, want)
+		c.fail(at, "%q: must be %s", brief(value), want)
 	}
 }
 
@@ -190,7 +190,7 @@ func (c *checker) dnsSubdomain(at *field.Path, value string) {
 		return
 	}
 	if len(validation.IsDNS1123Subdomain(value)) > 0 {
-		c.fail(at, "%q: must be at most 253 characters of a-z, 0-9, - and ., and start and end with a letter or digit", value)
+		c.fail(at, "%q: must be at most 253 characters of a-z, 0-9, - and ., and start and end with a letter or digit", brief(value))
 	}
 }
 

@@ -19,7 +19,7 @@ var options = Options{Namespace: "pullsecrets", SourceNamespaces: []string{"allo
 
 // A file of testdata/bad says why in its comment, then has the documents, and as "problems" what is said of them.
 func TestParseTellsEveryProblemOfABadPolicy(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 45) {
+	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			a := readArchive(t, path)
 			p, problems := Parse(a.documents("problems"), options)
@@ -39,7 +39,7 @@ func TestParseTellsEveryProblemOfABadPolicy(t *testing.T) {
 
 // A file of testdata/good has a side file with the rules as they are understood, every default written out.
 func TestParseUnderstandsAGoodPolicy(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/good/*.txtar", 12) {
+	for _, path := range filesOf(t, "testdata/good/*.txtar", 18) {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
 			a := readArchive(t, path)
 			p, problems := Parse(a.documents("rules"), options)
@@ -129,7 +129,7 @@ func TestParseRefusesATextThatIsTooLarge(t *testing.T) {
 }
 
 func TestParseSaysTheSameEveryTime(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 45) {
+	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
 		documents := readArchive(t, path).documents("problems")
 		_, want := Parse(documents, options)
 		for range 10 { // over maps, whose order differs from one range to the next

@@ -226,7 +226,7 @@ func TestTheSchemaAgreesWithParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := compiled.MustCompile("policy.json")
-	for _, path := range filesOf(t, "testdata/good/*.txtar", 15) {
+	for _, path := range filesOf(t, "testdata/good/*.txtar", 18) {
 		for document, content := range readArchive(t, path).documents("rules") {
 			if err := schemaError(t, s, content); err != nil && IsDocument(document) {
 				t.Errorf("%s: Parse accepts it, the schema does not: %v", path, err)
@@ -234,7 +234,7 @@ func TestTheSchemaAgreesWithParse(t *testing.T) {
 		}
 	}
 	beyondAll := slices.Concat(slices.Collect(maps.Values(beyondSchema))...)
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 57) {
+	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
 		var found []error
 		for document, content := range readArchive(t, path).documents("problems") {
 			if err := schemaError(t, s, content); err != nil && IsDocument(document) {

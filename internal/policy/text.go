@@ -110,7 +110,7 @@ func (t *text) plain(n *yaml.Node) bool {
 		t.add(nil, n, "merge keys (<<) are not allowed: write the values out")
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
-		t.add(nil, n, "the tag %s is not allowed: a value that starts with ! needs quotes", n.Tag)
+		t.add(nil, n, "the tag %s is not allowed: a value that starts with ! needs quotes", brief(n.Tag))
 		return false
 	}
 	ok := true
@@ -177,7 +177,7 @@ func (t *text) checkFields(n *yaml.Node, schema reflect.Type, path *field.Path) 
 		schema, known := fields[key.Value]
 		switch {
 		case !known:
-			t.add(path, key, "unknown field %q%s", key.Value, suggestion(key.Value, names))
+			t.add(path, key, "unknown field %q%s", brief(key.Value), suggestion(key.Value, names))
 		case required[key.Value] && isNull(value):
 			t.nodes[pathString(child(path, key.Value))] = value // whoever needs the value says what it should be
 		default:
@@ -195,7 +195,7 @@ func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.N
 			continue
 		}
 		if seen[key.Value] {
-			t.add(path, key, "%q is given twice", key.Value)
+			t.add(path, key, "%q is given twice", brief(key.Value))
 			continue
 		}
 		seen[key.Value] = true
@@ -206,9 +206,9 @@ func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.N
 func (t *text) checkBool(n *yaml.Node, path *field.Path) {
 	switch {
 	case n.Style != 0:
-		t.add(path, n, "%q is a string: one of true, false, without quotes", n.Value)
+		t.add(path, n, "%q is a string: one of true, false, without quotes", brief(n.Value))
 	case n.Value != "true" && n.Value != "false":
-		t.add(path, n, "%s: one of true, false", n.Value)
+		t.add(path, n, "%s: one of true, false", brief(n.Value))
 	}
 }
 
@@ -220,7 +220,7 @@ func (t *text) checkString(n *yaml.Node, path *field.Path) {
 	}
 	var v any
 	if err := sigsyaml.Unmarshal([]byte(n.Value), &v); err != nil || v != n.Value {
-		t.add(path, n, "%s is not a string in YAML: write %q", n.Value, n.Value)
+		t.add(path, n, "%s is not a string in YAML: write %q", brief(n.Value), brief(n.Value))
 	}
 }
 
@@ -234,7 +234,7 @@ func (t *text) want(n *yaml.Node, kind yaml.Kind, path *field.Path) bool {
 	}
 	found := kindNames[n.Kind]
 	if n.Kind == yaml.ScalarNode && path != nil { // a text that is one value is no policy, and may be a password
-		found = strconv.Quote(n.Value)
+		found = strconv.Quote(brief(n.Value))
 	}
 	t.add(path, n, "must be %s, found %s", kindNames[kind], found)
 	return false
@@ -265,6 +265,15 @@ func (t *text) warnAt(path, message string) {
 	t.problems = append(t.problems, Problem{
 		Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message, Warning: true,
 	})
+}
+
+// brief is the start of a value that is too long to be read: a message says what is allowed after what was found.
+func brief(value string) string {
+	const longest = 100
+	if len(value) <= longest {
+		return value
+	}
+	return strings.ToValidUTF8(value[:longest], "") + "…"
 }
 
 // nearest is the path's own node, or that of the nearest parent that stands in the text.

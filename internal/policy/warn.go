@@ -47,7 +47,7 @@ func (s standing) warnOfSystem() {
 	for i := range s.spec.Namespaces.Include {
 		if m.include[i].matches(systemNamespace) {
 			s.warn(fmt.Sprintf(".namespaces.include[%d]", i), "%q matches %s too: exclude that namespace, or include it by its name if it is meant",
-				m.include[i], systemNamespace)
+				brief(string(m.include[i])), systemNamespace)
 			return
 		}
 	}
@@ -81,7 +81,7 @@ func (k nameKind) impossible(g glob) string {
 func (s standing) warnOfNothing(o *overlaps, path string, m Matcher, spec MatchSpec, kind nameKind) {
 	for i := range spec.Include {
 		if why := kind.impossible(m.include[i]); why != "" {
-			s.warn(fmt.Sprintf("%s.include[%d]", path, i), "%q can match nothing: %s", m.include[i], why)
+			s.warn(fmt.Sprintf("%s.include[%d]", path, i), "%q can match nothing: %s", brief(string(m.include[i])), why)
 		}
 	}
 	if !slices.ContainsFunc(m.include, func(g glob) bool { return !o.anyCovers(m.exclude, g) }) {
