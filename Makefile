@@ -24,6 +24,10 @@ test: ## run all tests, on a real API server that is built and started for them
 test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
 
+.PHONY: bench
+bench: build ## measure it against the API server's own speed; BENCHFLAGS='-sizes 300,1000,3000'
+	$(CONTROLPLANE) run -- go run ./hack/bench $(BENCHFLAGS)
+
 .PHONY: image-test
 image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+const home = "pullsecrets"
+
+var (
+	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	accounts   = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+)
+
+// lab is the cluster that is measured on.
+type lab struct {
+	config
+	ctx    context.Context
+	rest   *rest.Config
+	client dynamic.Interface
+	names  []string // namespaces
+}
+
+func newLab(ctx context.Context, c config) (*lab, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	config.QPS = -1
+	client, err := dynamic.NewForConfig(config)
+	l := &lab{config: c, ctx: ctx, rest: config, client: client}
+	if err != nil {
+		return nil, err
+	}
+	if err := l.create(namespaces, "", home, nil); err != nil {
+		return nil, err
+	}
+	for i := range c.unrelated {
+		ns := fmt.Sprintf("unrelated-%02d", i%20)
+		if i < 20 {
+			if err := l.create(namespaces, "", ns, nil); err != nil {
+				return nil, err
+			}
+		}
+		data := map[string]any{"data": map[string]any{"x": base64.StdEncoding.EncodeToString(make([]byte, 6<<10))}}
+		if err := l.create(secrets, ns, fmt.Sprintf("s-%05d", i), data); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// create makes an object; one that is there is fine.
+func (l *lab) create(resource schema.GroupVersionResource, namespace, name string, fields map[string]any) error {
+	kinds := map[string]string{"namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "secrets": "Secret", "configmaps": "ConfigMap"}
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": kinds[resource.Resource]}}
+	for k, v := range fields {
+		u.Object[k] = v
+	}
+	u.SetName(name)
+	u.SetNamespace(namespace)
+	_, err := l.client.Resource(resource).Namespace(namespace).Create(l.ctx, u, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// grow makes namespaces until there are n, each with its accounts.
+func (l *lab) grow(n int) error {
+	from := len(l.names)
+	for i := from; i < n; i++ {
+		l.names = append(l.names, fmt.Sprintf("bench-%05d", i))
+	}
+	return l.parallel(16, l.names[from:], func(ns string) error {
+		if err := l.create(namespaces, "", ns, nil); err != nil {
+			return err
+		}
+		for _, account := range l.accountNames() {
+			if err := l.create(accounts, ns, account, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (l *lab) accountNames() (names []string) {
+	names = []string{"default"}
+	for i := 1; i < l.accounts; i++ {
+		names = append(names, fmt.Sprintf("sa-%d", i))
+	}
+	return names
+}
+
+func (l *lab) copyNames(n int) (names []string) {
+	for i := range n {
+		names = append(names, fmt.Sprintf("reg-%d", i))
+	}
+	return names
+}
+
+// parallel calls f for each name, several at a time, and returns the first error.
+func (l *lab) parallel(workers int, names []string, f func(name string) error) error {
+	var next atomic.Int64
+	var first atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(names) || first.Load() != nil {
+					return
+				}
+				if err := f(names[i]); err != nil {
+					first.CompareAndSwap(nil, &err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := first.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// reset takes everything back that was distributed, by whomever.
+func (l *lab) reset(copies ...string) error {
+	return l.parallel(16, l.names, func(ns string) error {
+		for _, name := range copies {
+			err := l.client.Resource(secrets).Namespace(ns).Delete(l.ctx, name, metav1.DeleteOptions{})
+			if err != nil && !apierrors.IsNotFound(err) {
+				return err
+			}
+		}
+		for _, account := range l.accountNames() {
+			_, err := l.client.Resource(accounts).Namespace(ns).Patch(l.ctx, account, types.MergePatchType,
+				[]byte(`{"imagePullSecrets":null,"metadata":{"annotations":null,"managedFields":[{}]}}`), metav1.PatchOptions{})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// clear removes policy and status.
+func (l *lab) clear() error {
+	for _, name := range []string{"pullsecrets-policy", "pullsecrets-status"} {
+		err := l.client.Resource(configMaps).Namespace(home).Delete(l.ctx, name, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func credential(i int, password string) string {
+	return fmt.Sprintf(`{"auths":{"registry-%d.example.com":{"username":"robot","password":%q,"auth":%q}}}`,
+		i, password, base64.StdEncoding.EncodeToString([]byte("robot:"+password)))
+}
+
+// source writes the source of copy number i.
+func (l *lab) source(i int, password string) error {
+	u := copyOf(home, fmt.Sprintf("source-%d", i), credential(i, password), nil)
+	_, err := l.client.Resource(secrets).Namespace(home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
+	return err
+}
+
+func copyOf(namespace, name, content string, annotations map[string]string) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+		"data": map[string]any{".dockerconfigjson": base64.StdEncoding.EncodeToString([]byte(content))},
+	}}
+	u.SetNamespace(namespace)
+	u.SetName(name)
+	if annotations != nil {
+		u.SetAnnotations(annotations)
+		u.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"})
+	}
+	return u
+}
+
+// policy applies a policy of one rule for each of n secrets.
+func (l *lab) policy(n int, comment string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\napiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n", comment)
+	for i := range n {
+		fmt.Fprintf(&b, "- name: rule-%d\n  secrets: [{source: {name: source-%d}, name: reg-%d}]\n", i, i, i)
+		b.WriteString("  namespaces: {include: [\"bench-*\"]}\n  serviceAccounts: {include: [\"*\"]}\n")
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": map[string]any{"policy.yaml": b.String()}}}
+	u.SetName("pullsecrets-policy")
+	u.SetNamespace(home)
+	_, err := l.client.Resource(configMaps).Namespace(home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
+	return err
+}

@@ -1,0 +1,68 @@
+// Command bench measures pullsecrets against the API server's own speed. Each round alternates between the floor, a
+// bare loop that sends the very same writes and does nothing else, and pullsecrets as a process of its own, so that
+// what else the machine does hits both. Ratios within one run mean something; seconds of two runs do not compare.
+//
+//	make bench                                  the default sizes
+//	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
+//	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-copy image-pull-secret'
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// config is what is measured.
+type config struct {
+	kubeconfig, binary     string
+	sizes                  []int
+	secrets, accounts      int
+	rounds                 int
+	unrelated              int
+	baseline, baselineCopy string
+	jsonFile               string
+	noise                  float64
+}
+
+func main() {
+	c := config{}
+	sizes := ""
+	flag.StringVar(&c.kubeconfig, "kubeconfig", os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), "kubeconfig `FILE` of a cluster that is there for nothing else")
+	flag.StringVar(&c.binary, "binary", "bin/pullsecrets", "`FILE` of the program")
+	flag.StringVar(&sizes, "sizes", "300,1000", "`NUMBERS` of namespaces, ascending")
+	flag.IntVar(&c.secrets, "secrets", 1, "`NUMBER` of secrets that each namespace gets")
+	flag.IntVar(&c.accounts, "accounts", 1, "`NUMBER` of service accounts in each namespace")
+	flag.IntVar(&c.rounds, "rounds", 3, "`NUMBER` of rounds; medians are shown")
+	flag.IntVar(&c.unrelated, "unrelated", 0, "`NUMBER` of other secrets of 8 KiB in the cluster")
+	flag.StringVar(&c.baseline, "baseline", "", "`COMMAND` of another program that distributes one secret; KUBECONFIG is set")
+	flag.StringVar(&c.baselineCopy, "baseline-copy", "image-pull-secret", "`NAME` of the copies of that program")
+	flag.StringVar(&c.jsonFile, "json", "", "`FILE` for the results as JSON")
+	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
+	flag.Parse()
+	for text := range strings.SplitSeq(sizes, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			fail(fmt.Errorf("-sizes %q: numbers of namespaces, comma-separated", sizes))
+		}
+		c.sizes = append(c.sizes, n)
+	}
+	if c.kubeconfig == "" {
+		fail(fmt.Errorf("no cluster: run make bench, or give -kubeconfig"))
+	}
+	missed, err := run(context.Background(), c)
+	if err != nil {
+		fail(err)
+	}
+	if missed {
+		os.Exit(1)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(2)
+}

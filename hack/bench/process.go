@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is what is measured: pullsecrets, or another program, as a process of its own.
+type process struct {
+	cmd *exec.Cmd
+	log *os.File
+}
+
+// start starts pullsecrets as a pod would.
+func (l *lab) start() (*process, error) {
+	return l.command(l.binary, "run", "-kubeconfig", l.kubeconfig, "-namespace", home, "-health-addr", "", "-log-format", "json")
+}
+
+func (l *lab) command(name string, args ...string) (*process, error) {
+	log, err := os.CreateTemp("", "bench-*.log")
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: exec.Command(name, args...), log: log}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig, "PULLSECRETS_METRICS_ADDR=")
+	return p, p.cmd.Start()
+}
+
+// usage is what a process has used so far.
+type usage struct {
+	CPU  time.Duration
+	Peak int // of resident memory, in bytes
+	RSS  int // resident now, in bytes
+}
+
+func (p *process) usage() (u usage) {
+	pid := p.cmd.Process.Pid
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
+		// The second field is the program's name in brackets, which may hold anything; utime and stime are 14 and 15.
+		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+		ticks := 0
+		for _, i := range []int{11, 12} {
+			n, _ := strconv.Atoi(fields[i])
+			ticks += n
+		}
+		u.CPU = time.Duration(ticks) * time.Second / 100 // USER_HZ is 100 on every Linux
+	}
+	if f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
+		defer f.Close()
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 2 {
+				continue
+			}
+			n, _ := strconv.Atoi(fields[1])
+			switch fields[0] {
+			case "VmHWM:":
+				u.Peak = n << 10
+			case "VmRSS:":
+				u.RSS = n << 10
+			}
+		}
+	}
+	return u
+}
+
+// stop ends the process, as a pod is ended.
+func (p *process) stop() usage {
+	u := p.usage()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = p.cmd.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-ended
+	}
+	_ = p.log.Close()
+	_ = os.Remove(p.log.Name())
+	return u
+}

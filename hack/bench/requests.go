@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// requests are the API server's own counts of what it was asked, by verb and resource.
+type requests map[string]int
+
+var counted = []string{"secrets", "serviceaccounts", "namespaces", "configmaps"}
+
+// requests reads the API server's metrics.
+func (l *lab) requests() (requests, error) {
+	config := rest.CopyConfig(l.rest)
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	client, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	text, err := client.Get().AbsPath("/metrics").DoRaw(l.ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := requests{}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		labels, ok := strings.CutPrefix(line, "apiserver_request_total{")
+		if !ok {
+			continue
+		}
+		verb, resource, value := label(labels, "verb"), label(labels, "resource"), line[strings.LastIndexByte(line, ' ')+1:]
+		var n float64
+		if _, err := fmt.Sscan(value, &n); err == nil && slices.Contains(counted, resource) {
+			out[verb+" "+resource] += int(n)
+		}
+	}
+	return out, nil
+}
+
+func label(text, name string) string {
+	_, rest, _ := strings.Cut(text, name+`="`)
+	value, _, _ := strings.Cut(rest, `"`)
+	return value
+}
+
+// since is what was asked after an earlier reading.
+func (r requests) since(before requests) requests {
+	out := requests{}
+	for k, n := range r {
+		if n > before[k] {
+			out[k] = n - before[k]
+		}
+	}
+	return out
+}
+
+// sum adds up the requests of some verbs.
+func (r requests) sum(verbs ...string) (n int) {
+	for k, count := range r {
+		verb, _, _ := strings.Cut(k, " ")
+		if slices.Contains(verbs, verb) {
+			n += count
+		}
+	}
+	return n
+}
+
+var writes = []string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}

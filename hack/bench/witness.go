@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+)
+
+// witness sees through watches of its own when something is complete, in the same way for everybody who is measured.
+type witness struct {
+	l      *lab
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	changed chan struct{}
+	copies  map[string]string // by namespace/name: the encoded content
+	lists   map[string]int    // by namespace/name: how many pull secrets
+}
+
+func (l *lab) witness(copies []string) *witness {
+	ctx, cancel := context.WithCancel(l.ctx)
+	w := &witness{
+		l: l, cancel: cancel, changed: make(chan struct{}, 1),
+		copies: map[string]string{}, lists: map[string]int{},
+	}
+	w.follow(ctx, accounts, "", func(u *unstructured.Unstructured, gone bool) {
+		list, _, _ := unstructured.NestedSlice(u.Object, "imagePullSecrets")
+		w.lists[u.GetNamespace()+"/"+u.GetName()] = len(list)
+	})
+	for _, name := range copies {
+		w.follow(ctx, secrets, "metadata.name="+name, func(u *unstructured.Unstructured, gone bool) {
+			content, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
+			if gone {
+				content = ""
+			}
+			w.copies[u.GetNamespace()+"/"+u.GetName()] = content
+		})
+	}
+	return w
+}
+
+// follow starts a watch and waits until it is up to date.
+func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(u *unstructured.Unstructured, gone bool)) {
+	api := w.l.client.Resource(resource)
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.FieldSelector = selector
+				return api.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+				o.FieldSelector = selector
+				return api.Watch(ctx, o)
+			},
+		},
+		ObjectType: &unstructured.Unstructured{},
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(o any) { w.note(o, false, note) },
+			UpdateFunc: func(_, o any) { w.note(o, false, note) },
+			DeleteFunc: func(o any) { w.note(o, true, note) },
+		},
+	})
+	go informer.RunWithContext(ctx)
+	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
+}
+
+func (w *witness) note(o any, gone bool, note func(u *unstructured.Unstructured, gone bool)) {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	note(u, gone)
+	w.mu.Unlock()
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// complete reports whether a namespace has all that it should.
+func (w *witness) complete(ns string, secrets int, want func(i int) string) bool {
+	for i := range secrets {
+		if w.copies[fmt.Sprintf("%s/reg-%d", ns, i)] != want(i) {
+			return false
+		}
+	}
+	for _, account := range w.l.accountNames() {
+		if w.lists[ns+"/"+account] < secrets {
+			return false
+		}
+	}
+	return true
+}
+
+// until waits until a condition on all that is seen holds, and returns when the last change of it was seen.
+func (w *witness) until(condition func() bool) (time.Time, error) {
+	deadline := time.After(5 * time.Minute)
+	for {
+		w.mu.Lock()
+		ok := condition()
+		w.mu.Unlock()
+		if ok {
+			return time.Now(), nil
+		}
+		select {
+		case <-w.changed:
+			time.Sleep(2 * time.Millisecond) // events come in bursts; the condition looks at everything
+		case <-deadline:
+			return time.Time{}, fmt.Errorf("not complete after 5 minutes")
+		}
+	}
+}
+
+// all is the condition that a set of namespaces is complete. What is complete is not looked at again.
+func (w *witness) all(names []string, secrets int, want func(i int) string) func() bool {
+	next := 0
+	return func() bool {
+		for next < len(names) && w.complete(names[next], secrets, want) {
+			next++
+		}
+		return next == len(names)
+	}
+}
