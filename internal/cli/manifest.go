@@ -42,7 +42,7 @@ func examine(file, text string) (examined, error) {
 	for _, part := range yamlDocuments(lines) {
 		var node yaml.Node
 		if err := yaml.Unmarshal([]byte(part.text), &node); err != nil {
-			if len(f.objects) == 0 && policyLine.MatchString(text) {
+			if len(f.objects) == 0 && looksLikePolicy(text) {
 				return examined{content: policyContent}, nil
 			}
 			return f, brokenYAML(file, part, err)
@@ -67,8 +67,20 @@ func examine(file, text string) (examined, error) {
 	return f, nil
 }
 
-// policyLine is what a policy has, and a manifest does not have at the start of a line.
-var policyLine = regexp.MustCompile(`(?m)^(?:apiVersion:\s*["']?pullsecrets/|kind:\s*["']?Policy\b|rules:|\s*"rules"\s*:)`)
+var (
+	policyLine = regexp.MustCompile(`(?m)^(?:apiVersion:\s*["']?pullsecrets/|kind:\s*["']?Policy\b|rules:|\s*"rules"\s*:)`)
+	kindLine   = regexp.MustCompile(`(?m)^[\s{,]*"?kind"?\s*:\s*["']?(\w*)`)
+)
+
+// looksLikePolicy reports whether a text that is not YAML has lines as a policy has, and no object's.
+func looksLikePolicy(text string) bool {
+	for _, m := range kindLine.FindAllStringSubmatch(text, -1) {
+		if m[1] != policy.Kind {
+			return false
+		}
+	}
+	return policyLine.MatchString(text)
+}
 
 // part is one YAML document of a file, and how many lines stand before it.
 type part struct {
@@ -89,16 +101,23 @@ func yamlDocuments(lines []string) []part {
 	return parts
 }
 
-// brokenYAML says where a part of a file is not YAML. An anchor's name is left out: it may be the start of a password.
+// fixedReason are the parsers' messages that have nothing of the text in them. An anchor's name, as in "unknown anchor",
+// may be the start of a password.
+var fixedReason = regexp.MustCompile(`^(?:did not find|could not find|found|mapping values|block|control characters) `)
+
+// brokenYAML says where a part of a file is not YAML.
 func brokenYAML(file string, p part, err error) error {
 	line, reason := policy.SyntaxError(p.text, err)
-	if strings.Contains(reason, "anchor") {
-		reason = "a value that starts with * or & needs quotes"
+	where, why := file, "is not YAML"
+	if line > 0 {
+		where += fmt.Sprintf(": line %d", p.line+line)
+	} else if p.line > 0 {
+		where += fmt.Sprintf(": the document at line %d", p.line+1)
 	}
-	if line == 0 {
-		return fmt.Errorf("%s: is not YAML: %s", file, reason)
+	if fixedReason.MatchString(reason) {
+		why += ": " + reason
 	}
-	return fmt.Errorf("%s: line %d: is not YAML: %s", file, p.line+line, reason)
+	return fmt.Errorf("%s: %s", where, why)
 }
 
 // shift makes the lines of a part's nodes those of the file.
