@@ -34,15 +34,8 @@ func (f *runFlags) adapt(fs *flag.FlagSet) error {
 	if chosen != nil && !given["namespace"] && os.Getenv("POD_NAMESPACE") == "" {
 		f.namespace = ownNamespace(f.namespace)
 	}
-	if chosen == nil && !a.runOnce.boolean() {
-		return nil
-	}
-	for _, port := range []string{"health-addr", "metrics-addr"} {
-		if fs.Lookup(port) != nil && !given[port] {
-			if err := fs.Set(port, ""); err != nil {
-				return err
-			}
-		}
+	if chosen != nil || a.runOnce.boolean() {
+		f.noPorts(given)
 	}
 	return nil
 }

@@ -6,12 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/rs/zerolog"
@@ -32,6 +29,8 @@ type runFlags struct {
 	workers          int
 	maxPrune         int
 	healthAddr       string
+	metricsAddr      string
+	pprofAddr        string
 	logLevel         string
 	logFormat        string
 	ancestor         *ancestor
@@ -64,6 +63,8 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
+	fs.StringVar(&f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
+	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
 	f.ancestor.register(fs)
@@ -100,7 +101,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	}
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Log: log,
+		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Version: Version(), Log: log,
 	}
 	if err := f.adaptConfig(&cfg); err != nil {
 		return err
@@ -114,11 +115,11 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 		return fmt.Errorf("make a client: %w", err)
 	}
 	c := reconcile.New(cfg)
-	stopHealth, err := serveHealth(f.healthAddr, c.Ready)
+	stopServing, err := f.serve(c)
 	if err != nil {
 		return err
 	}
-	defer stopHealth()
+	defer stopServing()
 	log.Info().Str("version", Version()).Str("server", config.Host).Str("policy", f.policyOrigin()).Msg("started")
 	if f.ancestor.runOnce.boolean() {
 		err = c.RunOnce(ctx, out.update)
@@ -163,31 +164,6 @@ func checkNames(policyName string, namespaces []string) error {
 		errs = append(errs, fmt.Errorf("-policy %s: that ConfigMap holds the status", statusName))
 	}
 	return errors.Join(errs...)
-}
-
-// serveHealth answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.
-// The policy has no part in it: a readiness that waited for a policy would deadlock whoever applies the policy only
-// after the controller is ready.
-func serveHealth(addr string, ready func() bool) (stop func(), err error) {
-	if addr == "" {
-		return func() {}, nil
-	}
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("-health-addr %s: %w; name another, or \"\" for none", addr, err)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !ready() {
-			http.Error(w, "the caches are not settled yet", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(listener) }() // ends with Close
-	return func() { _ = server.Close() }, nil
 }
 
 // newLogger writes JSON, or text for people.

@@ -70,9 +70,13 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		}
 		return nil
 	})
+	metrics := r.metrics()
+	if !strings.Contains(metrics, `pullsecrets_write_errors_total{kind="Secret"`) {
+		t.Errorf("the metrics do not show the refusal:\n%s", ours(metrics))
+	}
 	r.stop()
 
-	written := r.log.String() + s.everythingWritten()
+	written := r.log.String() + s.everythingWritten() + metrics
 	for what, form := range map[string]string{
 		"raw":                          canary,
 		"base64 of the password":       base64.StdEncoding.EncodeToString([]byte(canary))[:12],

@@ -32,6 +32,8 @@ type Config struct {
 	LoopEvery time.Duration // how often to list what may not be watched; 0 for never, then it counts as forbidden
 	ListOnly  bool          // watch nothing, list every LoopEvery
 
+	Version string // for the metrics; may be empty
+
 	Log zerolog.Logger
 }
 
@@ -61,6 +63,7 @@ type Controller struct {
 	troubles  troubles
 	ceiling   *ceiling
 	fights    *fights
+	metrics   *metrics
 	relief    atomic.Int32 // workers that stand in for slow ones
 	given     *givenSource // nil without Config.Credential
 	once      bool         // RunOnce runs
@@ -90,12 +93,16 @@ func New(cfg Config) *Controller {
 	c.judge = newJudge(c)
 	c.pass = &pass{finished: c.judge.wake}
 	c.report = newReport(cfg.Log, c.judge.wake, c.explain)
+	c.metrics = newMetrics(c)
 	return c
 }
 
 // Run works until ctx ends, and returns when everything that it started has ended.
 func (c *Controller) Run(ctx context.Context) {
-	c.events = newEvents(ctx, c.Client, func(err error) { c.troubles.write("an Event", err) })
+	c.events = newEvents(ctx, c.Client, func(err error) {
+		c.metrics.writeFailed(kindEvent, err)
+		c.troubles.write("an Event", err)
+	})
 	// The hooks run only once the watches are assigned: they hold this lock's other side.
 	var assigned sync.WaitGroup
 	assigned.Add(1)
@@ -208,8 +215,11 @@ func unchanged(e event) bool {
 }
 
 func (c *Controller) enqueue(namespace string, urgent bool) {
+	if c.active.Load() == nil { // all are enqueued once there is a policy
+		return
+	}
+	c.metrics.waits(namespace)
 	switch {
-	case c.active.Load() == nil: // all are enqueued once there is a policy
 	case urgent:
 		c.queue.AddUrgent(namespace)
 	default:
@@ -222,7 +232,9 @@ func (c *Controller) enqueueAll() {
 		return
 	}
 	for _, obj := range c.watches.namespaces.all() {
-		c.queue.Add(obj.(*cluster.Namespace).Name)
+		name := obj.(*cluster.Namespace).Name
+		c.metrics.waits(name)
+		c.queue.Add(name)
 	}
 }
 
@@ -280,8 +292,10 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if p == nil {
 		return 0, nil
 	}
+	began := time.Now()
 	in, have, ok := c.observe(namespace, p)
 	if !ok {
+		c.metrics.gone(namespace)
 		c.report.forget(namespace)
 		c.pass.tried(p, namespace, true)
 		return 0, nil
@@ -297,7 +311,8 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if ctx.Err() != nil {
 		return 0, nil // what failed, failed because we are stopping
 	}
+	c.metrics.tried(changes, time.Since(began))
 	c.report.record(todo, changes)
-	c.pass.tried(p, namespace, changes.err() == nil && !changes.waiting())
+	c.pass.tried(p, namespace, changes.done())
 	return changes.again(), changes.err()
 }

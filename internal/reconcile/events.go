@@ -14,7 +14,10 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
+
+const kindEvent plan.Kind = "Event"
 
 var eventResource = schema.GroupVersionResource{Version: "v1", Resource: "events"}
 

@@ -44,6 +44,9 @@ func (s changeSet) waiting() bool {
 	return slices.ContainsFunc(s.results, func(r result) bool { return isContested(r.err) })
 }
 
+// done reports whether all that was to be done succeeded.
+func (s changeSet) done() bool { return s.err() == nil && !s.waiting() }
+
 // again is when the first of the repairs that wait may be made, or the first of the fights is over; 0 for neither.
 func (s changeSet) again() (first time.Duration) {
 	for _, f := range s.fights {

@@ -229,6 +229,7 @@ func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) err
 		return nil
 	}
 	if n := c.fights.repaired(key, a, time.Now()); n > freeRepairs {
+		c.metrics.fought(key.kind, a.Owners)
 		text := fmt.Sprintf("%s %s was undone and repaired %d times (%s); to end this, %s",
 			key.kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))
 		c.Log.Warn().Str("namespace", key.Namespace).Str("kind", string(key.kind)).Str("name", key.Name).Int("repairs", n).Msg(text)

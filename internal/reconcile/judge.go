@@ -87,6 +87,7 @@ func (j *judge) run(ctx context.Context) {
 		}
 		wait := j.advance(ctx)
 		j.outlook.Store(j.look(wait))
+		j.c.metrics.policy.Store(j.view())
 		if wait > 0 {
 			again.Reset(wait)
 		}

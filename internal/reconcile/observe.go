@@ -71,6 +71,7 @@ func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]pol
 		source, _ := w.get(key.String()).(*cluster.Source)
 		c.sources[key] = policy.NewSourceState(source)
 	}
+	c.metrics.follow(c.sources)
 	return c.sources
 }
 

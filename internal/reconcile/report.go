@@ -286,6 +286,20 @@ func (r *report) unfinished() (first string, n int) {
 	return first, n
 }
 
+// problemClass is what the metrics tell problems apart by.
+type problemClass struct{ kind, reason string }
+
+// problemCounts counts objects that have a problem.
+func (r *report) problemCounts() map[problemClass]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := map[problemClass]int{}
+	for p, namespaces := range r.problems {
+		counts[problemClass{p.Kind, p.Reason}] += len(namespaces)
+	}
+	return counts
+}
+
 // json encodes the totals with what is said of the policy.
 func (t totals) json(verdict verdict, status, confirmed string) (string, error) {
 	text, err := json.MarshalIndent(struct {

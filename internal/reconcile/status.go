@@ -126,6 +126,7 @@ func (j *judge) apply(ctx context.Context, obj *unstructured.Unstructured) error
 	return j.c.written.request(kindConfigMap, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
 		applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
 		if err != nil {
+			j.c.metrics.writeFailed(kindConfigMap, err)
 			return nil, err
 		}
 		return cluster.NewConfigMap(applied), nil

@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"net/netip"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+)
+
+// serve opens the ports that the flags ask for. A port that cannot be opened is an error, and then none is open.
+func (f *runFlags) serve(c *reconcile.Controller) (stop func(), err error) {
+	if err := checkLoopback(f.pprofAddr); err != nil {
+		return nil, err
+	}
+	var stops []func()
+	stop = func() {
+		for _, s := range stops {
+			s()
+		}
+	}
+	for _, port := range []struct {
+		flag, addr string
+		handler    http.Handler
+	}{
+		{"health-addr", f.healthAddr, healthHandler(c.Ready)},
+		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics())},
+		{"pprof-addr", f.pprofAddr, pprofHandler()},
+	} {
+		stopOne, err := listen(port.flag, port.addr, port.handler)
+		if err != nil {
+			stop()
+			return nil, err
+		}
+		stops = append(stops, stopOne)
+	}
+	return stop, nil
+}
+
+// noPorts opens no port but those that were asked for.
+func (f *runFlags) noPorts(given map[string]bool) {
+	if !given["health-addr"] {
+		f.healthAddr = ""
+	}
+	if !given["metrics-addr"] {
+		f.metricsAddr = ""
+	}
+}
+
+func listen(flag, addr string, handler http.Handler) (stop func(), err error) {
+	if addr == "" {
+		return func() {}, nil
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("-%s %s: %w; name another, or \"\" for none", flag, addr, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	return func() { _ = server.Close() }, nil
+}
+
+// healthHandler answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.
+// The policy has no part in it: a readiness that waited for a policy would deadlock whoever applies the policy only
+// after the controller is ready.
+func healthHandler(ready func() bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready() {
+			http.Error(w, "the caches are not settled yet", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
+
+func metricsHandler(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", metrics)
+	return mux
+}
+
+// pprofHandler leaves /debug/pprof/cmdline out: a flag can hold a credential.
+func pprofHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// checkLoopback refuses to profile for others than this machine: profiles tell much, and taking them costs.
+func checkLoopback(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("-pprof-addr %s: %w; give a host and a port, such as localhost:6060", addr, err)
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	return errors.New("-pprof-addr " + addr + ": profiles are for this machine only; listen on localhost, such as localhost:6060, and use kubectl port-forward")
+}

@@ -1,0 +1,353 @@
+package reconcile
+
+import (
+	"errors"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// family is a metric with its labels. A namespace is never a label: a cluster has thousands, and they come and go. What
+// is a label comes from the policy or from a closed set.
+type family struct {
+	name, kind string
+	labels     []string
+	help       string
+}
+
+// The families, in the order of docs/metrics.md.
+var (
+	familyReconciles = family{"pullsecrets_reconciles_total", "counter", []string{"result"},
+		"Namespaces that were decided: unchanged, changed, waiting (a repair was put off, see fights), stale (something changed in between, decided again), failed, or gone."}
+	familyDuration = family{"pullsecrets_reconcile_duration_seconds", "histogram", nil,
+		"How long deciding on one namespace and writing to it took."}
+	familyActions = family{"pullsecrets_actions_total", "counter", []string{"kind", "verb", "reason", "rule"},
+		"Writes that succeeded. The rule is empty where no rule asks for the object any more."}
+	familyWriteErrors = family{"pullsecrets_write_errors_total", "counter", []string{"kind", "reason"},
+		"Writes that failed, by the API server's reason; Unreachable when it did not answer, CameBack when it put removed names back, Other for anything else."}
+	familyProblems = family{"pullsecrets_problems", "gauge", []string{"kind", "reason"},
+		"Objects that somebody should look at, as in the status. Conflicts are ForeignSecret and RuleConflict."}
+	familyFights = family{"pullsecrets_fights_total", "counter", []string{"kind", "manager"},
+		"Repairs of objects that somebody undoes again and again, by the other field manager; unknown when the API server does not say."}
+	familyHeld = family{"pullsecrets_held_prunes", "gauge", nil,
+		"Copies and service accounts from which something is not removed, because it would be too much at once (-max-prune)."}
+	familyUnsynced = family{"pullsecrets_oldest_unsynced_seconds", "gauge", nil,
+		"How long the namespace that waits longest has work that failed or was not done yet; 0 when there is none."}
+	familyQueue = family{"pullsecrets_queue_length", "gauge", nil,
+		"Namespaces that wait to be decided."}
+	familyNamespaces = family{"pullsecrets_namespaces", "gauge", nil,
+		"Namespaces that were decided under the policy in force, those that it does not select among them."}
+	familyAccounts = family{"pullsecrets_service_accounts", "gauge", nil,
+		"Service accounts that rules give names to."}
+	familyCopies = family{"pullsecrets_copies", "gauge", []string{"rule"},
+		"Copies that are in place."}
+	familySource = family{"pullsecrets_source_last_change_timestamp_seconds", "gauge", []string{"source"},
+		"When the credential of a source (namespace/name) was written last, as the API server notes it."}
+	familyState = family{"pullsecrets_policy_state", "gauge", []string{"state"},
+		"1 for the state that the policy is in, 0 for the others: Missing, Progressing, Ready, Degraded or Invalid. All are 0 on a standby."}
+	familyPolicy = family{"pullsecrets_policy_info", "gauge", []string{"in_force", "observed"},
+		"1, with the hashes of the policy in force and of the text that was judged last; they differ when that was refused."}
+	familyLeader = family{"pullsecrets_leader", "gauge", nil,
+		"1 for the process that works, 0 for a standby. Always 1 without leader election."}
+	familyBuild = family{"pullsecrets_build_info", "gauge", []string{"version", "go_version"},
+		"1, with the version."}
+
+	families = []family{
+		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyFights, familyHeld,
+		familyUnsynced, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyState, familyPolicy,
+		familyLeader, familyBuild,
+	}
+)
+
+func (f family) desc() *prometheus.Desc { return prometheus.NewDesc(f.name, f.help, f.labels, nil) }
+
+func (f family) counter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
+}
+
+// What familyState says besides what the policy's annotation does.
+const (
+	stateMissing     = "Missing"     // there is no policy ConfigMap
+	stateProgressing = "Progressing" // accepted, but not every namespace was tried
+)
+
+var states = []string{stateMissing, stateProgressing, stateReady, stateDegraded, stateInvalid}
+
+// maxManagers bounds how many other field managers get a time series: their names are not ours to choose.
+const maxManagers = 20
+
+// metrics count what happens. What is a state and not an event is gathered when somebody asks, see Collect.
+type metrics struct {
+	c        *Controller
+	registry *prometheus.Registry
+
+	reconciles, actions, writeErrors, fights *prometheus.CounterVec
+	duration                                 prometheus.Histogram
+
+	policy  atomic.Pointer[policyView]
+	sources atomic.Pointer[map[types.NamespacedName]time.Time]
+
+	mu       sync.Mutex
+	managers map[string]bool
+	unsynced map[string]time.Time // namespaces with work that is not done, since when
+}
+
+// policyView is what is to be said of the policy.
+type policyView struct{ state, inForce, observed string }
+
+func newMetrics(c *Controller) *metrics {
+	m := &metrics{
+		c: c, registry: prometheus.NewRegistry(),
+		reconciles: familyReconciles.counter(), actions: familyActions.counter(),
+		writeErrors: familyWriteErrors.counter(), fights: familyFights.counter(),
+		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: familyDuration.name, Help: familyDuration.help, Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to 33 s
+		}),
+		managers: map[string]bool{}, unsynced: map[string]time.Time{},
+	}
+	m.registry.MustRegister(m.reconciles, m.actions, m.writeErrors, m.fights, m.duration, m,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Metrics answers with all metrics, for Prometheus.
+func (c *Controller) Metrics() http.Handler {
+	return promhttp.HandlerFor(c.metrics.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// tried counts what came of a namespace.
+func (m *metrics) tried(changes changeSet, took time.Duration) {
+	m.duration.Observe(took.Seconds())
+	result := "unchanged"
+	for _, res := range changes.results {
+		switch {
+		case res.err == nil:
+			m.actions.WithLabelValues(string(res.Kind), string(res.Verb), string(res.Reason), res.Rule).Inc()
+			if result == "unchanged" {
+				result = "changed"
+			}
+		case !isContested(res.err):
+			m.writeFailed(res.Kind, res.err)
+			fallthrough
+		default:
+			result = worse(result, res.err)
+		}
+	}
+	m.reconciles.WithLabelValues(result).Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if changes.done() {
+		delete(m.unsynced, changes.namespace)
+	} else if _, known := m.unsynced[changes.namespace]; !known {
+		m.unsynced[changes.namespace] = time.Now()
+	}
+}
+
+// gone forgets a namespace that is no more.
+func (m *metrics) gone(namespace string) {
+	m.reconciles.WithLabelValues("gone").Inc()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unsynced, namespace)
+}
+
+// worse is the result of a namespace to which a failed write is added.
+func worse(result string, err error) string {
+	switch {
+	case result == "failed", isGone(err):
+		return result
+	case isContested(err):
+		if result == "stale" {
+			return result
+		}
+		return "waiting"
+	case isStale(err):
+		return "stale"
+	}
+	return "failed"
+}
+
+func (m *metrics) writeFailed(kind plan.Kind, err error) {
+	m.writeErrors.WithLabelValues(string(kind), apiReason(err)).Inc()
+}
+
+// reasons are those of the API server. An admission webhook can answer with a reason of its own making, which could
+// hold anything.
+var reasons = map[metav1.StatusReason]bool{
+	metav1.StatusReasonUnauthorized: true, metav1.StatusReasonForbidden: true, metav1.StatusReasonNotFound: true,
+	metav1.StatusReasonAlreadyExists: true, metav1.StatusReasonConflict: true, metav1.StatusReasonGone: true,
+	metav1.StatusReasonInvalid: true, metav1.StatusReasonServerTimeout: true, metav1.StatusReasonTimeout: true,
+	metav1.StatusReasonTooManyRequests: true, metav1.StatusReasonBadRequest: true, metav1.StatusReasonMethodNotAllowed: true,
+	metav1.StatusReasonRequestEntityTooLarge: true, metav1.StatusReasonInternalError: true, metav1.StatusReasonServiceUnavailable: true,
+}
+
+func apiReason(err error) string {
+	reason := apierrors.ReasonForError(err)
+	switch {
+	case reasons[reason]:
+		return string(reason)
+	case errors.Is(err, errCameBack):
+		return "CameBack"
+	case isUnreachable(err):
+		return "Unreachable"
+	}
+	return "Other"
+}
+
+// fought counts a repair that is part of a fight.
+func (m *metrics) fought(kind plan.Kind, owners []cluster.Owner) {
+	if len(owners) == 0 {
+		m.fights.WithLabelValues(string(kind), "unknown").Inc()
+	}
+	for _, o := range owners {
+		m.fights.WithLabelValues(string(kind), m.manager(o.Manager)).Inc()
+	}
+}
+
+func (m *metrics) manager(name string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.managers[name] && len(m.managers) == maxManagers {
+		return "others"
+	}
+	m.managers[name] = true
+	return name
+}
+
+// waits notes that there is work in a namespace.
+func (m *metrics) waits(namespace string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, known := m.unsynced[namespace]; !known {
+		m.unsynced[namespace] = time.Now()
+	}
+}
+
+func (m *metrics) oldestUnsynced(now time.Time) (oldest time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, since := range m.unsynced {
+		oldest = max(oldest, now.Sub(since))
+	}
+	return oldest
+}
+
+// follow notes when the sources of the policy were written last.
+func (m *metrics) follow(sources map[types.NamespacedName]policy.SourceState) {
+	changed := map[types.NamespacedName]time.Time{}
+	for key, state := range sources {
+		if at := lastChange(state.Source); !at.IsZero() {
+			changed[key] = at
+		}
+	}
+	m.sources.Store(&changed)
+}
+
+// lastChange is when somebody last wrote the credential; when the secret was made, if managedFields do not tell.
+func lastChange(s *cluster.Source) (last time.Time) {
+	if s == nil {
+		return last
+	}
+	last = s.CreationTimestamp.Time
+	for _, o := range s.Owners {
+		if at, err := time.Parse(time.RFC3339, o.Time); err == nil && at.After(last) {
+			last = at
+		}
+	}
+	return last
+}
+
+// Describe is part of prometheus.Collector. Labels come and go, so it describes nothing.
+func (m *metrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect is part of prometheus.Collector: it gathers the states.
+func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	gauge := func(f family, value float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(f.desc(), prometheus.GaugeValue, value, labels...)
+	}
+	held := 0
+	for key, n := range m.c.report.problemCounts() {
+		gauge(familyProblems, float64(n), key.kind, key.reason)
+		if key.reason == string(plan.PruneHeld) {
+			held += n
+		}
+	}
+	gauge(familyHeld, float64(held))
+	gauge(familyUnsynced, m.oldestUnsynced(time.Now()).Seconds())
+	gauge(familyQueue, float64(m.c.queue.Len()))
+	t := m.c.report.totals()
+	gauge(familyNamespaces, float64(t.Namespaces))
+	gauge(familyAccounts, float64(t.ServiceAccounts))
+	for rule, n := range t.Copies {
+		gauge(familyCopies, float64(n), rule)
+	}
+	if sources := m.sources.Load(); sources != nil {
+		for key, at := range *sources {
+			gauge(familySource, float64(at.Unix()), key.String())
+		}
+	}
+	m.collectPolicy(gauge)
+	gauge(familyBuild, 1, m.c.Version, runtime.Version())
+}
+
+func (m *metrics) collectPolicy(gauge func(family, float64, ...string)) {
+	var view policyView
+	if v := m.policy.Load(); v != nil {
+		view = *v
+	}
+	for _, state := range states {
+		gauge(familyState, number(state == view.state), state)
+	}
+	if view.inForce != "" || view.observed != "" {
+		gauge(familyPolicy, 1, view.inForce, view.observed)
+	}
+	gauge(familyLeader, 1)
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// view is what the metrics say of the policy; it is called by the judge.
+func (j *judge) view() *policyView {
+	if !j.judged {
+		return nil
+	}
+	v := &policyView{observed: j.verdict.hash, state: j.state()}
+	p := j.c.active.Load()
+	if p != nil && p == j.accepted.policy {
+		v.inForce = j.inForce()
+	}
+	switch {
+	case v.state == stateInvalid:
+	case v.observed == "":
+		v.state = stateMissing
+	case v.inForce == "" && j.unsaved == "", p != nil && !j.c.pass.complete(p):
+		v.state = stateProgressing
+	}
+	return v
+}
+
+// inForce is the hash of the text that was accepted last.
+func (j *judge) inForce() string {
+	if j.fixed() {
+		return j.verdict.hash
+	}
+	return policy.Hash(j.accepted.documents)
+}
