@@ -61,8 +61,8 @@ func TestManyRulesAreComparedOnlySoFar(t *testing.T) {
 		{"a glob each", 1000, func(i int) string { return fmt.Sprintf(`{include: ["team-%04d-*"]}`, i) }, true},
 		{"globs that take long", 1000, func(i int) string { return fmt.Sprintf(`{include: ["?%04d%s?"]}`, i, strings.Repeat("*a*b", 20)) }, false},
 		{"a label each", 1000, func(i int) string { return fmt.Sprintf(`{selector: {matchLabels: {team: t%d}}}`, i) }, true},
-		{"many names in few rules", 20, func(i int) string {
-			return "{include: [" + strings.Repeat(fmt.Sprintf("n%d, ", i), 3000) + "a], exclude: [" + strings.Repeat("b, ", 3000) + "a]}"
+		{"many names in few rules", 4, func(i int) string {
+			return "{include: [" + strings.Repeat(fmt.Sprintf("n%d, ", i), 2000) + "a], exclude: [" + strings.Repeat("b, ", 2000) + "a]}"
 		}, false},
 		{"globs longer than any name", 20, func(i int) string {
 			return fmt.Sprintf(`{include: ["%s%d"], exclude: ["%s"]}`, strings.Repeat("a*", 4000), i, strings.Repeat("*a?", 4000))
