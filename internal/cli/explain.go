@@ -46,7 +46,7 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return err
 			}
-			return f.run(ctx, args, stdin, stdout)
+			return f.run(ctx, args, stdin, stdout, stderr)
 		},
 	}
 }
@@ -66,7 +66,7 @@ func interspersed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	return rest, nil
 }
 
-func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) error {
+func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	if err := f.validate(args); err != nil {
 		return err
 	}
@@ -74,6 +74,9 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	if f.file != "" {
 		source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
 		if err != nil {
+			return err
+		}
+		if _, err := source.valid(f.judgement(), stderr); err != nil {
 			return err
 		}
 		documents = source.documents
@@ -92,7 +95,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	}
 	e, err := reconcile.Explain(ctx, client,
 		reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName},
-		policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}, documents, args[0], target)
+		f.judgement(), documents, args[0], target)
 	if err != nil {
 		return err
 	}
@@ -103,6 +106,10 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	}
 	_, err = io.WriteString(stdout, explanation(e))
 	return err
+}
+
+func (f *explainFlags) judgement() policy.Options {
+	return policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}
 }
 
 func (f *explainFlags) validate(args []string) error {

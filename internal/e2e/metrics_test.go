@@ -56,7 +56,7 @@ func TestMetricsOfCopiesAndConflicts(t *testing.T) {
 	s.revised("Degraded", oneRule)
 	r.wantMetrics(
 		`pullsecrets_actions_total{kind="Secret",reason="Missing",rule="hub",verb="create"} 1`,
-		`pullsecrets_actions_total{kind="ServiceAccount",reason="NamesMissing",rule="",verb="set-list"} 1`,
+		`pullsecrets_actions_total{kind="ServiceAccount",reason="NamesMissing",rule="hub",verb="set-list"} 1`,
 		`pullsecrets_problems{kind="Secret",reason="ForeignSecret"} 1`,
 		`pullsecrets_copies{rule="hub"} 1`,
 		`pullsecrets_policy_state{state="Degraded"} 1`,
