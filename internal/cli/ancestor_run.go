@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -35,6 +36,9 @@ func (f *runFlags) adapt(fs *flag.FlagSet) error {
 		f.namespace = ownNamespace(f.namespace)
 	}
 	if chosen != nil || a.runOnce.boolean() {
+		if f.leaderElect {
+			return errors.New("-leader-elect is for processes that go on working by a policy: not with runonce or the settings of imagepullsecret-patcher that replace the policy")
+		}
 		f.noPorts(given)
 	}
 	return nil

@@ -28,6 +28,7 @@ type runFlags struct {
 	sourceNamespaces string
 	workers          int
 	maxPrune         int
+	leaderElect      bool
 	healthAddr       string
 	metricsAddr      string
 	pprofAddr        string
@@ -62,6 +63,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
+	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
 	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
@@ -110,6 +112,12 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	if err != nil {
 		return err
 	}
+	if f.leaderElect {
+		if cfg.Election, err = reconcile.NewElection(config, f.namespace, log); err != nil {
+			return err
+		}
+		config.Wrap(cfg.Election.Guard)
+	}
 	cfg.Client, err = dynamic.NewForConfig(config)
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
@@ -125,7 +133,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 		err = c.RunOnce(ctx, out.update)
 		out.done()
 	} else {
-		c.Run(ctx)
+		err = c.Run(ctx)
 	}
 	log.Info().Msg("stopped")
 	return err

@@ -32,6 +32,8 @@ type Config struct {
 	LoopEvery time.Duration // how often to list what may not be watched; 0 for never, then it counts as forbidden
 	ListOnly  bool          // watch nothing, list every LoopEvery
 
+	Election *Election // among several processes, of which one works; Client has to have its Guard; nil if there is one
+
 	Version string // for the metrics; may be empty
 
 	Log zerolog.Logger
@@ -97,8 +99,11 @@ func New(cfg Config) *Controller {
 	return c
 }
 
-// Run works until ctx ends, and returns when everything that it started has ended.
-func (c *Controller) Run(ctx context.Context) {
+// Run works until ctx ends, and returns when everything that it started has ended. It returns an error when the Lease
+// was lost: what this process knows may be old then, and a new one is the simplest way to forget it.
+func (c *Controller) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	c.events = newEvents(ctx, c.Client, func(err error) {
 		c.metrics.writeFailed(kindEvent, err)
 		c.troubles.write("an Event", err)
@@ -115,10 +120,20 @@ func (c *Controller) Run(ctx context.Context) {
 	for range c.Workers {
 		c.running.Go(func() { c.work(ctx) })
 	}
-	<-ctx.Done()
+	resign := c.Election.start(c.judge.wake, c.troubles.election)
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-c.Election.over():
+		c.Log.Error().Msg(errLeaseLost.Error())
+		err = errLeaseLost
+		cancel()
+	}
 	c.queue.ShutDown()
 	c.running.Wait()
+	resign() // only now: the next leader begins as soon as it sees it
 	c.stopWatching()
+	return err
 }
 
 // stopWatching waits for the watches, but not for one that sleeps until it tries an API server again that did not
@@ -308,7 +323,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 		todo = decide(p, in, have)
 	}
 	changes := c.execute(ctx, todo)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || !c.Election.holds() {
 		return 0, nil // what failed, failed because we are stopping
 	}
 	c.metrics.tried(changes, time.Since(began))

@@ -70,6 +70,9 @@ func missingVerb(err error) string {
 func describe(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
+		if errors.Is(err, errNotLeader) {
+			return errNotLeader.Error()
+		}
 		if isUnreachable(err) {
 			return unreachable
 		}

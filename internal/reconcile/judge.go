@@ -117,6 +117,10 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	if !w.configMapsSettled() {
 		return 0
 	}
+	if !j.c.Election.holds() {
+		j.follow()
+		return 0
+	}
 	j.restore()
 	j.unspend()
 	j.read()
@@ -184,6 +188,27 @@ func (j *judge) restore() {
 		return
 	}
 	j.accepted = accepted{documents, p}
+}
+
+// follow has a standby watch all that the leader watches, so that it can take over at once. It remembers nothing of
+// what it reads: whoever takes over starts from the status as the last leader left it.
+func (j *judge) follow() {
+	var names []string
+	documents, _, _ := j.text()
+	p, _ := policy.Parse(documents, j.options())
+	if status := j.statusMap(); status != nil {
+		names = parseNames(status.Data[statusNames])
+		if p == nil {
+			documents, _ = unpackPolicy(status.BinaryData[statusPolicy])
+			p, _ = policy.Parse(documents, j.options())
+		}
+	}
+	if p != nil {
+		sources, names := j.c.watchedSources(p), union(names, p.CopyNames())
+		j.c.watches.need(sources, names)
+		j.c.watches.keep(sources, names)
+	}
+	j.settled.Store(j.c.watches.settled())
 }
 
 // startOver has a judge that put nothing in force yet begin again from the status as it is by then. One that did knows

@@ -50,7 +50,7 @@ func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		c.Run(ctx)
+		_ = c.Run(ctx) // without an election it has none
 	}()
 	err := c.outcome(ctx, progress)
 	cancel()

@@ -46,6 +46,11 @@ func (t *troubles) write(what string, err error) {
 	t.say(levelWarn, "cannot write "+what+"; retrying ("+describe(err)+")")
 }
 
+// election says that the Lease could not be read or written. It is retried.
+func (t *troubles) election(err error) {
+	t.say(levelWarn, "cannot take part in the leader election; retrying ("+describe(err)+")")
+}
+
 // once says a line that there is no remedy for, and never again.
 func (t *troubles) once(line string) {
 	t.mu.Lock()
