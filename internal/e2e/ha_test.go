@@ -19,10 +19,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
 )
 
 // replica is a process of the program. It speaks to the API server through a proxy of its own, which notes what it
@@ -44,7 +47,7 @@ type replica struct {
 }
 
 // trio starts three replicas of the program, and returns them when all are ready.
-func (s *sandbox) trio(pause time.Duration) (all []*replica) {
+func (s *sandbox) trio(pause time.Duration, change ...func(*rest.Config)) (all []*replica) {
 	s.t.Helper()
 	s.t.Cleanup(func() { // once they are gone
 		err := s.client.Resource(leases).Namespace(home).Delete(s.ctx, "pullsecrets", metav1.DeleteOptions{})
@@ -53,7 +56,7 @@ func (s *sandbox) trio(pause time.Duration) (all []*replica) {
 		}
 	})
 	for i := range 3 {
-		all = append(all, s.replica(fmt.Sprintf("replica %d", i), pause))
+		all = append(all, s.replica(fmt.Sprintf("replica %d", i), pause, change...))
 	}
 	for _, r := range all {
 		r.ready()
@@ -75,12 +78,16 @@ var theProgram = sync.OnceValues(func() (string, error) {
 })
 
 // replica starts a process, whose writes take pause longer than they would.
-func (s *sandbox) replica(name string, pause time.Duration) *replica {
+func (s *sandbox) replica(name string, pause time.Duration, change ...func(*rest.Config)) *replica {
 	s.t.Helper()
 	binary, err := theProgram()
 	must(s.t, err)
 	r := &replica{s: s, name: name, log: &lockedBuffer{}, ended: make(chan struct{}), health: freeAddress(s.t)}
-	proxy := r.proxy(pause)
+	config := rest.CopyConfig(s.config)
+	for _, f := range change {
+		f(config)
+	}
+	proxy := r.proxy(config, pause)
 	kubeconfig := filepath.Join(s.t.TempDir(), "kubeconfig")
 	must(s.t, os.WriteFile(kubeconfig, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: c,
 clusters: [{name: c, cluster: {server: %q}}], contexts: [{name: c, context: {cluster: c}}]}`, proxy), 0o600))
@@ -111,13 +118,13 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func (r *replica) proxy(pause time.Duration) (address string) {
+func (r *replica) proxy(config *rest.Config, pause time.Duration) (address string) {
 	r.s.t.Helper()
-	target, err := url.Parse(r.s.config.Host)
+	target, err := url.Parse(config.Host)
 	must(r.s.t, err)
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	proxy.FlushInterval = -1 // watches
-	proxy.Transport, err = rest.TransportFor(r.s.config)
+	proxy.Transport, err = rest.TransportFor(config)
 	must(r.s.t, err)
 	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
@@ -459,11 +466,13 @@ func (s *sandbox) versions(all []string) map[string]string {
 	return out
 }
 
+// TestAStandbyIsReadyAndWritesNothing runs with the token and the roles of a real installation.
 func TestAStandbyIsReadyAndWritesNothing(t *testing.T) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
+	s.grant(oneRule)
 	ns := s.namespace("a")
-	three := s.trio(0)
+	three := s.trio(0, with(s.token()))
 	leader, others := s.leader(three)
 	s.revised("Ready", oneRule)
 	s.source("hub", credential("hub.example", "two"))
@@ -476,5 +485,53 @@ func TestAStandbyIsReadyAndWritesNothing(t *testing.T) {
 	idle(t, others...)
 	if leader.writes.Load() == 0 {
 		t.Error("the proxy saw no write of the leader either")
+	}
+}
+
+func TestALeaseThatIsNotPermittedIsReported(t *testing.T) {
+	s := newSandbox(t)
+	r := s.replica("a replica without roles", 0, with(s.token()))
+	s.eventually("the missing verb is named", func() error {
+		if len((&running{log: r.log}).lines("cannot take part in the leader election", `cannot get resource \"leases\"`)) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	idle(t, r)
+}
+
+// TestTheComponentForTwoReplicas has the API server take what the component makes of the base.
+func TestTheComponentForTwoReplicas(t *testing.T) {
+	s := newSandbox(t)
+	seen := 0
+	for doc := range strings.SplitSeq(withComponent(t, "ha"), "\n---\n") {
+		u := &unstructured.Unstructured{}
+		must(t, yaml.Unmarshal([]byte(doc), &u.Object))
+		if kind := u.GetKind(); kind == "Deployment" || kind == "PodDisruptionBudget" {
+			s.manifest(u)
+			seen++
+		}
+	}
+	if seen != 2 {
+		t.Fatalf("it has %d of them", seen)
+	}
+	apps := schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	budgets := schema.GroupVersionResource{Group: "policy", Version: "v1", Resource: "poddisruptionbudgets"}
+	deployment := s.get(apps, home, "pullsecrets").Object
+	containers, _, _ := unstructured.NestedSlice(deployment, "spec", "template", "spec", "containers")
+	got := []any{containers[0].(map[string]any)["args"]}
+	for _, path := range []string{"spec.replicas", "spec.strategy.type", "spec.selector.matchLabels"} {
+		value, _, _ := unstructured.NestedFieldNoCopy(deployment, strings.Split(path, ".")...)
+		got = append(got, value)
+	}
+	budget := s.get(budgets, home, "pullsecrets").Object
+	for _, path := range []string{"spec.minAvailable", "spec.selector.matchLabels"} {
+		value, _, _ := unstructured.NestedFieldNoCopy(budget, strings.Split(path, ".")...)
+		got = append(got, value)
+	}
+	label := map[string]any{"app.kubernetes.io/name": "pullsecrets"}
+	want := []any{[]any{"run", "-leader-elect"}, int64(2), "RollingUpdate", label, int64(1), label}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

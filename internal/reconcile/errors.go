@@ -49,7 +49,7 @@ func isUnreachable(err error) bool {
 var (
 	missingPermission = regexp.MustCompile(`User "[^"]*" cannot [a-z]+ resource "[a-z/.]+" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)?`)
 	permissionVerb    = regexp.MustCompile(`" cannot ([a-z]+) resource "`)
-	permissionMessage = regexp.MustCompile(`^[a-z.]+ (?:"[^"]*" )?is forbidden: ` + missingPermission.String())
+	permissionMessage = regexp.MustCompile(`^[a-z0-9.]+ (?:"[^"]*" )?is forbidden: ` + missingPermission.String())
 	quotaName         = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
 	policyName        = regexp.MustCompile(`^[a-z]+ "[^"]*" is (?:forbidden|invalid): (ValidatingAdmissionPolicy '[a-z0-9.-]+')`)
 	webhookName       = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
