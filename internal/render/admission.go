@@ -1,0 +1,218 @@
+package render
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// The kind of the admission parameters.
+const (
+	AdmissionAPIVersion = "pullsecrets.internal/v1alpha1"
+	AdmissionKind       = "AdmissionRule"
+)
+
+// The API server's budget for one expression is a cost of 1,000,000. Matching a name of the longest kind against a
+// regular expression costs 1.75 a byte of it for a namespace and 6.5 for a service account; both bounds leave room.
+// Beyond them the API server would stop in the middle, and the policy say nothing, so such a rule is refused here.
+const (
+	maxAccounts = 64 << 10  // bytes of one rule's globs and selectors of service accounts
+	maxRule     = 256 << 10 // bytes of one rule in all
+	maxNames    = 128       // names of one rule
+)
+
+// Promises are what the admission parameters depend on besides the policy.
+type Promises struct {
+	Namespace string // the controller's own, where the parameters are
+	// Left reports whether a name is left out, because its copy cannot be made anywhere: there is no source for
+	// example. Nil leaves out none.
+	Left func(policy.Secret) bool
+	// Withheld are the namespaces in which a copy is known not to come, by its name, sorted.
+	Withheld map[string][]string
+}
+
+// AdmissionRules returns the parameters by which the API server itself adds names to service accounts, one for each
+// rule that has names to add, in the order of the policy; and an error for each rule that is too large for it.
+func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstructured, errs []error) {
+	for i, rule := range p.Rules {
+		spec := admissionSpec(p, i, o)
+		if spec == nil {
+			continue
+		}
+		if err := fits(spec); err != nil {
+			errs = append(errs, fmt.Errorf("rule %s: %w", rule.Name, err))
+			continue
+		}
+		u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
+		u.SetAPIVersion(AdmissionAPIVersion)
+		u.SetKind(AdmissionKind)
+		u.SetNamespace(o.Namespace)
+		u.SetName(rule.Name)
+		rules = append(rules, u)
+	}
+	return rules, errs
+}
+
+// admissionSpec is nil for a rule that adds no names.
+func admissionSpec(p *policy.Policy, i int, o Promises) map[string]any {
+	rule := p.Rules[i]
+	if len(rule.ServiceAccounts.Include()) == 0 {
+		return nil
+	}
+	var names []any
+	for _, s := range rule.Secrets {
+		if o.Left != nil && o.Left(s) {
+			continue
+		}
+		n := verdict(s.Name, true, rule.Prune)
+		if earlier := earlierVerdicts(p, i, s, o); len(earlier) > 0 {
+			n["earlier"] = earlier
+		}
+		names = append(names, n)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return map[string]any{
+		"namespaces":      matcher(rule.Namespaces),
+		"serviceAccounts": matcher(rule.ServiceAccounts),
+		"names":           names,
+	}
+}
+
+// earlierVerdicts says where not this rule decides on a name but another, in the order in which they are asked. A
+// copy has one rule that decides it, the first that matches the namespace: its source is the copy's, so a rule with
+// another source adds nothing; and it says whether the name goes into the ledger.
+//
+// What comes last and says the same as the rule itself makes no difference, and is left out: so the many rules that
+// give out one secret are as small as if each were alone.
+func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Promises) (out []any) {
+	rule, keep := p.Rules[i], 0
+	add := func(name, namespaces map[string]any, matters bool) {
+		name["namespaces"] = namespaces
+		out = append(out, name)
+		if matters {
+			keep = len(out)
+		}
+	}
+	// The namesake of a copy that is the source of a rule is never written.
+	if at := namesakes(p, s); len(at) > 0 {
+		add(verdict(s.Name, false, false), exactly(at), true)
+	}
+	if at := o.Withheld[s.Name]; len(at) > 0 {
+		add(verdict(s.Name, false, false), exactly(at), true)
+	}
+	for _, other := range p.Rules[:i] {
+		for _, t := range other.Secrets {
+			if t.Name == s.Name {
+				same := t.Source == s.Source
+				add(verdict(s.Name, same, same && other.Prune), matcher(other.Namespaces), !same || other.Prune != rule.Prune)
+			}
+		}
+	}
+	return out[:keep]
+}
+
+// verdict says of a name whether it is added, and whether it goes into the ledger then.
+func verdict(name string, add, ledger bool) map[string]any {
+	return map[string]any{"name": name, "add": add, "ledger": ledger}
+}
+
+// exactly matches these namespaces.
+func exactly(namespaces []string) map[string]any {
+	return map[string]any{"include": expression(namespaces)}
+}
+
+// matcher is a policy.Matcher as CEL can evaluate it: each list of globs as one regular expression.
+func matcher(m policy.Matcher) map[string]any {
+	out := map[string]any{"include": expression(m.Include())}
+	if exclude := m.Exclude(); len(exclude) > 0 {
+		out["exclude"] = expression(exclude)
+	}
+	var all []any
+	for _, r := range m.Requirements() {
+		all = append(all, requirement(r))
+	}
+	if len(all) > 0 {
+		out["matchExpressions"] = all
+	}
+	return out
+}
+
+var special = strings.NewReplacer(".", `\.`, "*", ".*", "?", ".")
+
+// expression is the RE2 expression that matches what one of the globs matches.
+func expression(globs []string) string {
+	if slices.Contains(globs, "*") {
+		return "^.*$"
+	}
+	parts := make([]string, 0, len(globs))
+	for _, g := range globs {
+		parts = append(parts, special.Replace(g))
+	}
+	return "^(?:" + strings.Join(parts, "|") + ")$"
+}
+
+func requirement(r labels.Requirement) map[string]any {
+	out := map[string]any{"key": r.Key()}
+	switch r.Operator() {
+	case selection.Exists:
+		out["operator"] = string(metav1.LabelSelectorOpExists)
+		return out
+	case selection.DoesNotExist:
+		out["operator"] = string(metav1.LabelSelectorOpDoesNotExist)
+		return out
+	case selection.NotIn, selection.NotEquals:
+		out["operator"] = string(metav1.LabelSelectorOpNotIn)
+	default: // matchLabels come as Equals
+		out["operator"] = string(metav1.LabelSelectorOpIn)
+	}
+	var values []any
+	for _, v := range r.ValuesUnsorted() {
+		values = append(values, v)
+	}
+	slices.SortFunc(values, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
+	out["values"] = values
+	return out
+}
+
+// fits reports why a rule is too large for the API server's budget, if it is.
+func fits(spec map[string]any) error {
+	accounts, err := json.Marshal(spec["serviceAccounts"])
+	if err != nil {
+		return err
+	}
+	all, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	names := len(spec["names"].([]any))
+	const remedy = "; split the rule, or select by label instead of listing names"
+	switch {
+	case names > maxNames:
+		return fmt.Errorf("%d names are too many for an admission parameter, at most %d fit: split the rule", names, maxNames)
+	case len(accounts) > maxAccounts:
+		return fmt.Errorf("what it selects service accounts by is %d bytes as an admission parameter, at most %d fit%s", len(accounts), maxAccounts, remedy)
+	case len(all) > maxRule:
+		return fmt.Errorf("it is %d bytes as an admission parameter, with the earlier rules that make copies of the same names; at most %d fit%s", len(all), maxRule, remedy)
+	}
+	return nil
+}
+
+// namesakes are the namespaces in which a secret of a copy's name is another source.
+func namesakes(p *policy.Policy, s policy.Secret) (namespaces []string) {
+	for _, source := range p.Sources() {
+		if source.Name == s.Name && source != s.Source {
+			namespaces = append(namespaces, source.Namespace)
+		}
+	}
+	return namespaces
+}
