@@ -1,0 +1,300 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/render"
+)
+
+// TestAdmissionDecidesAsTheControllerDoes makes up policies, namespaces and accounts, has the API server create and
+// update accounts in dry runs, and compares what comes out with what the pure decision adds.
+func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), s: s, projector: cluster.NewProjector([]byte("k"))}
+	for range 12 {
+		g.addNamespace()
+	}
+	added, compared := 0, 0
+	for range 25 {
+		p := g.newPolicy()
+		world := g.newState(p)
+		s.parameters(p, world.promises(p))
+		for _, ns := range g.namespaces {
+			for _, sa := range []*unstructured.Unstructured{g.account(ns, false), g.account(ns, true)} {
+				n := world.compare(p, ns, sa)
+				added += n
+				compared++
+			}
+		}
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d accounts compared, %d names added", compared, added)
+	if added < compared/5 {
+		t.Errorf("only %d names were added to %d accounts: the policies match too little to tell anything", added, compared)
+	}
+}
+
+// parameters puts a policy's parameters in place of those that are there.
+func (s *sandbox) parameters(p *policy.Policy, o render.Promises) {
+	s.t.Helper()
+	must(s.t, s.client.Resource(admissionRules).Namespace(home).DeleteCollection(s.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
+	rules, errs := render.AdmissionRules(p, o)
+	if len(errs) > 0 {
+		s.t.Fatal(errs)
+	}
+	for _, u := range rules {
+		_, err := s.client.Resource(admissionRules).Namespace(home).Create(s.ctx, u, metav1.CreateOptions{})
+		must(s.t, err)
+	}
+	s.seen()
+}
+
+type generator struct {
+	*rand.Rand
+	s          *sandbox
+	projector  *cluster.Projector
+	namespaces []*cluster.Namespace
+}
+
+func pick[T any](g *generator, from ...T) T { return from[g.IntN(len(from))] }
+
+func (g *generator) labels() map[string]string {
+	out := map[string]string{}
+	for _, key := range []string{"team", "example.com/tier"} {
+		if g.IntN(3) > 0 {
+			out[key] = pick(g, "a", "b", "")
+		}
+	}
+	return out
+}
+
+func (g *generator) annotations(optOuts ...string) map[string]string {
+	out := map[string]string{}
+	for _, key := range optOuts {
+		switch g.IntN(12) {
+		case 0:
+			out[key] = "true"
+		case 1:
+			out[key] = pick(g, "false", "True", "")
+		}
+	}
+	if g.IntN(2) == 0 {
+		out["unrelated"] = "x"
+	}
+	return out
+}
+
+func (g *generator) addNamespace() {
+	u := object("v1", "Namespace", "", g.s.name(fmt.Sprintf("%s-%d", pick(g, "x", "y", "prod"), len(g.namespaces))))
+	u.SetLabels(g.labels())
+	u.SetAnnotations(g.annotations(cluster.AnnotationExclude, cluster.AnnotationExcludeAncestor))
+	u, err := g.s.client.Resource(namespaces).Create(g.s.ctx, u, metav1.CreateOptions{})
+	must(g.s.t, err)
+	g.namespaces = append(g.namespaces, cluster.NewNamespace(u))
+}
+
+var propertyNames = []string{"reg-a", "reg-b", "reg.c", "hub"}
+
+// newPolicy makes up to five rules that share few sources and names, so that they meet.
+func (g *generator) newPolicy() *policy.Policy {
+	var b strings.Builder
+	b.WriteString("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n")
+	for i := range 1 + g.IntN(5) {
+		fmt.Fprintf(&b, "- name: rule-%d\n  force: %t\n  prune: %t\n  secrets:\n", i, g.IntN(2) == 0, g.IntN(3) > 0)
+		names := slices.Clone(propertyNames)
+		g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+		for _, name := range names[:1+g.IntN(3)] {
+			fmt.Fprintf(&b, "  - {source: {name: %s, namespace: %s}, name: %s}\n",
+				pick(g, "hub", "hub", "hub", "other", "other", "missing"), pick(g, home, home, g.namespaces[0].Name), name)
+		}
+		fmt.Fprintf(&b, "  namespaces: {include: [%s], exclude: [%s]%s}\n",
+			pick(g, `"*"`, `"*"`, `"PREFIX*"`, `"PREFIXx-*", "*prod*"`, `"PREFIXx-?"`),
+			pick(g, "", "", `"*-3"`, `"PREFIXy-*", "*-1?"`), g.selector())
+		fmt.Fprintf(&b, "  serviceAccounts: {include: [%s], exclude: [%s]%s}\n",
+			pick(g, `"*"`, `"*"`, "default", `"ci-*", default`, `"*.b*"`, "", `"ci-?", "x?y"`),
+			pick(g, "", "", `"ci-2"`, `"*-1"`), g.selector())
+	}
+	text := g.s.expand(b.String())
+	p, problems := policy.Parse(map[string]string{"policy.yaml": text},
+		policy.Options{Namespace: home, SourceNamespaces: []string{g.namespaces[0].Name}})
+	if p == nil {
+		g.s.t.Fatalf("%v\n%s", problems, text)
+	}
+	return p
+}
+
+func (g *generator) selector() string {
+	if g.IntN(3) > 0 {
+		return ""
+	}
+	return ", selector: {" + pick(g,
+		`matchLabels: {team: a}`,
+		`matchLabels: {team: ""}`,
+		`matchExpressions: [{key: team, operator: In, values: [a, b]}]`,
+		`matchExpressions: [{key: team, operator: NotIn, values: [a]}]`,
+		`matchExpressions: [{key: example.com/tier, operator: Exists}]`,
+		`matchExpressions: [{key: example.com/tier, operator: DoesNotExist}]`,
+		`matchLabels: {team: b}, matchExpressions: [{key: example.com/tier, operator: NotIn, values: [a, ""]}, {key: team, operator: Exists}]`) + "}"
+}
+
+// account makes up an account as somebody writes it; one that exists is written again with a list of its own.
+func (g *generator) account(ns *cluster.Namespace, exists bool) *unstructured.Unstructured {
+	u := object("v1", "ServiceAccount", ns.Name, pick(g, "default", "ci-1", "ci-2", "a.b", "xzy"))
+	if exists {
+		u.SetName("default")
+		g.s.eventually("the default account is born", func() (err error) {
+			u, err = g.s.client.Resource(accounts).Namespace(ns.Name).Get(g.s.ctx, "default", metav1.GetOptions{})
+			return err
+		})
+		delete(u.Object, "imagePullSecrets")
+		u.SetResourceVersion("")
+	} else if u.GetName() == "default" {
+		u.SetName("xay") // the real one is in the way
+	}
+	if g.IntN(3) > 0 {
+		u.SetLabels(g.labels())
+	}
+	annotations := g.annotations(cluster.AnnotationExclude)
+	if g.IntN(2) == 0 {
+		annotations[cluster.AnnotationAdded] = pick(g, "", "reg-a", "reg-b,hub", " reg-a ,,reg-a,gone", "gone")
+	}
+	if g.IntN(4) > 0 {
+		u.SetAnnotations(annotations)
+	} else {
+		u.SetAnnotations(nil)
+	}
+	var list []any
+	for range g.IntN(4) {
+		name := pick(g, "", "theirs", "theirs", "reg-a", "hub")
+		entry := map[string]any{}
+		if name != "" {
+			entry["name"] = name
+		}
+		list = append(list, entry)
+	}
+	if list != nil || g.IntN(2) == 0 {
+		u.Object["imagePullSecrets"] = append([]any{}, list...)
+	}
+	return u
+}
+
+// state is what else there is: sources, and secrets of others under copies' names.
+type state struct {
+	g       *generator
+	sources map[types.NamespacedName]policy.SourceState
+	foreign map[string]map[string]*cluster.Secret // by namespace and name
+}
+
+func (g *generator) newState(p *policy.Policy) *state {
+	w := &state{g: g, sources: map[types.NamespacedName]policy.SourceState{}, foreign: map[string]map[string]*cluster.Secret{}}
+	for _, key := range p.Sources() {
+		if key.Name == "missing" {
+			w.sources[key] = policy.NewSourceState(nil)
+			continue
+		}
+		w.sources[key] = policy.NewSourceState(g.projector.Source(secret(key.Namespace, key.Name, credential(key.Name+".example", "x"))))
+	}
+	for _, ns := range g.namespaces {
+		w.foreign[ns.Name] = map[string]*cluster.Secret{}
+		for _, name := range propertyNames {
+			if g.IntN(8) == 0 {
+				w.foreign[ns.Name][name] = g.projector.Secret(secret(ns.Name, name, credential("foreign.example", "x")))
+			}
+		}
+	}
+	return w
+}
+
+func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster.ServiceAccount) plan.Plan {
+	have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+	for _, name := range p.CopyNames() {
+		have.Copies[name] = plan.CopyState{Secret: w.foreign[ns.Name][name]}
+	}
+	return plan.Compute(p.Desired(policy.Inputs{Namespace: ns, Accounts: list, Sources: w.sources}), have)
+}
+
+func (w *state) promises(p *policy.Policy) render.Promises {
+	out := render.Promises{Namespace: home, Withheld: map[string][]string{}}
+	out.Left = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
+	for _, ns := range w.g.namespaces {
+		for _, a := range w.decide(p, ns).Actions {
+			if a.Reason == plan.ForeignSecret {
+				out.Withheld[a.Name] = append(out.Withheld[a.Name], ns.Name)
+			}
+		}
+	}
+	return out
+}
+
+// compare writes an account in a dry run, and again what came of it. It returns how many names were added.
+func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured.Unstructured) int {
+	t, written := w.g.s.t, cluster.NewServiceAccount(u)
+	want := &plan.List{Names: written.PullSecrets, Ledger: plan.ParseLedger(written.Ledger)}
+	for _, a := range w.decide(p, ns, written).Actions {
+		if a.Kind == plan.KindServiceAccount && a.List != nil {
+			want.Names, want.Added = append(slices.Clone(written.PullSecrets), a.List.Added...), a.List.Added
+			for _, name := range a.List.Added {
+				if slices.Contains(a.List.Ledger, name) && !slices.Contains(want.Ledger, name) {
+					want.Ledger = append(want.Ledger, name)
+				}
+			}
+		}
+	}
+	first := w.dryRun(u)
+	got, second := cluster.NewServiceAccount(first), cluster.NewServiceAccount(w.dryRun(asWritten(first, u)))
+	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(plan.ParseLedger(got.Ledger))); diff != "" {
+		rules, _ := render.AdmissionRules(p, w.promises(p))
+		t.Errorf("namespace %s %v %v\naccount %v\nrules %v\n(-controller +API server) %s", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, diff)
+	}
+	theirs := slices.DeleteFunc(slices.Clone(got.PullSecrets), func(name string) bool { return slices.Contains(want.Added, name) })
+	if !slices.Equal(theirs, written.PullSecrets) {
+		t.Errorf("the entries of others moved: %v became %v", written.PullSecrets, got.PullSecrets)
+	}
+	if !slices.Equal(got.PullSecrets, second.PullSecrets) || got.Ledger != second.Ledger {
+		t.Errorf("the second write differs: %v %q, then %v %q", got.PullSecrets, got.Ledger, second.PullSecrets, second.Ledger)
+	}
+	return len(want.Added)
+}
+
+// asWritten is what came of a write, as somebody writes it once more.
+func asWritten(result, written *unstructured.Unstructured) *unstructured.Unstructured {
+	u := result.DeepCopy()
+	u.SetUID(written.GetUID())
+	u.SetCreationTimestamp(written.GetCreationTimestamp())
+	u.SetResourceVersion("")
+	u.SetManagedFields(nil)
+	return u
+}
+
+func (w *state) dryRun(u *unstructured.Unstructured) (out *unstructured.Unstructured) {
+	var err error
+	api := w.g.s.client.Resource(accounts).Namespace(u.GetNamespace())
+	if u.GetUID() == "" {
+		out, err = api.Create(w.g.s.ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	} else {
+		out, err = api.Update(w.g.s.ctx, u, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
+	}
+	if err != nil {
+		w.g.s.t.Fatal(err)
+	}
+	return out
+}
