@@ -58,6 +58,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			planCommand(stdin, stdout, stderr),
 			explainCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
+			admissionCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			versionCommand(stdout, stderr),
 		},

@@ -29,6 +29,7 @@ type runFlags struct {
 	workers          int
 	maxPrune         int
 	leaderElect      bool
+	admission        bool
 	healthAddr       string
 	metricsAddr      string
 	pprofAddr        string
@@ -64,6 +65,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.workers, "workers", 16, "`NUMBER` of namespaces worked on at a time")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
+	fs.BoolVar(&f.admission, "admission", false, "have the API server itself add the names too; needs kustomize/components/admission")
 	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	fs.StringVar(&f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
 	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
@@ -103,7 +105,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	}
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Version: Version(), Log: log,
+		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Admission: f.admission, Version: Version(), Log: log,
 	}
 	if err := f.adaptConfig(&cfg); err != nil {
 		return err

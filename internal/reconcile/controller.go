@@ -34,7 +34,8 @@ type Config struct {
 
 	Election *Election // among several processes, of which one works; Client has to have its Guard; nil if there is one
 
-	Version string // for the metrics; may be empty
+	Version   string // for the metrics; may be empty
+	Admission bool   // keep the parameters of the admission policy
 
 	Log zerolog.Logger
 }
@@ -46,6 +47,8 @@ const (
 	slow = time.Second
 	// reliefFactor bounds who stands in, per worker.
 	reliefFactor = 4
+	// earlyTries take about two seconds: longer than the API server takes to see that a parameter went.
+	earlyTries = 6
 )
 
 // Controller keeps the cluster as the policy says.
@@ -66,6 +69,7 @@ type Controller struct {
 	ceiling   *ceiling
 	fights    *fights
 	metrics   *metrics
+	admission *admission
 	relief    atomic.Int32 // workers that stand in for slow ones
 	given     *givenSource // nil without Config.Credential
 	once      bool         // RunOnce runs
@@ -93,6 +97,7 @@ func New(cfg Config) *Controller {
 		c.given = newGivenSource(*cfg.Credential, c.projector)
 	}
 	c.judge = newJudge(c)
+	c.admission = newAdmission(c)
 	c.pass = &pass{finished: c.judge.wake}
 	c.report = newReport(cfg.Log, c.judge.wake, c.explain)
 	c.metrics = newMetrics(c)
@@ -192,9 +197,17 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 				c.judge.wake()
 			}
 		},
+		parameter: func(e event) {
+			assigned.Wait()
+			if !unchanged(e) {
+				c.admission.touch()
+				c.judge.wake()
+			}
+		},
 		state: func() {
 			assigned.Wait()
 			c.forgetSources()
+			c.admission.touch()
 			c.enqueueAll()
 			c.judge.wake()
 		},
@@ -257,6 +270,8 @@ func (c *Controller) enqueueAll() {
 func (c *Controller) sourceChanged() {
 	c.forgetSources()
 	c.enqueueAll()
+	c.admission.touch()
+	c.judge.wake()
 }
 
 func (c *Controller) work(ctx context.Context) {
@@ -312,6 +327,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if !ok {
 		c.metrics.gone(namespace)
 		c.report.forget(namespace)
+		c.admission.note(namespace, plan.Plan{})
 		c.pass.tried(p, namespace, true)
 		return 0, nil
 	}
@@ -322,7 +338,9 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 		have.HoldPrune = true
 		todo = decide(p, in, have)
 	}
+	c.admission.note(namespace, todo)
 	changes := c.execute(ctx, todo)
+	changes.early = c.queue.NumRequeues(namespace) < earlyTries
 	if ctx.Err() != nil || !c.Election.holds() {
 		return 0, nil // what failed, failed because we are stopping
 	}

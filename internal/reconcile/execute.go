@@ -20,6 +20,7 @@ type changeSet struct {
 	namespace string
 	results   []result
 	fights    []*contested // that are going on, also where the last repair still stands
+	early     bool         // one of the first tries, at which it is no wonder yet that a removed name comes back
 }
 
 // result is an action that was tried.
@@ -99,7 +100,8 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 		if err != nil {
 			return err
 		}
-		return c.release(ctx, obj)
+		_, err = c.release(ctx, obj)
+		return err
 	case plan.Create, plan.Update:
 		return c.applyCopy(ctx, namespace, a)
 	case plan.Replace:
@@ -167,30 +169,35 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 	if err != nil {
 		return err
 	}
-	account := cluster.NewServiceAccount(obj)
-	for _, name := range a.List.Removed {
-		if slices.Contains(account.PullSecrets, name) {
-			return errCameBack
-		}
+	if cameBack(obj, a.List.Removed) {
+		return errCameBack
 	}
-	if a.List.Release {
-		return c.release(ctx, obj)
+	if !a.List.Release {
+		return nil
 	}
-	return nil
+	obj, err = c.release(ctx, obj)
+	if err == nil && cameBack(obj, a.List.Removed) { // another API server may be behind
+		return errCameBack
+	}
+	return err
+}
+
+// cameBack reports whether an account still has a name that was removed.
+func cameBack(obj *unstructured.Unstructured, removed []string) bool {
+	return slices.ContainsFunc(cluster.NewServiceAccount(obj).PullSecrets, func(name string) bool { return slices.Contains(removed, name) })
 }
 
 // release gives a service account's list back, or the next plain server-side apply by its owner would conflict with
 // us for ever. An empty list goes with the field; otherwise only our managedFields entry does.
-func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured) error {
+func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	account := cluster.NewServiceAccount(obj)
-	_, err := c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
+	return c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
 		if len(account.PullSecrets) == 0 && account.Applied {
 			return c.api.Apply(ctx, accountResource,
 				accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
 		}
 		return c.api.Disown(ctx, accountResource, obj)
 	})
-	return err
 }
 
 func (c *Controller) writeAccount(namespace, name string, write func() (*unstructured.Unstructured, error)) (obj *unstructured.Unstructured, err error) {

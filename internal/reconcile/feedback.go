@@ -65,7 +65,10 @@ func (j *judge) message() string {
 			if p.Rule != "" {
 				part = fmt.Sprintf("rule %s, %s", p.Rule, part)
 			}
-			parts = append(parts, fmt.Sprintf("%s in namespace %s: %s (%s)", part, p.where(), p.Detail, p.Reason))
+			if where := p.where(); where != "" {
+				part += " in namespace " + where
+			}
+			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
 		}
 		return shorten(strings.Join(parts, "; "))
 	}

@@ -150,10 +150,11 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 			j.inUse = names // one missing permission must not stop the rest; only a restart forgets them
 		}
 		j.unsaved = ""
-		j.activate(p)
+		j.activate(ctx, p)
 	}
-	j.confirm()
-	return j.tell(ctx)
+	j.confirm(ctx)
+	again := j.c.admission.keep(ctx, j.c.active.Load())
+	return sooner(again, j.tell(ctx))
 }
 
 // restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
@@ -305,7 +306,7 @@ func (j *judge) instead() string {
 
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
-func (j *judge) activate(p *policy.Policy) {
+func (j *judge) activate(ctx context.Context, p *policy.Policy) {
 	n, all := total(j.c.wouldRemove(p)), j.c.present()
 	switch {
 	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
@@ -317,11 +318,12 @@ func (j *judge) activate(p *policy.Policy) {
 		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
 			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
 	}
-	j.begin(p)
+	j.begin(ctx, p)
 }
 
 // begin has every namespace tried under a policy.
-func (j *judge) begin(p *policy.Policy) {
+func (j *judge) begin(ctx context.Context, p *policy.Policy) {
+	j.c.admission.begin(ctx, p)
 	j.c.pass.begin(p, j.c.wouldRemove(p))
 	j.c.active.Store(p)
 	j.c.enqueueAll()
@@ -350,7 +352,7 @@ func (j *judge) unspend() {
 }
 
 // confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
-func (j *judge) confirm() {
+func (j *judge) confirm(ctx context.Context) {
 	p := j.c.active.Load()
 	if p == nil || !j.c.ceiling.held.Load() {
 		return
@@ -363,7 +365,7 @@ func (j *judge) confirm() {
 	default:
 		return
 	}
-	j.begin(p)
+	j.begin(ctx, p)
 }
 
 // retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that
@@ -437,6 +439,14 @@ func lines(problems policy.Problems) []string {
 		out = append(out, p.String())
 	}
 	return out
+}
+
+// sooner is the shorter of two waits, of which 0 is for ever.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func union(a, b []string) []string {

@@ -85,6 +85,9 @@ func (p *Purge) Count() (n PurgeCount) {
 
 // Run carries it out, and returns an error when something is left or comes back.
 func (p *Purge) Run(ctx context.Context) error {
+	if err := deleteParameters(ctx, p.c); err != nil {
+		return err
+	}
 	for range purgeTries {
 		if err := p.execute(ctx); err != nil {
 			return err

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,8 @@ type report struct {
 
 	mu         sync.Mutex
 	namespaces map[string]*summary
-	problems   map[problem]map[string]bool // with the namespaces that have it
+	problems   map[problem]map[string]bool // with the namespaces that have it; "" for what is of none
+	none       *summary                    // the problems that are of no namespace
 }
 
 // summary is what came of one namespace.
@@ -62,6 +64,7 @@ func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) str
 	return &report{
 		log: log, changed: changed, explain: explain,
 		namespaces: map[string]*summary{},
+		none:       &summary{},
 		problems:   map[problem]map[string]bool{},
 	}
 }
@@ -97,6 +100,22 @@ func (r *report) forget(namespace string) {
 	}
 	r.mu.Unlock()
 	if before != nil {
+		r.changed()
+	}
+}
+
+// ofNone takes in all the problems that are of no namespace.
+func (r *report) ofNone(problems []problem) {
+	slices.SortFunc(problems, compareProblems)
+	next := &summary{problems: slices.Compact(problems)}
+	r.mu.Lock()
+	same := slices.Equal(r.none.problems, next.problems)
+	if !same {
+		r.move("", r.none, next)
+		r.none = next
+	}
+	r.mu.Unlock()
+	if !same {
 		r.changed()
 	}
 }
@@ -173,7 +192,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 	s := &summary{copies: map[string]int{}}
 	failed := map[string]bool{}
 	for _, res := range changes.results {
-		if res.err == nil || isStale(res.err) || isGone(res.err) {
+		if res.err == nil || isStale(res.err) || isGone(res.err) || changes.early && errors.Is(res.err, errCameBack) {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
@@ -263,10 +282,14 @@ func (r *report) totals() totals {
 	}
 	sorted := slices.SortedFunc(maps.Keys(r.problems), compareProblems)
 	for _, p := range sorted[:min(len(sorted), shownProblems)] {
-		t.First = append(t.First, shownProblem{
+		shown := shownProblem{
 			problem: p, Namespaces: len(r.problems[p]),
 			Example: slices.Min(slices.Collect(maps.Keys(r.problems[p]))),
-		})
+		}
+		if shown.Example == "" { // it is of no namespace
+			shown.Namespaces = 0
+		}
+		t.First = append(t.First, shown)
 	}
 	return t
 }

@@ -81,6 +81,8 @@ type watch struct {
 	remembered func(target) []metav1.Object // what we wrote and no cache has shown yet
 	onLoop     func(target)                 // a loop stands in
 
+	optional bool // the cluster may not know the resource, which is then as if it were forbidden
+
 	mu     sync.RWMutex
 	store  cache.Indexer // nil until the first run, and while forbidden
 	upTo   func() string // how far the store is; nil when nobody keeps it up to date
@@ -168,7 +170,7 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 	_ = informer.SetTransform(w.transform)
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		switch {
-		case apierrors.IsForbidden(err):
+		case apierrors.IsForbidden(err), w.optional && apierrors.IsNotFound(err):
 			onForbidden(err)
 		case apierrors.IsResourceExpired(err), apierrors.IsGone(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			// The ordinary end of a watch; the reflector goes on by itself.

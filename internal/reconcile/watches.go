@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +19,7 @@ import (
 type watches struct {
 	namespaces, accounts, status *watch
 	policy                       *watch // nil if the policy is given
+	admission                    *watch // nil without -admission
 
 	client    dynamic.Interface
 	projector *cluster.Projector
@@ -34,6 +36,7 @@ type watches struct {
 // hooks are what happens on events, by what they are about.
 type hooks struct {
 	namespace, account, copy, source, configMap func(event)
+	parameter                                   func(event)
 	state                                       func() // a watch became settled, or forbidden
 	failed                                      func(target, error)
 	looped                                      func(target) // it may be listed, but not watched
@@ -61,6 +64,10 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
 	}
 	w.status = w.add(target{configMapResource, cfg.Namespace, cfg.StatusName}, configMap, hooks.configMap)
+	if cfg.Admission {
+		w.admission = w.addOptional(target{resource: admissionResource, namespace: cfg.Namespace},
+			func(u *unstructured.Unstructured) metav1.Object { return newParameter(u) }, hooks.parameter)
+	}
 	return w
 }
 
@@ -69,6 +76,20 @@ func (w *watches) add(t target, shrink func(*unstructured.Unstructured) metav1.O
 		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
 		onEvent: onEvent, onState: w.hooks.state, onError: w.hooks.failed,
 		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
+	}
+	w.run(one)
+	return one
+}
+
+// addOptional starts a watch of what the cluster may not know. That it does not is said elsewhere.
+func (w *watches) addOptional(t target, shrink func(*unstructured.Unstructured) metav1.Object, onEvent func(event)) *watch {
+	one := &watch{
+		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry, optional: true,
+		onEvent: onEvent, onState: w.hooks.state, onError: func(t target, err error) {
+			if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+				w.hooks.failed(t, err)
+			}
+		},
 	}
 	w.run(one)
 	return one
@@ -117,7 +138,7 @@ func stopOthers[K comparable](have map[K]*watch, keep []K) {
 func (w *watches) settled() bool {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	if !w.namespaces.settled() || !w.accounts.settled() || !w.configMapsSettled() {
+	if !w.namespaces.settled() || !w.accounts.settled() || !w.configMapsSettled() || w.admission != nil && !w.admission.settled() {
 		return false
 	}
 	for _, one := range w.sources {

@@ -39,16 +39,21 @@ type Promises struct {
 	Withheld map[string][]string
 }
 
+// TooLarge says that a rule is beyond the API server's budget.
+type TooLarge struct{ Rule, why string }
+
+func (e *TooLarge) Error() string { return "rule " + e.Rule + ": " + e.why }
+
 // AdmissionRules returns the parameters by which the API server itself adds names to service accounts, one for each
 // rule that has names to add, in the order of the policy; and an error for each rule that is too large for it.
-func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstructured, errs []error) {
+func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstructured, errs []*TooLarge) {
 	for i, rule := range p.Rules {
 		spec := admissionSpec(p, i, o)
 		if spec == nil {
 			continue
 		}
-		if err := fits(spec); err != nil {
-			errs = append(errs, fmt.Errorf("rule %s: %w", rule.Name, err))
+		if why := unfit(spec); why != "" {
+			errs = append(errs, &TooLarge{Rule: rule.Name, why: why})
 			continue
 		}
 		u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
@@ -184,27 +189,26 @@ func requirement(r labels.Requirement) map[string]any {
 	return out
 }
 
-// fits reports why a rule is too large for the API server's budget, if it is.
-func fits(spec map[string]any) error {
-	accounts, err := json.Marshal(spec["serviceAccounts"])
-	if err != nil {
-		return err
-	}
-	all, err := json.Marshal(spec)
-	if err != nil {
-		return err
-	}
-	names := len(spec["names"].([]any))
-	const remedy = "; split the rule, or select by label instead of listing names"
+// unfit says why a rule is too large for the API server's budget; nothing if it is not.
+func unfit(spec map[string]any) string {
+	names, accounts, all := len(spec["names"].([]any)), size(spec["serviceAccounts"]), size(spec)
 	switch {
 	case names > maxNames:
-		return fmt.Errorf("%d names are too many for an admission parameter, at most %d fit: split the rule", names, maxNames)
-	case len(accounts) > maxAccounts:
-		return fmt.Errorf("what it selects service accounts by is %d bytes as an admission parameter, at most %d fit%s", len(accounts), maxAccounts, remedy)
-	case len(all) > maxRule:
-		return fmt.Errorf("it is %d bytes as an admission parameter, with the earlier rules that make copies of the same names; at most %d fit%s", len(all), maxRule, remedy)
+		return fmt.Sprintf("%d names are too many for an admission parameter, at most %d fit: split the rule", names, maxNames)
+	case accounts > maxAccounts:
+		return fmt.Sprintf("what it selects service accounts by is %d bytes as an admission parameter, at most %d fit: "+
+			"split the rule, or select by label or glob instead of listing names", accounts, maxAccounts)
+	case all > maxRule:
+		return fmt.Sprintf("it is %d bytes as an admission parameter, with what tells in which namespaces earlier rules make the copies of its names; at most %d fit: "+
+			"select by label or glob instead of listing names, or give the copies other names", all, maxRule)
 	}
-	return nil
+	return ""
+}
+
+// size is how many bytes a value takes as JSON; what is of maps, lists and strings always can be that.
+func size(v any) int {
+	text, _ := json.Marshal(v)
+	return len(text)
 }
 
 // namesakes are the namespaces in which a secret of a copy's name is another source.
