@@ -46,11 +46,12 @@ var (
 // sandbox is one test's part of the cluster: namespaces whose names start with a prefix of its own, and the
 // controller's namespace, emptied.
 type sandbox struct {
-	t      *testing.T
-	ctx    context.Context
-	config *rest.Config
-	client dynamic.Interface
-	prefix string
+	t         *testing.T
+	ctx       context.Context
+	config    *rest.Config
+	client    dynamic.Interface
+	admission bool // controllers are started with -admission
+	prefix    string
 	// sources are other namespaces that sources may be in, for the controllers that are started from now on.
 	sources []string
 }
@@ -262,7 +263,7 @@ func (s *sandbox) start(change ...func(*rest.Config)) *running {
 	r := &running{s: s, log: &lockedBuffer{}}
 	r.c = reconcile.New(reconcile.Config{
 		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8, MaxPrune: 50,
-		SourceNamespaces: s.sources, Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
+		SourceNamespaces: s.sources, Admission: s.admission, Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
 	})
 	ctx, cancel := context.WithCancel(s.ctx)
 	done := make(chan struct{})

@@ -1,0 +1,233 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// wantRules waits until these parameters exist, each as RULE: NAMES.
+func (s *sandbox) wantRules(want ...string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("the parameters are %v", want), func() error {
+		list, err := s.client.Resource(admissionRules).Namespace(home).List(s.ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		got := []string{}
+		for _, u := range list.Items {
+			if u.GetName() == "admission-probe" {
+				continue
+			}
+			line := u.GetName() + ":"
+			names, _, _ := unstructured.NestedSlice(u.Object, "spec", "names")
+			for _, n := range names {
+				line += " " + strings.TrimPrefix(n.(map[string]any)["name"].(string), s.prefix)
+			}
+			got = append(got, line)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(append([]string{}, want...), got); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+	s.seen()
+}
+
+// wantBorn waits until an account of this name would be born with these names of the sandbox, in any order.
+func (s *sandbox) wantBorn(ns, account string, want ...string) {
+	s.t.Helper()
+	expected := []string{}
+	for _, short := range want {
+		expected = append(expected, s.name(short))
+	}
+	slices.Sort(expected)
+	s.eventually(fmt.Sprintf("%s/%s is born with %v", ns, account, expected), func() error {
+		if diff := cmp.Diff(expected, append([]string{}, slices.Sorted(slices.Values(s.born(ns, account)))...)); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+}
+
+// wantNothingOfOurs waits until an account has neither a name nor a mark of ours.
+func (s *sandbox) wantNothingOfOurs(ns, account string) {
+	s.t.Helper()
+	s.eventually("nothing of ours is left on "+ns+"/"+account, func() error {
+		u, err := s.client.Resource(accounts).Namespace(ns).Get(s.ctx, account, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		sa := cluster.NewServiceAccount(u)
+		if len(sa.PullSecrets) > 0 || sa.HasLedger || sa.Applied {
+			return fmt.Errorf("list %v, ledger %q, applied %v", sa.PullSecrets, sa.Ledger, sa.Applied)
+		}
+		return nil
+	})
+}
+
+const twoRules = `
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXreg}]
+  namespaces: {include: ["PREFIX*"]}
+  serviceAccounts: {include: ["*"]}
+- name: more
+  secrets: [{source: {name: hub}, name: PREFIXreg}, {source: {name: ghcr}, name: PREFIXghcr}]
+  namespaces: {include: ["PREFIX*"]}
+`
+
+func TestAdmissionFollowsThePolicyAndLeavesNothingStale(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	s.source("ghcr", credential("ghcr.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+
+	s.revised("Ready", twoRules)
+	s.wantRules("hub: reg", "more: reg ghcr")
+	s.wantList(ns, "default", "+reg", "+ghcr")
+	s.wantBorn(ns, "ci", "reg")
+	later := s.namespace("b")
+	s.wantLedger(later, "default", "ghcr", "reg")
+	s.wantCopy(later, "ghcr", credential("ghcr.example", "one"))
+
+	s.revised("Ready", oneRule)
+	s.wantRules("hub: reg")
+	for _, ns := range []string{ns, later} {
+		s.wantNoCopy(ns, "ghcr")
+		s.wantList(ns, "default", "+reg")
+		s.wantLedger(ns, "default", "reg")
+	}
+	s.merge(accounts, later, "default", `{"metadata":{"annotations":{"pullsecrets/exclude":"true"}}}`)
+	s.wantNothingOfOurs(later, "default")
+	s.merge(namespaces, "", ns, `{"metadata":{"annotations":{"k8s.titansoft.com/imagepullsecret-patcher-exclude":"true"}}}`)
+	s.wantNothingOfOurs(ns, "default")
+	s.wantNoCopy(ns, "reg")
+	s.merge(namespaces, "", ns, `{"metadata":{"annotations":{"k8s.titansoft.com/imagepullsecret-patcher-exclude":null}}}`)
+	s.wantList(ns, "default", "+reg")
+
+	s.revised("Ready", noRules)
+	s.wantRules()
+	s.wantNothingOfOurs(ns, "default")
+	s.wantNoCopy(ns, "reg")
+	s.wantNoCopy(later, "reg")
+	if lines := r.reported(); len(lines) > 0 {
+		t.Errorf("it complained:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
+// wantLedger waits until the ledger of an account holds these names of the sandbox, in any order.
+func (s *sandbox) wantLedger(ns, account string, want ...string) {
+	s.t.Helper()
+	s.eventually(fmt.Sprintf("the ledger of %s/%s is %v", ns, account, want), func() error {
+		u, err := s.client.Resource(accounts).Namespace(ns).Get(s.ctx, account, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		got := strings.Split(strings.ReplaceAll(u.GetAnnotations()["pullsecrets/added"], s.prefix, ""), ",")
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			return errors.New(diff)
+		}
+		return nil
+	})
+}
+
+func TestANameIsPromisedWhereItsCopyWillCome(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	ns, taken := s.namespace("a"), s.namespace("b")
+	s.create(secrets, secret(taken, s.name("reg"), credential("theirs.example", "x")))
+	s.start()
+	s.revised("Degraded", twoRules) // ghcr has no source, and somebody's secret is in the way
+	s.wantRules("hub: reg", "more: reg")
+	s.wantBorn(ns, "ci", "reg")
+	s.wantBorn(taken, "ci")
+
+	s.source("ghcr", credential("ghcr.example", "one"))
+	s.wantRules("hub: reg", "more: reg ghcr")
+	s.wantList(ns, "default", "+reg", "+ghcr")
+	s.delete(secrets, taken, s.name("reg"))
+	s.wantCopy(taken, "reg", credential("hub.example", "one"))
+	s.wantBorn(taken, "ci", "reg")
+	s.wantStatus("Ready")
+
+	s.delete(secrets, home, "ghcr")
+	s.wantRules("hub: reg", "more: reg")
+	s.wantList(ns, "default", "+reg", "+ghcr") // missing is not empty
+	s.wantStatus("Degraded")
+}
+
+func TestTheComponentComesAndGoesUnderARunningController(t *testing.T) {
+	s := newSandbox(t)
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	r := s.start()
+	s.revised("Degraded", oneRule+"  serviceAccounts: {include: [\"*\"]}")
+	s.wantStatus("Degraded", "install kustomize/components/admission")
+	s.wantList(s.namespace("alone"), "default", "+reg") // the controller carries on without it
+	if lines := r.lines(`"level":"warn"`, "components/admission"); len(lines) != 1 {
+		t.Errorf("it is said %d times:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	s.eventually("an Event says so", func() error {
+		list, err := s.client.Resource(events).Namespace(home).List(s.ctx, metav1.ListOptions{})
+		if err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if message, _, _ := unstructured.NestedString(e.Object, "message"); strings.Contains(message, "components/admission") {
+				return nil
+			}
+		}
+		return errors.New("none does")
+	})
+	t.Cleanup(s.removeComponent)
+	for range 2 {
+		s.applyComponent()
+		s.wantRules("hub: reg")
+		s.wantStatus("Ready")
+		s.wantBorn(s.namespace(fmt.Sprintf("with-%d", revisions)), "ci", "reg")
+		revisions++
+		s.removeComponent()
+		s.wantStatus("Degraded", "components/admission")
+		s.wantList(s.namespace(fmt.Sprintf("without-%d", revisions)), "default", "+reg")
+	}
+}
+
+func TestPurgeRemovesTheParametersFirst(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+	s.revised("Ready", oneRule)
+	s.wantList(ns, "default", "+reg")
+	r.stop()
+
+	s.wantRules("hub: reg")
+	born := s.namespace("born-without-us") // what is installed keeps working
+	s.wantList(born, "default", "+reg")
+	p, err := s.purge()
+	must(t, err)
+	must(t, p.Run(s.ctx))
+	s.wantNothingOfOurs(ns, "default")
+	s.wantNothingOfOurs(born, "default")
+	s.wantNoCopy(ns, "reg")
+	if list, err := s.client.Resource(admissionRules).Namespace(home).List(s.ctx, metav1.ListOptions{}); err != nil || len(list.Items) > 0 {
+		t.Errorf("parameters are left: %v, %v", list, err)
+	}
+}
