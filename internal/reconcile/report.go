@@ -133,7 +133,11 @@ func (r *report) move(namespace string, before, after *summary) {
 		known := r.problems[p][namespace]
 		r.problems[p][namespace] = true
 		if first || !known && !p.everywhere() {
-			p.fields(r.log.Warn()).Str("namespace", namespace).Msg(p.Detail)
+			line := p.fields(r.log.Warn())
+			if namespace != "" {
+				line = line.Str("namespace", namespace)
+			}
+			line.Msg(p.Detail)
 		}
 	}
 	for _, p := range before.problems {
