@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -114,9 +113,9 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		problems = append(problems, problem{Kind: render.AdmissionKind, Name: err.Rule, Rule: err.Rule, Reason: admissionTooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
-	failed := a.write(ctx, wanted, live)
+	failed, stale := a.write(ctx, wanted, live)
 	a.c.report.ofNone(append(problems, failed...))
-	if len(failed) > 0 {
+	if len(failed) > 0 || stale { // a cache that is behind is no problem
 		a.touch()
 		return judgeRetry
 	}
@@ -134,14 +133,14 @@ func (a *admission) due() bool {
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
 // the next write of an account by somebody else would take the names away that are being held.
-func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*parameter) (failed []problem) {
+func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*parameter) (failed []problem, stale bool) {
 	held := a.c.ceiling.held.Load()
 	try := func(name, verb string, err error) {
 		switch {
-		case err != nil && !isNotFound(err) && !apierrors.IsConflict(err):
-			failed = append(failed, problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + ": " + describe(err)})
+		case isStale(err):
+			stale = true
 		case err != nil:
-			a.touch() // an event follows
+			failed = append(failed, problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + " it: " + describe(err)})
 		default:
 			a.c.Log.Info().Str("kind", render.AdmissionKind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
 		}
@@ -161,10 +160,15 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 			continue
 		}
 		u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
+		u.SetResourceVersion(unborn)
+		if before != nil {
+			u.SetUID(before.UID)
+			u.SetResourceVersion(before.ResourceVersion)
+		}
 		_, err := a.c.api.Apply(ctx, admissionResource, u, true)
 		try(u.GetName(), "apply", err)
 	}
-	return failed
+	return failed, stale
 }
 
 // promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken
