@@ -138,6 +138,9 @@ func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 		if err != nil {
 			return origin{}, fmt.Errorf("-cluster %s: %w", f.dump, err)
 		}
+		for _, doubt := range dump.Doubts() {
+			fmt.Fprintln(stderr, "warning:", doubt)
+		}
 		return origin{
 			policy: func(context.Context) (map[string]string, error) { return dump.Policy() },
 			preview: func(_ context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error) {

@@ -35,3 +35,21 @@ func TestAPlanInEachForm(t *testing.T) {
 		}
 	}
 }
+
+func TestADumpThatCannotBeTheWholeClusterIsDoubted(t *testing.T) {
+	var out, errs bytes.Buffer
+	const dump = `{"kind": "List", "apiVersion": "v1", "items": [
+		{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "a", "managedFields": [{"manager": "x"}]}},
+		{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "b"}},
+		{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "c"}},
+		{"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default", "namespace": "a"}}]}`
+	status := Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-"}, strings.NewReader(dump), &out, &errs)
+	if status != 0 {
+		t.Errorf("status %d\n%s", status, errs.String())
+	}
+	for _, want := range []string{"holds no Secret at all", "only 1 of 3 namespaces", "-A"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("not doubted for %q:\n%s", want, errs.String())
+		}
+	}
+}

@@ -110,6 +110,29 @@ func NewDump(at Place, objects []*unstructured.Unstructured) (*Dump, error) {
 	return d, nil
 }
 
+// Doubts are reasons to believe that the dump is not of the whole cluster. They can be wrong.
+func (d *Dump) Doubts() (doubts []string) {
+	secrets, namespaces, served := 0, 0, map[string]bool{}
+	for _, u := range d.objects {
+		switch u.GetKind() {
+		case "Secret":
+			secrets++
+		case "Namespace":
+			namespaces++
+		case "ServiceAccount":
+			served[u.GetNamespace()] = true
+		}
+	}
+	if secrets == 0 {
+		doubts = append(doubts, "the dump holds no Secret at all, so every source counts as missing: "+dumpCommand)
+	}
+	if namespaces > 2*len(served) {
+		doubts = append(doubts, fmt.Sprintf("only %d of %d namespaces of the dump have a service account: was it made with -A? %s",
+			len(served), namespaces, dumpCommand))
+	}
+	return doubts
+}
+
 // Policy returns the documents of the policy ConfigMap in the dump.
 func (d *Dump) Policy() (map[string]string, error) {
 	if d.policy == nil {
