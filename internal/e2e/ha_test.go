@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -35,7 +36,8 @@ type replica struct {
 	name   string
 	cmd    *exec.Cmd
 	log    *lockedBuffer
-	health string
+	health string // its address, and that of the metrics
+	metric string
 	ended  chan struct{}
 	writes atomic.Int32 // requests for writing, but for the Lease
 
@@ -82,7 +84,7 @@ func (s *sandbox) replica(name string, pause time.Duration, change ...func(*rest
 	s.t.Helper()
 	binary, err := theProgram()
 	must(s.t, err)
-	r := &replica{s: s, name: name, log: &lockedBuffer{}, ended: make(chan struct{}), health: freeAddress(s.t)}
+	r := &replica{s: s, name: name, log: &lockedBuffer{}, ended: make(chan struct{}), health: freeAddress(s.t), metric: freeAddress(s.t)}
 	config := rest.CopyConfig(s.config)
 	for _, f := range change {
 		f(config)
@@ -92,8 +94,7 @@ func (s *sandbox) replica(name string, pause time.Duration, change ...func(*rest
 	must(s.t, os.WriteFile(kubeconfig, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: c,
 clusters: [{name: c, cluster: {server: %q}}], contexts: [{name: c, context: {cluster: c}}]}`, proxy), 0o600))
 	r.cmd = exec.Command(binary, "run", "-leader-elect", "-kubeconfig", kubeconfig, "-namespace", home, "-workers", "2",
-		"-health-addr", r.health, "-log-level", "debug", "-log-format", "json")
-	r.cmd.Env = append(os.Environ(), "PULLSECRETS_METRICS_ADDR=127.0.0.1:0")
+		"-health-addr", r.health, "-metrics-addr", r.metric, "-log-level", "debug", "-log-format", "json")
 	r.cmd.Stdout, r.cmd.Stderr = r.log, r.log
 	must(s.t, r.cmd.Start())
 	go func() {
@@ -194,6 +195,25 @@ func (r *replica) ready() {
 			return errors.New(response.Status)
 		}
 		return nil
+	})
+}
+
+// wantMetrics waits until the replica serves these.
+func (r *replica) wantMetrics(lines ...string) {
+	r.s.t.Helper()
+	r.s.eventually("the metrics of "+r.name+" say it", func() error {
+		response, err := http.Get("http://" + r.metric + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		for _, line := range lines {
+			if err == nil && !strings.Contains(string(text), "\n"+line+"\n") {
+				err = fmt.Errorf("no %s in:\n%s", line, ours(string(text)))
+			}
+		}
+		return err
 	})
 }
 
@@ -481,6 +501,10 @@ func TestAStandbyIsReadyAndWritesNothing(t *testing.T) {
 	s.wantStatus("Invalid")
 	for _, r := range three {
 		r.ready()
+	}
+	leader.wantMetrics(`pullsecrets_leader 1`, `pullsecrets_policy_state{state="Invalid"} 1`)
+	for _, r := range others {
+		r.wantMetrics(`pullsecrets_leader 0`, `pullsecrets_policy_state{state="Invalid"} 0`, `pullsecrets_policy_state{state="Ready"} 0`)
 	}
 	idle(t, others...)
 	if leader.writes.Load() == 0 {

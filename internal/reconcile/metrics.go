@@ -314,7 +314,7 @@ func (m *metrics) collectPolicy(gauge func(family, float64, ...string)) {
 	if view.inForce != "" || view.observed != "" {
 		gauge(familyPolicy, 1, view.inForce, view.observed)
 	}
-	gauge(familyLeader, 1)
+	gauge(familyLeader, number(m.c.Election.leads()))
 }
 
 func number(b bool) float64 {
