@@ -231,3 +231,38 @@ func TestPurgeRemovesTheParametersFirst(t *testing.T) {
 		t.Errorf("parameters are left: %v, %v", list, err)
 	}
 }
+
+// TestTheControllersOwnTokenIsEnoughForAdmission has the controller write and delete parameters under the roles that
+// pullsecrets rbac -admission prints, and nothing of the policy or its binding.
+func TestTheControllersOwnTokenIsEnoughForAdmission(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.grant(oneRule)
+	r := s.start(with(s.token()))
+	s.revised("Ready", oneRule)
+	s.wantRules("hub: reg")
+	s.wantList(ns, "default", "+reg")
+	s.revised("Ready", noRules)
+	s.wantRules()
+	s.wantNothingOfOurs(ns, "default")
+	if lines := r.reported(); len(lines) > 0 {
+		t.Errorf("it complained:\n%s", strings.Join(lines, "\n"))
+	}
+
+	s.revised("Ready", oneRule)
+	s.wantList(ns, "default", "+reg")
+	manifest := fmt.Sprintf("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: %s}\nimagePullSecrets: [{name: theirs}]\n", ns)
+	if out, err := s.kubectl(manifest, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
+		t.Fatal(err, out)
+	}
+	before := s.get(accounts, ns, "default").GetResourceVersion()
+	if err := appliers["kubectl apply --server-side"](s, ns, manifest); err != nil { // and never again a conflict
+		t.Error(err)
+	}
+	if after := s.get(accounts, ns, "default").GetResourceVersion(); after != before {
+		t.Error("the account changed")
+	}
+}

@@ -33,7 +33,7 @@ func (s *sandbox) grant(rules string, also ...string) {
 		s.t.Fatal(problems)
 	}
 	roles, err := render.YAML(render.Roles(p, render.Options{
-		Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: also,
+		Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: also, Admission: s.admission,
 	}))
 	must(s.t, err)
 	guard, err := os.ReadFile("../../kustomize/base/guard.yaml")
