@@ -266,3 +266,30 @@ func TestTheControllersOwnTokenIsEnoughForAdmission(t *testing.T) {
 		t.Error("the account changed")
 	}
 }
+
+// TestWhileAPruneIsHeldItsPromiseStays because without it the next apply of somebody else's list would remove the name.
+func TestWhileAPruneIsHeldItsPromiseStays(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	s.source("hub", credential("hub.example", "one"))
+	var last string
+	for i := range 12 {
+		last = s.namespace(fmt.Sprintf("n%d", i))
+	}
+	s.start()
+	s.revised("Ready", oneRule)
+	s.wantRules("hub: reg")
+	s.wantList(last, "default", "+reg")
+	s.revised("Degraded", strings.ReplaceAll(oneRule, "name: hub\n", "name: other\n")+"  serviceAccounts: {include: [ci]}\n")
+	s.wantRules("hub: reg", "other: reg")
+	s.wantBorn(last, "ci", "reg")
+	s.merge(accounts, last, "default", `{"imagePullSecrets":[{"name":"theirs"}]}`)
+	s.wantList(last, "default", "theirs", "+reg")
+
+	observed := s.get(configMaps, home, "pullsecrets-policy").GetAnnotations()["pullsecrets/observed"]
+	s.merge(configMaps, home, "pullsecrets-policy", `{"metadata":{"annotations":{"pullsecrets/confirm-prune":"`+observed+`"}}}`)
+	s.wantRules("other: reg")
+	s.wantList(last, "default", "theirs")
+	s.wantStatus("Ready")
+}
