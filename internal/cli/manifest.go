@@ -45,7 +45,7 @@ func examine(file, text string) (examined, error) {
 			if len(f.objects) == 0 && looksLikePolicy(text) {
 				return examined{content: policyContent}, nil
 			}
-			return f, brokenYAML(file, part, err)
+			return f, brokenYAML(file, part)
 		}
 		if node.Kind == 0 || node.Content[0].ShortTag() == "!!null" {
 			continue
@@ -106,11 +106,11 @@ func yamlDocuments(lines []string) []part {
 var fixedReason = regexp.MustCompile(`^(?:did not find|could not find|found|mapping values|block|control characters) `)
 
 // brokenYAML says where a part of a file is not YAML.
-func brokenYAML(file string, p part, err error) error {
-	line, reason := policy.SyntaxError(p.text, err)
+func brokenYAML(file string, p part) error {
+	line, column, reason := policy.SyntaxError(p.text)
 	where, why := file, "is not YAML"
 	if line > 0 {
-		where += fmt.Sprintf(": line %d", p.line+line)
+		where += fmt.Sprintf(": line %d, column %d", p.line+line, column)
 	} else if p.line > 0 {
 		where += fmt.Sprintf(": the document at line %d", p.line+1)
 	}

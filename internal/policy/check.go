@@ -128,6 +128,10 @@ func (c *checker) selector(spec *metav1.LabelSelector, at *field.Path) labels.Se
 	}
 	if errs := selectorErrors(spec, at); len(errs) > 0 {
 		for _, err := range errs {
+			if key := c.text.keys[err.Field]; key != nil && err.Origin == labelKeyOrigin {
+				c.text.addNode(err.Field, key, c.selectorMessage(err))
+				continue
+			}
 			c.text.addAt(err.Field, c.selectorMessage(err))
 		}
 		return labels.Nothing()
@@ -158,6 +162,16 @@ var operators = []string{
 	string(metav1.LabelSelectorOpExists), string(metav1.LabelSelectorOpDoesNotExist),
 }
 
+// labelKeyOrigin is what apimachinery's errors about a label's key have, and those about its value have not.
+const labelKeyOrigin = "format=k8s-label-key"
+
+// What is allowed in a label, in fewer words than apimachinery's, which quote regular expressions.
+const (
+	labelKeys = "a label's key is a name of at most 63 letters, digits, -, _ and ., the first and the last a letter or digit; " +
+		"a DNS name and / may stand before it"
+	labelValues = "a label's value is empty, or at most 63 letters, digits, -, _ and ., the first and the last a letter or digit"
+)
+
 // selectorMessage says what is allowed where apimachinery only says that the value is not.
 func (c *checker) selectorMessage(err *field.Error) string {
 	value := fmt.Sprint(err.BadValue)
@@ -169,11 +183,16 @@ func (c *checker) selectorMessage(err *field.Error) string {
 	case strings.HasSuffix(err.Field, ".operator"):
 		return found + ": one of " + strings.Join(operators, ", ") + meant(value, operators)
 	case strings.HasSuffix(err.Field, ".values"):
-		return err.Detail
+		if err.Type == field.ErrorTypeForbidden {
+			return "must be left out: the operators Exists and DoesNotExist take no values"
+		}
+		return c.text.absence(err.Field) + ": the operators In and NotIn need at least one value"
 	case value == "":
 		return found + ": must be a label's key"
+	case err.Origin == labelKeyOrigin:
+		return found + ": " + labelKeys
 	}
-	return found + ": " + err.Detail
+	return found + ": " + labelValues
 }
 
 func (c *checker) constant(at *field.Path, value, want string) {

@@ -29,6 +29,7 @@ func FuzzParse(f *testing.F) {
 			if problem.Message == "" || strings.HasSuffix(problem.Message, ": ") {
 				t.Errorf("a problem without a reason: %#v", problem)
 			}
+			checkPlace(t, problem, content)
 		}
 		if p == nil {
 			if len(problems.Errors()) == 0 {
@@ -56,6 +57,14 @@ func FuzzParse(f *testing.F) {
 				cmp.Diff(render(p, nil), render(q, nil)), again)
 		}
 	})
+}
+
+// checkPlace holds that what is said of a document has a place in it.
+func checkPlace(t *testing.T, p Problem, content string) {
+	t.Helper()
+	if lines := strings.Count(content, "\n") + 1; p.Document != "" && (p.Line < 1 || p.Line > lines || p.Column < 1) {
+		t.Errorf("a problem without a place in the %d lines: %#v", lines, p)
+	}
 }
 
 // generic is what a text says without any of our types, and without what may as well be left out.

@@ -26,6 +26,11 @@ func TestParseTellsEveryProblemOfABadPolicy(t *testing.T) {
 			if p != nil || len(problems.Errors()) == 0 {
 				t.Errorf("accepted: %s", a.comment)
 			}
+			for _, problem := range problems {
+				if IsDocument(problem.Document) {
+					checkPlace(t, problem, a.files[problem.Document])
+				}
+			}
 			got := problems.Error() + "\n"
 			if *update {
 				a.write(t, path, "problems", got)

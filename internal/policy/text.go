@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -20,6 +19,7 @@ type text struct {
 	name     string
 	root     *yaml.Node
 	nodes    map[string]*yaml.Node // by path, as field.Path prints it
+	keys     map[string]*yaml.Node // of labels, by path
 	broken   map[string]bool       // the paths whose node does not fit the schema
 	problems Problems
 }
@@ -28,7 +28,7 @@ type text struct {
 // against the schema first, so that every problem is found; the decoding itself is sigs.k8s.io/yaml's. Of a
 // text that does not fit the schema, what can be read is returned, so that it is judged with the rest.
 func decode(name, content string) (*Document, *text) {
-	t := &text{name: name, nodes: map[string]*yaml.Node{}, broken: map[string]bool{}}
+	t := &text{name: name, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}, broken: map[string]bool{}}
 	if !t.parse(content) {
 		return nil, t
 	}
@@ -45,18 +45,12 @@ func decode(name, content string) (*Document, *text) {
 	return &doc, t
 }
 
-var (
-	yamlError = regexp.MustCompile(`^(?:error converting YAML to JSON: )?(?:yaml: )?(?:line (\d+): )?((?s:.*))`)
-	// fromParser are the messages whose line the YAML libraries count from 0; those of their scanners count from 1.
-	fromParser = regexp.MustCompile(`^did not find expected (?:<|node content|'-' indicator|key|',')`)
-)
-
 func (t *text) parse(content string) bool {
 	dec := yaml.NewDecoder(bytes.NewReader([]byte(content)))
 	var first, second yaml.Node
 	err := dec.Decode(&first)
 	if errors.Is(err, io.EOF) || (err == nil && first.Content[0].ShortTag() == "!!null") {
-		t.problems = append(t.problems, Problem{Document: t.name, Message: "is empty: a policy starts with " +
+		t.problems = append(t.problems, Problem{Document: t.name, Line: 1, Column: 1, Message: "is empty: a policy starts with " +
 			"apiVersion: " + APIVersion + ", kind: " + Kind + " and rules"})
 		return false
 	}
@@ -69,34 +63,10 @@ func (t *text) parse(content string) bool {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		t.problems = append(t.problems, t.syntaxProblem(content, err))
+		t.problems = append(t.problems, t.syntaxProblem(content))
 		return false
 	}
 	return t.plain(t.root)
-}
-
-func (t *text) syntaxProblem(content string, err error) Problem {
-	line, reason := SyntaxError(content, err)
-	p := Problem{Document: t.name, Line: line, Message: "is not YAML: " + reason}
-	// A bare star starts an alias, and no other mistake is as likely in a list of globs.
-	if strings.HasPrefix(reason, "unknown anchor") || reason == "did not find expected alphabetic or numeric character" {
-		p.Message += `: a glob that starts with * needs quotes, as in ["*"]`
-	}
-	return p
-}
-
-// SyntaxError says where a text is not YAML and why, given what yaml/v3 says of it. The line is 0 when unknown.
-func SyntaxError(content string, err error) (line int, reason string) {
-	// yaml/v3 tells the line in which the list or mapping around the problem starts, the other that of the problem.
-	if better := sigsyaml.Unmarshal([]byte(content), new(any)); better != nil {
-		err = better
-	}
-	m := yamlError.FindStringSubmatch(err.Error())
-	line, _ = strconv.Atoi(m[1])
-	if line > 0 && fromParser.MatchString(m[2]) {
-		line++
-	}
-	return min(line, strings.Count(content, "\n")+1), m[2]
 }
 
 // plain refuses what makes a text mean something else than what stands there: a policy is read by people, in
@@ -140,6 +110,7 @@ func (t *text) check(n *yaml.Node, schema reflect.Type, path *field.Path) {
 	case reflect.Map:
 		if t.want(n, yaml.MappingNode, path) {
 			t.eachKey(n, path, func(key, value *yaml.Node) {
+				t.keys[pathString(path.Key(key.Value))] = key
 				t.checkString(key, path.Key(key.Value))
 				t.check(value, schema.Elem(), path.Key(key.Value))
 			})
@@ -253,10 +224,15 @@ func (t *text) add(path *field.Path, n *yaml.Node, format string, args ...any) {
 // only follow from the one there.
 func (t *text) addAt(path, message string) {
 	if at, n := t.nearest(path); !t.broken[at] {
-		t.problems = append(t.problems, Problem{
-			Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message,
-		})
+		t.addNode(path, n, message)
 	}
+}
+
+// addNode tells a problem of a path at a node of its own.
+func (t *text) addNode(path string, n *yaml.Node, message string) {
+	t.problems = append(t.problems, Problem{
+		Document: t.name, Path: path, Line: n.Line, Column: n.Column, Message: message,
+	})
 }
 
 // warnAt places a warning at a path.
