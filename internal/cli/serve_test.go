@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+)
+
+func TestPprofIsForThisMachineOnly(t *testing.T) {
+	for addr, ok := range map[string]bool{
+		"": true, "localhost:6060": true, "127.0.0.1:0": true, "127.1.2.3:1": true, "[::1]:6060": true,
+		":6060": false, "0.0.0.0:6060": false, "[::]:6060": false, "10.0.0.1:6060": false, "example.com:6060": false,
+		"localhost.example.com:6060": false, "6060": false, "[::ffff:10.0.0.1]:1": false,
+	} {
+		err := checkLoopback(addr)
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", addr, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "-pprof-addr "+addr) {
+			t.Errorf("the error does not name the flag: %v", err)
+		}
+	}
+}
+
+func TestPprofDoesNotTellTheCommandLine(t *testing.T) {
+	for path, want := range map[string]int{"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/cmdline": 404} {
+		recorder := httptest.NewRecorder()
+		pprofHandler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+		if recorder.Code != want {
+			t.Errorf("%s: %d, want %d", path, recorder.Code, want)
+		}
+	}
+}
+
+func TestABusyPortIsAClearErrorAndLeavesNoneOpen(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	free.Close()
+	c := reconcile.New(reconcile.Config{Log: zerolog.Nop()})
+	_, err = (&runFlags{healthAddr: addr, metricsAddr: busy.Addr().String()}).serve(c)
+	if err == nil || !strings.Contains(err.Error(), "-metrics-addr "+busy.Addr().String()) {
+		t.Fatalf("the error is %v", err)
+	}
+	again, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatalf("the other port stayed open: %v", err)
+	}
+	again.Close()
+}
+
+func TestWhatIsServed(t *testing.T) {
+	c := reconcile.New(reconcile.Config{Log: zerolog.Nop(), Version: "v9"})
+	get := func(h http.Handler, path string) (int, string) {
+		recorder := httptest.NewRecorder()
+		h.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+		return recorder.Code, recorder.Body.String()
+	}
+	if code, text := get(metricsHandler(c.Metrics()), "/metrics"); code != 200 || !strings.Contains(text, `version="v9"`) {
+		t.Errorf("/metrics: %d %s", code, text)
+	}
+	if code, _ := get(healthHandler(c.Ready), "/readyz"); code != 503 {
+		t.Errorf("/readyz before the caches are settled: %d", code)
+	}
+	if code, _ := get(healthHandler(c.Ready), "/healthz"); code != 200 {
+		t.Errorf("/healthz: %d", code)
+	}
+}
