@@ -82,14 +82,16 @@ func describe(err error) string {
 		return "the request failed" // the text of an unknown error could hold anything
 	}
 	s := status.Status()
-	text := fmt.Sprintf("%d %s", s.Code, s.Reason)
+	if webhookName.MatchString(s.Message) {
+		// Reason and details are the webhook's too, and many put their text there.
+		return fmt.Sprintf("%d: denied by %s", s.Code, webhookName.FindString(s.Message))
+	}
+	text := fmt.Sprintf("%d %s", s.Code, apiReason(err))
 	switch {
 	case permissionMessage.MatchString(s.Message):
 		text += ": " + missingPermission.FindString(s.Message)
 	case quotaName.MatchString(s.Message):
 		text += ": " + quotaName.FindString(s.Message)
-	case webhookName.MatchString(s.Message):
-		text += ": denied by " + webhookName.FindString(s.Message)
 	case policyName.MatchString(s.Message):
 		text += ": denied by " + policyName.FindStringSubmatch(s.Message)[1]
 	}
