@@ -61,7 +61,10 @@ func listen(flag, addr string, handler http.Handler) (stop func(), err error) {
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close
-	return func() { _ = server.Close() }, nil
+	return func() {
+		_ = server.Close()
+		_ = listener.Close() // the server knows of it only once it serves
+	}, nil
 }
 
 // healthHandler answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.
