@@ -19,10 +19,16 @@ import (
 // TestAWebhookThatEchoesTheCredentialIsNotRepeated has a real admission webhook refuse copies with the credential in
 // every field that its answer has for words.
 func TestAWebhookThatEchoesTheCredentialIsNotRepeated(t *testing.T) {
+	for _, code := range []int{http.StatusForbidden, http.StatusConflict, http.StatusNotFound} { // whichever it likes
+		t.Run(http.StatusText(code), func(t *testing.T) { echoed(t, code) })
+	}
+}
+
+func echoed(t *testing.T, code int) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", canary))
 	ns := s.namespace("a", "deny="+s.name("x"))
-	s.echoingWebhook()
+	s.echoingWebhook(code)
 	r := s.start()
 	s.revised("Degraded", oneRule)
 	s.wantStatus("Degraded", "WriteFailed", `denied by admission webhook "echo.example.com"`)
@@ -38,7 +44,7 @@ func TestAWebhookThatEchoesTheCredentialIsNotRepeated(t *testing.T) {
 
 // echoingWebhook refuses the copies in the namespaces with the label deny. Its answer comes to the controller as it is:
 // the API server adds no more than the webhook's name.
-func (s *sandbox) echoingWebhook() {
+func (s *sandbox) echoingWebhook(code int) {
 	s.t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var review struct {
@@ -54,7 +60,7 @@ func (s *sandbox) echoingWebhook() {
 		echo := string(text)
 		_ = json.NewEncoder(w).Encode(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": map[string]any{
 			"uid": review.Request.UID, "allowed": false,
-			"status": map[string]any{"code": 403, "message": echo, "reason": echo, "details": map[string]any{
+			"status": map[string]any{"code": code, "message": echo, "reason": echo, "details": map[string]any{
 				"name": echo, "kind": echo, "causes": []any{map[string]any{"reason": echo, "message": echo, "field": echo}},
 			}},
 		}})

@@ -25,12 +25,21 @@ func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
 // isGone reports whether a write failed because its namespace is going or gone. There is nothing to do or to say:
 // the namespace's own event follows.
 func isGone(err error) bool {
-	return apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+	return apierrors.IsNotFound(err) && !byWebhook(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // isStale reports whether a write failed because the object is another one than was decided on. The event that
 // brings the new one, or a quick retry, mends it.
-func isStale(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
+func isStale(err error) bool {
+	return (apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)) && !byWebhook(err)
+}
+
+// byWebhook reports whether an admission webhook refused a write. It may do so with any code, which then says nothing
+// of the object.
+func byWebhook(err error) bool {
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && webhookName.MatchString(status.Status().Message)
+}
 
 // isContested reports whether a repair waits because somebody undoes it again and again.
 func isContested(err error) bool {
