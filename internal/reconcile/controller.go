@@ -99,7 +99,7 @@ func New(cfg Config) *Controller {
 	c.judge = newJudge(c)
 	c.admission = newAdmission(c)
 	c.pass = &pass{finished: c.judge.wake}
-	c.report = newReport(cfg.Log, c.judge.wake, c.explain)
+	c.report = newReport(cfg.Log, c.judge.wakeSoon, c.explain)
 	c.metrics = newMetrics(c)
 	return c
 }

@@ -29,7 +29,7 @@ func (j *judge) state() string {
 	switch {
 	case j.verdict.errors != nil:
 		return stateInvalid
-	case j.unsaved != "", j.blind() != "", j.c.report.totals().Problems > 0:
+	case j.unsaved != "", j.blind() != "", j.c.report.anyProblem():
 		return stateDegraded
 	}
 	return stateReady

@@ -24,6 +24,8 @@ const (
 	judgeRetry = 2 * time.Second
 	// staleRetry is how long the judge waits for a newer status that it was told of.
 	staleRetry = 200 * time.Millisecond
+	// soon is how long a change of the report may go unseen.
+	soon = 50 * time.Millisecond
 )
 
 // judge turns the policy ConfigMap into the policy in force, and keeps the status ConfigMap and the ConfigMap's
@@ -34,6 +36,7 @@ const (
 type judge struct {
 	c       *Controller
 	woken   chan struct{}
+	soon    atomic.Bool // it will be woken
 	settled atomic.Bool
 	outlook atomic.Pointer[outlook] // for RunOnce
 
@@ -73,6 +76,17 @@ func (j *judge) wake() {
 	select {
 	case j.woken <- struct{}{}:
 	default:
+	}
+}
+
+// wakeSoon has the judge look again a little later, and once for all that happens until then: what is reported of the
+// namespaces changes with each of them, and it reads no faster than it is written.
+func (j *judge) wakeSoon() {
+	if j.soon.CompareAndSwap(false, true) {
+		time.AfterFunc(soon, func() {
+			j.soon.Store(false)
+			j.wake()
+		})
 	}
 }
 

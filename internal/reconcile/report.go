@@ -29,6 +29,8 @@ type report struct {
 	namespaces map[string]*summary
 	problems   map[problem]map[string]bool // with the namespaces that have it; "" for what is of none
 	none       *summary                    // the problems that are of no namespace
+	copies     map[string]int              // of all namespaces, by rule: a roll-out asks for the sums after each of them
+	accounts   int
 }
 
 // summary is what came of one namespace.
@@ -66,6 +68,7 @@ func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) str
 		namespaces: map[string]*summary{},
 		none:       &summary{},
 		problems:   map[problem]map[string]bool{},
+		copies:     map[string]int{},
 	}
 }
 
@@ -120,11 +123,13 @@ func (r *report) ofNone(problems []problem) {
 	}
 }
 
-// move accounts for the problems that a namespace got and got rid of, and logs both.
+// move accounts for what a namespace got and got rid of, and logs the problems among it.
 func (r *report) move(namespace string, before, after *summary) {
 	if before == nil {
 		before = &summary{}
 	}
+	r.add(before, -1)
+	r.add(after, 1)
 	for _, p := range after.problems {
 		if r.problems[p] == nil {
 			r.problems[p] = map[string]bool{}
@@ -148,6 +153,16 @@ func (r *report) move(namespace string, before, after *summary) {
 		if len(r.problems[p]) == 0 {
 			delete(r.problems, p)
 			p.fields(r.log.Info()).Msg("no longer a problem")
+		}
+	}
+}
+
+// add adds a namespace to the sums, or takes it away with -1.
+func (r *report) add(s *summary, sign int) {
+	r.accounts += sign * s.accounts
+	for rule, n := range s.copies {
+		if r.copies[rule] += sign * n; r.copies[rule] == 0 {
+			delete(r.copies, rule)
 		}
 	}
 }
@@ -277,13 +292,7 @@ func (p shownProblem) where() string {
 func (r *report) totals() totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := totals{Namespaces: len(r.namespaces), Copies: map[string]int{}, Problems: len(r.problems)}
-	for _, s := range r.namespaces {
-		t.ServiceAccounts += s.accounts
-		for rule, n := range s.copies {
-			t.Copies[rule] += n
-		}
-	}
+	t := totals{Namespaces: len(r.namespaces), ServiceAccounts: r.accounts, Copies: maps.Clone(r.copies), Problems: len(r.problems)}
 	sorted := slices.SortedFunc(maps.Keys(r.problems), compareProblems)
 	for _, p := range sorted[:min(len(sorted), shownProblems)] {
 		shown := shownProblem{
@@ -296,6 +305,13 @@ func (r *report) totals() totals {
 		t.First = append(t.First, shown)
 	}
 	return t
+}
+
+// anyProblem reports whether there is something that somebody should look at.
+func (r *report) anyProblem() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.problems) > 0
 }
 
 // unfinished counts the problems because of which the cluster is not as the policy says, and puts the first in words.
