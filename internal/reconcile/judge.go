@@ -140,12 +140,14 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.read()
 	j.judged = true
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
+		sources := j.c.watchedSources(p)
+		w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
 		if !w.accounts.settled() || !w.namespaces.settled() {
 			return 0
 		}
 		j.recover()
 		names := union(j.inUse, p.CopyNames())
-		w.need(j.c.watchedSources(p), names)
+		w.need(sources, names)
 		if !w.settled() {
 			j.settled.Store(false)
 			return 0
