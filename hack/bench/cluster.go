@@ -36,33 +36,51 @@ type lab struct {
 	names  []string // namespaces
 }
 
-func newLab(ctx context.Context, c config) (*lab, error) {
+func connect(ctx context.Context, c config) (*lab, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
 	if err != nil {
 		return nil, err
 	}
 	config.QPS = -1
 	client, err := dynamic.NewForConfig(config)
-	l := &lab{config: c, ctx: ctx, rest: config, client: client}
+	return &lab{config: c, ctx: ctx, rest: config, client: client}, err
+}
+
+func newLab(ctx context.Context, c config) (*lab, error) {
+	l, err := connect(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.create(namespaces, "", home, nil); err != nil {
 		return nil, err
 	}
-	for i := range c.unrelated {
-		ns := fmt.Sprintf("unrelated-%02d", i%20)
-		if i < 20 {
-			if err := l.create(namespaces, "", ns, nil); err != nil {
-				return nil, err
-			}
-		}
-		data := map[string]any{"data": map[string]any{"x": base64.StdEncoding.EncodeToString(make([]byte, 6<<10))}}
-		if err := l.create(secrets, ns, fmt.Sprintf("s-%05d", i), data); err != nil {
-			return nil, err
-		}
+	return l, l.crowd(c.unrelated)
+}
+
+// crowd fills the cluster with n secrets that are nobody's business.
+func (l *lab) crowd(n int) error {
+	var spaces, names []string
+	for i := range min(n, 20) {
+		spaces = append(spaces, fmt.Sprintf("unrelated-%02d", i))
 	}
-	return l, nil
+	for i := range n {
+		names = append(names, fmt.Sprintf("s-%05d", i))
+	}
+	err := l.parallel(16, spaces, func(ns string) error { return l.create(namespaces, "", ns, nil) })
+	if err != nil {
+		return err
+	}
+	data := map[string]any{"data": map[string]any{"x": base64.StdEncoding.EncodeToString(make([]byte, 8<<10))}}
+	return l.parallel(16, names, func(name string) error {
+		return l.create(secrets, spaces[int(name[len(name)-1]-'0')%len(spaces)], name, data)
+	})
+}
+
+// named has the first n namespaces by name.
+func (l *lab) named(n int) {
+	for i := len(l.names); i < n; i++ {
+		l.names = append(l.names, fmt.Sprintf("bench-%05d", i))
+	}
 }
 
 // create makes an object; one that is there is fine.
@@ -84,9 +102,7 @@ func (l *lab) create(resource schema.GroupVersionResource, namespace, name strin
 // grow makes namespaces until there are n, each with its accounts.
 func (l *lab) grow(n int) error {
 	from := len(l.names)
-	for i := from; i < n; i++ {
-		l.names = append(l.names, fmt.Sprintf("bench-%05d", i))
-	}
+	l.named(n)
 	return l.parallel(16, l.names[from:], func(ns string) error {
 		if err := l.create(namespaces, "", ns, nil); err != nil {
 			return err

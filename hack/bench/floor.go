@@ -1,69 +1,93 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
-	"sync"
+	"io"
+	"os"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/dynamic"
 )
 
 // floorWorkers are tried, and the best of them is the floor.
 var floorWorkers = []int{8, 16, 32}
 
-// floor is how long the bare writes take: one server-side apply for each account and one for each copy.
-func (l *lab) floor(workers int, n int, content func(i int) string, withAccounts bool) (time.Duration, error) {
-	if err := l.reset(l.copyNames(n)...); err != nil {
-		return 0, err
-	}
-	return l.bare(workers, n, content, withAccounts)
+// floor is how long bare writes took, and what they cost.
+type floor struct {
+	took   time.Duration
+	client usage         // of the loop's process, from the first write on
+	server time.Duration // CPU of the API server meanwhile
 }
 
-// bare sends the writes. What an account's write has to name is read before the clock starts.
-func (l *lab) bare(workers, n int, content func(i int) string, withAccounts bool) (time.Duration, error) {
-	client, err := dynamic.NewForConfig(l.rest) // its own connection
-	if err != nil {
-		return 0, err
+// best is the fastest of the worker counts, on a cluster where nothing is distributed.
+func (l *lab) best(b bareLoop) (best floor, err error) {
+	for _, b.workers = range floorWorkers {
+		if err := l.reset(l.copyNames(b.copies)...); err != nil {
+			return best, err
+		}
+		f, err := l.bare(b)
+		if err != nil {
+			return best, err
+		}
+		if best.took == 0 || f.took < best.took {
+			best = f
+		}
 	}
-	live, err := l.accountsByNamespace()
+	return best, nil
+}
+
+// bare runs the loop as a process of its own, like what it is compared with. The clock starts when it is ready to
+// write: neither its start nor the reading of the accounts, whose versions a write has to name, counts.
+func (l *lab) bare(b bareLoop) (f floor, err error) {
+	p, in, out, err := l.loop(b)
 	if err != nil {
-		return 0, err
+		return f, err
 	}
-	w := l.witness(l.copyNames(n))
+	defer p.stop()
+	defer in.Close()
+	if line, err := out.ReadString('\n'); line != "ready\n" {
+		return f, fmt.Errorf("the bare loop did not start: %q, %w", line, err)
+	}
+	w := l.witness(l.copyNames(b.copies))
 	defer w.cancel()
-	force := metav1.ApplyOptions{FieldManager: "pullsecrets", Force: true}
-	var failed error
-	var once sync.Once
+	before, server := p.usage(), l.serverCPU()
 	started := time.Now()
-	go func() {
-		err := l.parallel(workers, l.names, func(ns string) error {
-			for _, account := range live[ns] {
-				if !withAccounts {
-					break
-				}
-				if _, err := client.Resource(accounts).Namespace(ns).Apply(l.ctx, account.GetName(), l.referencing(account, n), force); err != nil {
-					return err
-				}
-			}
-			for i := range n {
-				u := copyOf(ns, fmt.Sprintf("reg-%d", i), content(i),
-					map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", home, i)})
-				if _, err := client.Resource(secrets).Namespace(ns).Apply(l.ctx, u.GetName(), u, force); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		once.Do(func() { failed = err })
-	}()
-	ended, err := w.until(w.all(l.names, n, encoded(content)))
-	once.Do(func() {})
-	if failed != nil {
-		err = failed
+	fmt.Fprintln(in, "write")
+	complete := w.copied(l.names, b.copies, encoded(with(b.password)))
+	if b.accounts {
+		complete = w.all(l.names, b.copies, encoded(with(b.password)))
 	}
-	return ended.Sub(started), err
+	ended, err := w.until(complete)
+	if err != nil {
+		return f, err
+	}
+	if line, err := out.ReadString('\n'); line != "done\n" {
+		return f, fmt.Errorf("the bare loop failed: %q, %w", line, err)
+	}
+	u := p.usage()
+	u.CPU -= before.CPU
+	return floor{took: ended.Sub(started), client: u, server: l.serverCPU() - server}, nil
+}
+
+// loop starts this program as a bare loop.
+func (l *lab) loop(b bareLoop) (p *process, in io.WriteCloser, out *bufio.Reader, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	p = l.prepared(self, append(b.args(), "-kubeconfig", l.kubeconfig, fmt.Sprintf("-sizes=%d", len(l.names)))...)
+	p.cmd.Stdout = nil
+	in, err = p.cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	stdout, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return p, in, bufio.NewReader(stdout), p.cmd.Start()
 }
 
 func (l *lab) referencing(account *unstructured.Unstructured, n int) *unstructured.Unstructured {

@@ -26,6 +26,9 @@ type config struct {
 	baseline, baselineCopy string
 	jsonFile               string
 	noise                  float64
+	logs                   bool
+	only                   string
+	loop                   *bareLoop // this process is only that
 }
 
 func main() {
@@ -42,7 +45,19 @@ func main() {
 	flag.StringVar(&c.baselineCopy, "baseline-copy", "image-pull-secret", "`NAME` of the copies of that program")
 	flag.StringVar(&c.jsonFile, "json", "", "`FILE` for the results as JSON")
 	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
+	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
+	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence or changes, to measure only these workloads")
+	loop := bareLoop{}
+	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
+	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")
+	flag.IntVar(&loop.copies, "loop-copies", 1, "`NUMBER` of copies that the bare loop writes to each namespace")
+	flag.StringVar(&loop.password, "loop-password", "", "`TEXT` in the credentials that the bare loop writes")
+	flag.BoolVar(&loop.accounts, "loop-accounts", false, "the bare loop writes the service accounts too")
+	flag.BoolVar(&loop.informers, "loop-informers", false, "the bare loop keeps caches too")
 	flag.Parse()
+	if *isLoop {
+		c.loop = &loop
+	}
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
@@ -53,6 +68,12 @@ func main() {
 	if c.kubeconfig == "" {
 		fail(fmt.Errorf("no cluster: run make bench, or give -kubeconfig"))
 	}
+	if c.loop != nil {
+		if err := loopOnly(context.Background(), c); err != nil {
+			fail(err)
+		}
+		return
+	}
 	missed, err := run(context.Background(), c)
 	if err != nil {
 		fail(err)
@@ -60,6 +81,16 @@ func main() {
 	if missed {
 		os.Exit(1)
 	}
+}
+
+// loopOnly is what a child process does.
+func loopOnly(ctx context.Context, c config) error {
+	l, err := connect(ctx, c)
+	if err != nil {
+		return err
+	}
+	l.named(c.sizes[0])
+	return c.loop.run(l)
 }
 
 func fail(err error) {

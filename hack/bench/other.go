@@ -13,6 +13,7 @@ func (l *lab) other() (result, error) {
 		}
 		w := l.witness([]string{l.baselineCopy})
 		before, _ := l.requests()
+		server := l.serverCPU()
 		started := time.Now()
 		p, err := l.command("sh", "-c", "exec "+l.baseline)
 		if err != nil {
@@ -27,12 +28,14 @@ func (l *lab) other() (result, error) {
 			return true
 		})
 		w.cancel()
+		server = l.serverCPU() - server
 		after, _ := l.requests()
 		u := p.stop()
 		if err != nil {
 			return r, err
 		}
-		r.add(0, ended.Sub(started), u)
+		r.took(ended.Sub(started))
+		r.used(u, server)
 		r.Requests = after.since(before)
 	}
 	return r, nil

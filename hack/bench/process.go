@@ -18,19 +18,27 @@ type process struct {
 }
 
 // start starts pullsecrets as a pod would.
-func (l *lab) start() (*process, error) {
-	return l.command(l.binary, "run", "-kubeconfig", l.kubeconfig, "-namespace", home, "-health-addr", "", "-log-format", "json")
+func (l *lab) start() (*process, error) { return l.startWith(l.kubeconfig) }
+
+func (l *lab) startWith(kubeconfig string) (*process, error) {
+	return l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", home, "-health-addr", "", "-log-format", "json")
 }
 
 func (l *lab) command(name string, args ...string) (*process, error) {
-	log, err := os.CreateTemp("", "bench-*.log")
-	if err != nil {
-		return nil, err
-	}
-	p := &process{cmd: exec.Command(name, args...), log: log}
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig, "PULLSECRETS_METRICS_ADDR=")
+	p := l.prepared(name, args...)
 	return p, p.cmd.Start()
+}
+
+// prepared is a process that was not started.
+func (l *lab) prepared(name string, args ...string) *process {
+	p := &process{cmd: exec.Command(name, args...)}
+	if l.logs {
+		p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
+	} else if p.log, _ = os.CreateTemp("", "bench-*.log"); p.log != nil {
+		p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	}
+	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig, "PULLSECRETS_METRICS_ADDR=")
+	return p
 }
 
 // usage is what a process has used so far.
@@ -86,7 +94,9 @@ func (p *process) stop() usage {
 		_ = p.cmd.Process.Kill()
 		<-ended
 	}
-	_ = p.log.Close()
-	_ = os.Remove(p.log.Name())
+	if p.log != nil {
+		_ = p.log.Close()
+		_ = os.Remove(p.log.Name())
+	}
 	return u
 }

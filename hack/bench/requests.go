@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -14,20 +15,35 @@ type requests map[string]int
 
 var counted = []string{"secrets", "serviceaccounts", "namespaces", "configmaps"}
 
-// requests reads the API server's metrics.
-func (l *lab) requests() (requests, error) {
+// metrics reads the API server's metrics.
+func (l *lab) metrics() (string, error) {
 	config := rest.CopyConfig(l.rest)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	text, err := client.Get().AbsPath("/metrics").DoRaw(l.ctx)
+	return string(text), err
+}
+
+// serverCPU is what the API server has used so far; 0 if it does not say.
+func (l *lab) serverCPU() time.Duration {
+	text, _ := l.metrics()
+	var seconds float64
+	_, line, _ := strings.Cut(text, "\nprocess_cpu_seconds_total ")
+	_, _ = fmt.Sscan(line, &seconds)
+	return time.Duration(seconds * float64(time.Second))
+}
+
+// requests reads how often the API server was asked what.
+func (l *lab) requests() (requests, error) {
+	text, err := l.metrics()
 	if err != nil {
 		return nil, err
 	}
 	out := requests{}
-	for line := range strings.SplitSeq(string(text), "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		labels, ok := strings.CutPrefix(line, "apiserver_request_total{")
 		if !ok {
 			continue
@@ -58,11 +74,11 @@ func (r requests) since(before requests) requests {
 	return out
 }
 
-// sum adds up the requests of some verbs.
-func (r requests) sum(verbs ...string) (n int) {
+// sum adds up the requests of some verbs for a resource, or for all with "".
+func (r requests) sum(resource string, verbs ...string) (n int) {
 	for k, count := range r {
-		verb, _, _ := strings.Cut(k, " ")
-		if slices.Contains(verbs, verb) {
+		verb, of, _ := strings.Cut(k, " ")
+		if slices.Contains(verbs, verb) && (resource == "" || resource == of) {
 			n += count
 		}
 	}

@@ -21,19 +21,23 @@ type witness struct {
 
 	mu      sync.Mutex
 	changed chan struct{}
-	copies  map[string]string // by namespace/name: the encoded content
-	lists   map[string]int    // by namespace/name: how many pull secrets
+	copies  map[string]string    // by namespace/name: the encoded content
+	lists   map[string]int       // by namespace/name: how many pull secrets
+	born    map[string]time.Time // by namespace: when its default account was seen first
 }
 
 func (l *lab) witness(copies []string) *witness {
 	ctx, cancel := context.WithCancel(l.ctx)
 	w := &witness{
 		l: l, cancel: cancel, changed: make(chan struct{}, 1),
-		copies: map[string]string{}, lists: map[string]int{},
+		copies: map[string]string{}, lists: map[string]int{}, born: map[string]time.Time{},
 	}
 	w.follow(ctx, accounts, "", func(u *unstructured.Unstructured, gone bool) {
 		list, _, _ := unstructured.NestedSlice(u.Object, "imagePullSecrets")
 		w.lists[u.GetNamespace()+"/"+u.GetName()] = len(list)
+		if _, known := w.born[u.GetNamespace()]; !known && u.GetName() == "default" {
+			w.born[u.GetNamespace()] = time.Now()
+		}
 	})
 	for _, name := range copies {
 		w.follow(ctx, secrets, "metadata.name="+name, func(u *unstructured.Unstructured, gone bool) {
@@ -88,13 +92,20 @@ func (w *witness) note(o any, gone bool, note func(u *unstructured.Unstructured,
 
 // complete reports whether a namespace has all that it should.
 func (w *witness) complete(ns string, secrets int, want func(i int) string) bool {
-	for i := range secrets {
-		if w.copies[fmt.Sprintf("%s/reg-%d", ns, i)] != want(i) {
-			return false
-		}
+	if !w.hasCopies(ns, secrets, want) {
+		return false
 	}
 	for _, account := range w.l.accountNames() {
 		if w.lists[ns+"/"+account] < secrets {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *witness) hasCopies(ns string, secrets int, want func(i int) string) bool {
+	for i := range secrets {
+		if w.copies[fmt.Sprintf("%s/reg-%d", ns, i)] != want(i) {
 			return false
 		}
 	}
@@ -120,11 +131,21 @@ func (w *witness) until(condition func() bool) (time.Time, error) {
 	}
 }
 
-// all is the condition that a set of namespaces is complete. What is complete is not looked at again.
+// all is the condition that a set of namespaces is complete.
 func (w *witness) all(names []string, secrets int, want func(i int) string) func() bool {
+	return each(names, func(ns string) bool { return w.complete(ns, secrets, want) })
+}
+
+// copied is the condition that a set of namespaces has all copies, whatever the accounts say.
+func (w *witness) copied(names []string, secrets int, want func(i int) string) func() bool {
+	return each(names, func(ns string) bool { return w.hasCopies(ns, secrets, want) })
+}
+
+// each is the condition that something holds for all names. For which it holds is not looked at again.
+func each(names []string, holds func(ns string) bool) func() bool {
 	next := 0
 	return func() bool {
-		for next < len(names) && w.complete(names[next], secrets, want) {
+		for next < len(names) && holds(names[next]) {
 			next++
 		}
 		return next == len(names)

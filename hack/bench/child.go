@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
+)
+
+// bareLoop is what the floor is measured with: the writes, and nothing that decides.
+type bareLoop struct {
+	workers   int
+	copies    int    // copies in each namespace
+	password  string // in the credentials
+	accounts  bool   // write the service accounts too
+	informers bool   // keep the caches that a controller needs
+}
+
+// args are the flags with which another process of this program becomes the loop.
+func (b bareLoop) args() []string {
+	return []string{
+		"-loop", fmt.Sprintf("-loop-workers=%d", b.workers), fmt.Sprintf("-loop-copies=%d", b.copies), "-loop-password=" + b.password,
+		fmt.Sprintf("-loop-accounts=%t", b.accounts), fmt.Sprintf("-loop-informers=%t", b.informers),
+	}
+}
+
+// run is the child's side: it gets ready, says so, waits for a line, writes, says so, and waits for another line.
+func (b bareLoop) run(l *lab) error {
+	client, err := dynamic.NewForConfig(l.rest)
+	if err != nil {
+		return err
+	}
+	live, err := l.accountsByNamespace()
+	if err != nil {
+		return err
+	}
+	if b.informers {
+		b.inform(l)
+	}
+	in := bufio.NewScanner(os.Stdin)
+	fmt.Println("ready")
+	in.Scan()
+	if err := l.parallel(b.workers, l.names, func(ns string) error { return b.write(l, client, ns, live[ns]) }); err != nil {
+		return err
+	}
+	fmt.Println("done")
+	in.Scan()
+	return nil
+}
+
+// write makes one namespace complete: one server-side apply for each account and one for each copy.
+func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*unstructured.Unstructured) error {
+	force := metav1.ApplyOptions{FieldManager: "pullsecrets", Force: true}
+	for _, account := range live {
+		if !b.accounts {
+			break
+		}
+		if _, err := client.Resource(accounts).Namespace(ns).Apply(l.ctx, account.GetName(), l.referencing(account, b.copies), force); err != nil {
+			return err
+		}
+	}
+	for i := range b.copies {
+		u := copyOf(ns, fmt.Sprintf("reg-%d", i), credential(i, b.password),
+			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", home, i)})
+		if _, err := client.Resource(secrets).Namespace(ns).Apply(l.ctx, u.GetName(), u, force); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inform follows namespaces, accounts and copies, and keeps of each object what tells one version from another.
+func (b bareLoop) inform(l *lab) {
+	var synced sync.WaitGroup
+	follow := func(resource schema.GroupVersionResource, selector string) {
+		api := l.client.Resource(resource)
+		_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+			ListerWatcher: cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+				ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+					o.FieldSelector = selector
+					return api.List(ctx, o)
+				},
+				WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+					o.FieldSelector = selector
+					return api.Watch(ctx, o)
+				},
+			}, l.client),
+			ObjectType: &unstructured.Unstructured{},
+			Transform: func(obj any) (any, error) {
+				u, ok := obj.(*unstructured.Unstructured)
+				if !ok {
+					return obj, nil
+				}
+				return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+					Namespace: u.GetNamespace(), Name: u.GetName(), ResourceVersion: u.GetResourceVersion(),
+				}}, nil
+			},
+			Handler: cache.ResourceEventHandlerFuncs{},
+		})
+		go informer.RunWithContext(l.ctx)
+		synced.Go(func() { cache.WaitForCacheSync(l.ctx.Done(), informer.HasSynced) })
+	}
+	follow(namespaces, "")
+	follow(accounts, "")
+	for _, name := range l.copyNames(b.copies) {
+		follow(secrets, "metadata.name="+name)
+	}
+	synced.Wait()
+	time.Sleep(100 * time.Millisecond) // the bookmarks have gone by
+}

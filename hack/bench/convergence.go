@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/base64"
+	"fmt"
+	"time"
+)
+
+// quiet is until the status is written, at the latest; what a program does that it need not shows in it too.
+const quiet = 6 * time.Second
+
+func encoded(content func(i int) string) func(i int) string {
+	cache := map[int]string{}
+	return func(i int) string {
+		if cache[i] == "" {
+			cache[i] = base64.StdEncoding.EncodeToString([]byte(content(i)))
+		}
+		return cache[i]
+	}
+}
+
+func with(password string) func(i int) string {
+	return func(i int) string { return credential(i, password) }
+}
+
+// convergence measures a start on a cluster that has nothing yet, and the restart after it.
+func (l *lab) convergence() (first, restart result, err error) {
+	first, restart = l.result("first convergence"), l.result("restart, converged")
+	for round := range l.rounds {
+		password := fmt.Sprintf("first-%d", round)
+		bare, err := l.best(bareLoop{copies: l.secrets, password: password, accounts: true})
+		if err != nil {
+			return first, restart, err
+		}
+		if err := l.reset(l.copyNames(l.secrets)...); err != nil {
+			return first, restart, err
+		}
+		informed, err := l.bare(bareLoop{workers: 16, copies: l.secrets, password: password, accounts: true, informers: true})
+		if err != nil {
+			return first, restart, err
+		}
+		first.floors(bare, informed)
+		if err := l.converge(&first, password); err != nil {
+			return first, restart, err
+		}
+		if err := l.restart(&restart); err != nil {
+			return first, restart, err
+		}
+	}
+	err = l.wire(&first)
+	return first, restart, err
+}
+
+// converge measures one first convergence, from the start of the process.
+func (l *lab) converge(r *result, password string) error {
+	if err := l.prepare(password); err != nil {
+		return err
+	}
+	w := l.witness(l.copyNames(l.secrets))
+	defer w.cancel()
+	before, err := l.requests()
+	if err != nil {
+		return err
+	}
+	server := l.serverCPU()
+	started := time.Now()
+	p, err := l.start()
+	if err != nil {
+		return err
+	}
+	ended, err := w.until(w.all(l.names, l.secrets, encoded(with(password))))
+	if err != nil {
+		p.stop()
+		return err
+	}
+	u := p.usage()
+	server = l.serverCPU() - server
+	time.Sleep(quiet)
+	after, err := l.requests()
+	u.Peak = p.stop().Peak
+	r.took(ended.Sub(started))
+	r.used(u, server)
+	r.Requests = after.since(before)
+	return err
+}
+
+// restart measures a start on a converged cluster, where nothing is to be done.
+func (l *lab) restart(r *result) error {
+	before, err := l.requests()
+	if err != nil {
+		return err
+	}
+	server := l.serverCPU()
+	p, err := l.start()
+	if err != nil {
+		return err
+	}
+	time.Sleep(3 * time.Second)
+	after, err := l.requests()
+	server = l.serverCPU() - server
+	r.used(p.stop(), server)
+	r.Requests = after.since(before)
+	return err
+}
+
+// prepare has a cluster with sources and policy, and nothing distributed.
+func (l *lab) prepare(password string) error {
+	if err := l.reset(l.copyNames(l.secrets + 1)...); err != nil {
+		return err
+	}
+	if err := l.clear(); err != nil {
+		return err
+	}
+	for i := range l.secrets + 1 {
+		if err := l.source(i, password); err != nil {
+			return err
+		}
+	}
+	return l.policy(l.secrets, "start")
+}
