@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -49,7 +48,7 @@ func writeLists(event map[string]any, out *bytes.Buffer) error {
 	return nil
 }
 
-// silenceKlog drops what client-go logs by itself. What matters of it is reported by us, in one line and not again
-// and again; and its log values are objects, which no line of ours may hold. A panic still ends the process with its
-// trace.
-var silenceKlog = sync.OnceFunc(func() { klog.SetLogger(logr.Discard()) })
+// What client-go logs by itself is dropped. What matters of it is reported by us, in one line and not again and again;
+// and its log values are objects, which no line of ours may hold. A panic still ends the process with its trace. klog's
+// logger may only be set while nobody logs, so it is set before anything runs.
+func init() { klog.SetLogger(logr.Discard()) }
