@@ -34,7 +34,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 	if have.Namespace.Terminating {
 		return p
 	}
-	copies := make([]Action, 0, len(have.Copies))
+	copies := make([]Action, 0, len(want.Copies)) // most names in use are of other namespaces
 	byName := make(map[string]wantedCopy, len(want.Copies))
 	for _, c := range want.Copies {
 		state, observed := have.Copies[c.Name]

@@ -1,0 +1,107 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// BenchmarkDecide decides on a whole cluster with a large policy, which happens when the policy, or a source, changes.
+// One operation is all of its namespaces. It is to take less than a second on one core.
+func BenchmarkDecide(b *testing.B) {
+	const rules, spaces = 500, 5000
+	p := largePolicy(b, rules)
+	for _, state := range []string{"nothing there", "converged"} {
+		b.Run(fmt.Sprintf("rules=%d/namespaces=%d/%s", rules, spaces, state), func(b *testing.B) {
+			ins, haves := largeCluster(b, p, rules, spaces, state == "converged")
+			actions := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				actions = 0
+				for i := range ins {
+					for _, a := range decide(p, ins[i], haves[i]).Actions {
+						if a.Verb != plan.None {
+							actions++
+						}
+					}
+				}
+			}
+			b.ReportMetric(float64(actions), "writes")
+			if state == "converged" && actions > 0 {
+				b.Fatalf("%d writes in a converged cluster", actions)
+			}
+		})
+	}
+}
+
+// largePolicy has a rule for each team: a secret of its own in its namespaces, which a glob and a label select.
+func largePolicy(b *testing.B, rules int) *policy.Policy {
+	var text strings.Builder
+	text.WriteString("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n")
+	for i := range rules {
+		fmt.Fprintf(&text, "- name: team-%d\n  secrets: [{source: {name: src-%d}, name: reg-%d}]\n"+
+			"  namespaces: {include: [\"team-%d-*\", \"shared-%d-*\"], exclude: [\"*-legacy\"], selector: {matchLabels: {tier: dev}}}\n"+
+			"  serviceAccounts: {include: [default, \"ci-*\"]}\n", i, i, i, i, i)
+	}
+	p, problems := policy.Parse(map[string]string{"policy.yaml": text.String()}, policy.Options{Namespace: "pullsecrets"})
+	if p == nil {
+		b.Fatal(problems)
+	}
+	return p
+}
+
+func largeCluster(b *testing.B, p *policy.Policy, rules, spaces int, converged bool) (ins []policy.Inputs, haves []plan.Observed) {
+	projector := cluster.NewProjector([]byte("key"))
+	sources := map[types.NamespacedName]policy.SourceState{}
+	for _, key := range p.Sources() {
+		value := fmt.Sprintf(`{"auths":{"%s.example":{"auth":"%s"}}}`, key.Name, key.Name)
+		content, _ := projector.Content(cluster.TypeDockerConfigJSON, []byte(value))
+		sources[key] = policy.NewSourceState(&cluster.Source{
+			Secret:     &cluster.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Type: cluster.TypeDockerConfigJSON, Content: content},
+			Credential: cluster.NewCredential([]byte(value)),
+		})
+	}
+	for i := range spaces {
+		name := fmt.Sprintf("team-%d-%d", i%rules, i)
+		ns := &cluster.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": "dev", "kubernetes.io/metadata.name": name}}}
+		in := policy.Inputs{Namespace: ns, Sources: sources}
+		for _, account := range []string{"default", "ci-build", "web"} {
+			in.Accounts = append(in.Accounts, &cluster.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: account}})
+		}
+		have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+		for _, copy := range p.CopyNames() {
+			have.Copies[copy] = plan.CopyState{}
+		}
+		if converged {
+			converge(p, in, have)
+		}
+		ins, haves = append(ins, in), append(haves, have)
+	}
+	return ins, haves
+}
+
+// converge makes a namespace as the policy wants it.
+func converge(p *policy.Policy, in policy.Inputs, have plan.Observed) {
+	for _, a := range decide(p, in, have).Actions {
+		switch {
+		case a.List != nil:
+			for _, sa := range in.Accounts {
+				if sa.Name == a.Name {
+					sa.PullSecrets, sa.Ledger, sa.HasLedger, sa.Applied = a.List.Names, plan.FormatLedger(a.List.Ledger), true, true
+				}
+			}
+		case a.Verb == plan.Create:
+			have.Copies[a.Name] = plan.CopyState{Secret: &cluster.Secret{
+				ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace.Name, Name: a.Name},
+				Type:       a.Copy.Type, Marks: a.Copy.Marks, Applied: true, Content: in.Sources[a.Source].Source.Content,
+			}}
+		}
+	}
+}
