@@ -30,12 +30,19 @@ const (
 // is a repair, whatever the other party left of our marks.
 type fights struct {
 	mu      sync.Mutex
-	objects map[string]map[writtenKey]*fight // by namespace
+	deeds   map[string][]deed                // by namespace; after a roll-out every object has one, so they are small
+	objects map[string]map[writtenKey]*fight // by namespace; those that were repaired
 	swept   time.Time
 }
 
+// deed is a change that we made, and when we did so last.
+type deed struct {
+	kind         plan.Kind
+	name, change string
+	at           time.Time
+}
+
 type fight struct {
-	made    []string // the changes that we made
 	repairs int
 	last    time.Time
 	rule    string
@@ -53,7 +60,9 @@ func (f *fight) pause() time.Duration {
 	return fightMost
 }
 
-func newFights() *fights { return &fights{objects: map[string]map[writtenKey]*fight{}} }
+func newFights() *fights {
+	return &fights{deeds: map[string][]deed{}, objects: map[string]map[writtenKey]*fight{}}
+}
 
 // changes are what an action makes of an object, in words that are the same when it makes the same again.
 func changes(a plan.Action) []string {
@@ -70,28 +79,59 @@ func changes(a plan.Action) []string {
 func (f *fights) isRepair(key writtenKey, a plan.Action) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.objects[key.Namespace][key]
-	return a.Restores || o != nil && slices.ContainsFunc(changes(a), func(c string) bool { return slices.Contains(o.made, c) })
+	return a.Restores || slices.ContainsFunc(changes(a), func(c string) bool { return f.deed(key, c) != nil })
 }
+
+// deed returns the record of a change, or nil.
+func (f *fights) deed(key writtenKey, change string) *deed {
+	all := f.deeds[key.Namespace]
+	for i := range all {
+		if d := &all[i]; d.of(key) && d.change == change {
+			return d
+		}
+	}
+	return nil
+}
+
+func (d *deed) of(key writtenKey) bool { return d.kind == key.kind && d.name == key.Name }
 
 // made notes what an action changed, or took back.
 func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.sweep(now)
 	if a.Verb == plan.Delete {
-		delete(f.objects[key.Namespace], key)
+		f.drop(key)
 		return
 	}
 	if a.List != nil && len(a.List.Removed) > 0 {
-		if o := f.objects[key.Namespace][key]; o != nil {
-			o.made = slices.DeleteFunc(o.made, func(c string) bool { return slices.Contains(a.List.Removed, c) })
-		}
+		f.unmake(key, func(change string) bool { return slices.Contains(a.List.Removed, change) })
 	}
-	for _, c := range changes(a) {
-		if o := f.at(key, now); !slices.Contains(o.made, c) {
-			o.made = append(o.made, c)
+	for _, change := range changes(a) {
+		if d := f.deed(key, change); d != nil {
+			d.at = now
+			continue
 		}
+		f.deeds[key.Namespace] = append(f.deeds[key.Namespace], deed{key.kind, key.Name, change, now})
 	}
+	if o := f.objects[key.Namespace][key]; o != nil {
+		o.last = now
+	}
+}
+
+// unmake forgets changes of an object.
+func (f *fights) unmake(key writtenKey, gone func(change string) bool) {
+	kept := slices.DeleteFunc(f.deeds[key.Namespace], func(d deed) bool { return d.of(key) && gone(d.change) })
+	f.deeds[key.Namespace] = kept
+	if len(kept) == 0 {
+		delete(f.deeds, key.Namespace)
+	}
+}
+
+// drop forgets all of an object.
+func (f *fights) drop(key writtenKey) {
+	f.unmake(key, func(string) bool { return true })
+	delete(f.objects[key.Namespace], key)
 }
 
 // wait returns how long a repair has to wait; 0 is not at all.
@@ -140,26 +180,18 @@ func (f *fights) forget(namespace string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.objects, namespace)
+	delete(f.deeds, namespace)
 }
 
 // forgive ends the fight over one object.
 func (f *fights) forgive(key writtenKey) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	delete(f.objects[key.Namespace], key)
+	f.drop(key)
 }
 
-// at returns the record of an object, made if there is none, and forgets now and then the records that are old.
+// at returns the record of an object that is repaired, made if there is none.
 func (f *fights) at(key writtenKey, now time.Time) *fight {
-	if now.Sub(f.swept) > time.Minute {
-		f.swept = now
-		for namespace, objects := range f.objects {
-			maps.DeleteFunc(objects, func(_ writtenKey, o *fight) bool { return now.Sub(o.last) > fightOver })
-			if len(objects) == 0 {
-				delete(f.objects, namespace)
-			}
-		}
-	}
 	if f.objects[key.Namespace] == nil {
 		f.objects[key.Namespace] = map[writtenKey]*fight{}
 	}
@@ -170,6 +202,28 @@ func (f *fights) at(key writtenKey, now time.Time) *fight {
 	}
 	o.last = now
 	return o
+}
+
+// sweep forgets now and then what is long ago.
+func (f *fights) sweep(now time.Time) {
+	if now.Sub(f.swept) <= time.Minute {
+		return
+	}
+	f.swept = now
+	old := func(at time.Time) bool { return now.Sub(at) > fightOver }
+	for namespace, objects := range f.objects {
+		maps.DeleteFunc(objects, func(_ writtenKey, o *fight) bool { return old(o.last) })
+		if len(objects) == 0 {
+			delete(f.objects, namespace)
+		}
+	}
+	for namespace, all := range f.deeds {
+		if all = slices.DeleteFunc(all, func(d deed) bool { return old(d.at) }); len(all) == 0 {
+			delete(f.deeds, namespace)
+		} else {
+			f.deeds[namespace] = all
+		}
+	}
 }
 
 // contested is the error of a repair that waits.

@@ -323,7 +323,8 @@ func (j *judge) instead() string {
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(ctx context.Context, p *policy.Policy) {
-	n, all := total(j.c.wouldRemove(p)), j.c.present()
+	gone := j.c.wouldRemove(p)
+	n, all := total(gone), j.c.present()
 	switch {
 	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
 		j.c.ceiling.accept()
@@ -334,13 +335,13 @@ func (j *judge) activate(ctx context.Context, p *policy.Policy) {
 		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
 			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
 	}
-	j.begin(ctx, p)
+	j.begin(ctx, p, gone)
 }
 
-// begin has every namespace tried under a policy.
-func (j *judge) begin(ctx context.Context, p *policy.Policy) {
+// begin has every namespace tried under a policy; gone is what that removes in each, if nothing is held.
+func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]removals) {
 	j.c.admission.begin(ctx, p)
-	j.c.pass.begin(p, j.c.wouldRemove(p))
+	j.c.pass.begin(p, gone)
 	j.c.active.Store(p)
 	j.c.enqueueAll()
 }
@@ -373,15 +374,16 @@ func (j *judge) confirm(ctx context.Context) {
 	if p == nil || !j.c.ceiling.held.Load() {
 		return
 	}
+	gone := j.c.wouldRemove(p)
 	switch {
 	case j.confirmed():
 		j.c.ceiling.release()
-	case total(j.c.wouldRemove(p)) == removals{}:
+	case total(gone) == removals{}:
 		j.c.ceiling.accept()
 	default:
 		return
 	}
-	j.begin(ctx, p)
+	j.begin(ctx, p, gone)
 }
 
 // retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that

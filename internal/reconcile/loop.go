@@ -69,7 +69,7 @@ func (w *watch) pass(ctx context.Context) (wait time.Duration, forbidden bool) {
 // poll lists once, puts the result in the place of the cache, and tells what is other than before.
 func (w *watch) poll(ctx context.Context) error {
 	known := w.remembered(w.target) // before the list: what it does not show of these is gone
-	next := cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc})
+	next := cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())
 	err := w.each(ctx, w.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 		return next.Add(w.shrink(u))
 	})

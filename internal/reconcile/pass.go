@@ -13,7 +13,7 @@ type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
 	pending  map[string]bool
-	budget   map[string]removals  // what the policy itself removes, until that succeeded
+	budget   map[string]removals  // what the policy itself removes, where it removes anything, until that succeeded
 	failing  map[string]time.Time // since when
 	total    int
 	finished func()
@@ -24,12 +24,15 @@ func (p *pass) begin(of *policy.Policy, namespaces map[string]removals) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.policy = of
-	p.budget = namespaces
+	p.budget = map[string]removals{}
 	p.failing = map[string]time.Time{}
 	p.total = len(namespaces)
 	p.pending = make(map[string]bool, len(namespaces))
-	for ns := range namespaces {
+	for ns, n := range namespaces {
 		p.pending[ns] = true
+		if n != (removals{}) {
+			p.budget[ns] = n
+		}
 	}
 }
 
@@ -47,6 +50,9 @@ func (p *pass) tried(of *policy.Policy, namespace string, succeeded bool) {
 	last := p.policy == of && p.pending[namespace] && len(p.pending) == 1
 	if p.policy == of {
 		delete(p.pending, namespace)
+	}
+	if last {
+		p.pending = nil // a map that was large stays large
 	}
 	p.mu.Unlock()
 	if last {

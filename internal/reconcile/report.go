@@ -29,11 +29,12 @@ type report struct {
 	namespaces map[string]*summary
 	problems   map[problem]map[string]bool // with the namespaces that have it; "" for what is of none
 	none       *summary                    // the problems that are of no namespace
+	common     *summary                    // the last one without problems: most namespaces share one
 	copies     map[string]int              // of all namespaces, by rule: a roll-out asks for the sums after each of them
 	accounts   int
 }
 
-// summary is what came of one namespace.
+// summary is what came of one namespace. It is not changed once it is recorded.
 type summary struct {
 	copies   map[string]int // in place, by rule
 	accounts int            // that rules give names to
@@ -84,6 +85,7 @@ func (r *report) record(todo plan.Plan, changes changeSet) {
 	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
 		slices.Equal(before.problems, next.problems)
 	if !same {
+		next = r.share(next)
 		r.namespaces[todo.Namespace] = next
 		r.move(todo.Namespace, before, next)
 	}
@@ -91,6 +93,18 @@ func (r *report) record(todo plan.Plan, changes changeSet) {
 	if !same {
 		r.changed()
 	}
+}
+
+// share returns a summary that says the same, and is shared by other namespaces if it can be.
+func (r *report) share(s *summary) *summary {
+	switch {
+	case len(s.problems) > 0:
+	case r.common != nil && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
+		return r.common
+	default:
+		r.common = s
+	}
+	return s
 }
 
 // forget drops a namespace that is gone.

@@ -164,7 +164,7 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 		&unstructured.Unstructured{},
 		cache.SharedIndexInformerOptions{
 			ObjectDescription: w.String(),
-			Indexers:          cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc},
+			Indexers:          w.indexers(),
 		})
 	// These two fail only on an informer that was started.
 	_ = informer.SetTransform(w.transform)
@@ -184,6 +184,14 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 		DeleteFunc: func(obj any) { w.onEvent(event{old: object(obj)}) },
 	})
 	return informer
+}
+
+// indexers are what a cache needs besides its keys: only service accounts are looked up by namespace.
+func (w *watch) indexers() cache.Indexers {
+	if w.resource == accountResource {
+		return cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
+	}
+	return cache.Indexers{}
 }
 
 // unanswered tells of an API server that does not answer: the reflector retries such requests without a word.
