@@ -6,8 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/render"
@@ -79,4 +83,20 @@ func (f *admissionFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
 	}
 	_, err = stdout.Write(text)
 	return err
+}
+
+// mutates asks an API server whether it knows policies that mutate. Any user may ask that: the role system:discovery is
+// everybody's.
+func mutates(config *rest.Config) (func(context.Context) (bool, error), error) {
+	client, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a discovery client: %w", err)
+	}
+	return func(ctx context.Context) (bool, error) {
+		list, err := client.ServerResourcesForGroupVersionWithContext(ctx, "admissionregistration.k8s.io/v1")
+		if err != nil {
+			return false, err
+		}
+		return slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == "mutatingadmissionpolicies" }), nil
+	}, nil
 }

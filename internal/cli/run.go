@@ -124,6 +124,11 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
+	if f.admission {
+		if cfg.Mutates, err = mutates(config); err != nil {
+			return err
+		}
+	}
 	c := reconcile.New(cfg)
 	stopServing, err := f.serve(c)
 	if err != nil {

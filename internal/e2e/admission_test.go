@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -205,6 +206,29 @@ func TestTheComponentComesAndGoesUnderARunningController(t *testing.T) {
 		s.wantStatus("Degraded", "components/admission")
 		s.wantList(s.namespace(fmt.Sprintf("without-%d", revisions)), "default", "+reg")
 	}
+}
+
+// TestAnAPIServerBeforeMutatingPoliciesIsToldOf has the parameters' CRD where nothing acts on them.
+func TestAnAPIServerBeforeMutatingPoliciesIsToldOf(t *testing.T) {
+	s := newSandbox(t)
+	s.component()
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.admission = true
+	s.mutates = func(context.Context) (bool, error) { return false, nil }
+	r := s.start()
+	s.revised("Degraded", oneRule)
+	s.wantStatus("Degraded", "AdmissionAbsent", "needs Kubernetes 1.36")
+	s.wantList(ns, "default", "+reg")
+	s.wantRules()
+	if lines := r.lines("does not know MutatingAdmissionPolicy"); len(lines) != 1 {
+		t.Errorf("it is said %d times", len(lines))
+	}
+	r.stop()
+	s.mutates = func(context.Context) (bool, error) { return true, nil }
+	s.start()
+	s.wantRules("hub: reg")
+	s.wantStatus("Ready")
 }
 
 func TestPurgeRemovesTheParametersFirst(t *testing.T) {

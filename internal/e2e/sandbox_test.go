@@ -51,6 +51,7 @@ type sandbox struct {
 	config    *rest.Config
 	client    dynamic.Interface
 	admission bool // controllers are started with -admission
+	mutates   func(context.Context) (bool, error)
 	prefix    string
 	// sources are other namespaces that sources may be in, for the controllers that are started from now on.
 	sources []string
@@ -263,7 +264,7 @@ func (s *sandbox) start(change ...func(*rest.Config)) *running {
 	r := &running{s: s, log: &lockedBuffer{}}
 	r.c = reconcile.New(reconcile.Config{
 		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8, MaxPrune: 50,
-		SourceNamespaces: s.sources, Admission: s.admission, Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
+		SourceNamespaces: s.sources, Admission: s.admission, Mutates: s.mutates, Log: zerolog.New(zerolog.SyncWriter(r.log)).Level(zerolog.TraceLevel),
 	})
 	ctx, cancel := context.WithCancel(s.ctx)
 	done := make(chan struct{})

@@ -29,6 +29,9 @@ const (
 	admissionUnsaved  = "AdmissionUnsaved"  // a parameter could not be written
 )
 
+// mutatesAgain is how often an API server that knows no mutating policies is asked whether it was upgraded.
+const mutatesAgain = time.Minute
+
 // admission keeps the parameters true by which the API server itself adds names to service accounts: one object for
 // each rule. It runs in the judge's goroutine, and looks again only when something changed that they depend on.
 //
@@ -40,6 +43,10 @@ type admission struct {
 	mu      sync.Mutex
 	changed bool
 	blocked map[string][]string // copy names that are known not to come, by namespace
+
+	// Of the judge's goroutine alone:
+	mutates  bool // the API server knows mutating policies
+	askAgain time.Time
 }
 
 func newAdmission(c *Controller) *admission {
@@ -102,9 +109,12 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		return 0
 	}
 	if w.forbidden() {
-		a.c.report.ofNone([]problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: admissionAbsent,
-			Detail: "started with -admission, but the API server does not let us list and watch admissionrules.pullsecrets.internal: install kustomize/components/admission, which needs Kubernetes 1.36; until then the controller alone adds names"}})
+		a.absent("does not let us list and watch admissionrules.pullsecrets.internal: install kustomize/components/admission, which needs Kubernetes 1.36")
 		return 0
+	}
+	if wait := a.serverMutates(ctx); wait > 0 {
+		a.touch()
+		return wait
 	}
 	live := a.live()
 	wanted, errs := render.AdmissionRules(p, a.promises(p, live))
@@ -120,6 +130,37 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		return judgeRetry
 	}
 	return 0
+}
+
+// absent says once that there is nothing in the API server that would act on parameters.
+func (a *admission) absent(why string) {
+	a.c.report.ofNone([]problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: admissionAbsent,
+		Detail: "started with -admission, but the API server " + why + "; until then the controller alone adds names"}})
+}
+
+// serverMutates asks whether the API server knows mutating policies, until it does. It returns how long to wait before
+// asking again; 0 is that it does.
+func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
+	if a.mutates || a.c.Mutates == nil {
+		return 0
+	}
+	if wait := time.Until(a.askAgain); wait > 0 {
+		return wait
+	}
+	mutates, err := a.c.Mutates(ctx)
+	wait = mutatesAgain
+	switch {
+	case err != nil:
+		a.c.troubles.write("admission parameters: the API server does not say whether it knows MutatingAdmissionPolicy", err)
+		wait = judgeRetry
+	case mutates:
+		a.mutates = true
+		return 0
+	default:
+		a.absent("does not know MutatingAdmissionPolicy in admissionregistration.k8s.io/v1: that needs Kubernetes 1.36")
+	}
+	a.askAgain = time.Now().Add(wait)
+	return wait
 }
 
 // due reports whether something changed since the last time.

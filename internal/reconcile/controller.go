@@ -36,6 +36,8 @@ type Config struct {
 
 	Version   string // for the metrics; may be empty
 	Admission bool   // keep the parameters of the admission policy
+	// Mutates reports whether the API server knows policies that mutate; nil if it is known to.
+	Mutates func(context.Context) (bool, error)
 
 	Log zerolog.Logger
 }
