@@ -25,8 +25,16 @@ test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
 
 .PHONY: bench
-bench: build ## measure it against the API server's own speed; BENCHFLAGS='-sizes 300,1000,3000'
-	$(CONTROLPLANE) run -- go run ./hack/bench $(BENCHFLAGS)
+bench: build bin/bench ## measure it against the API server's own speed; BENCHFLAGS='-sizes 300,1000,3000'
+	$(CONTROLPLANE) run -- bin/bench $(BENCHFLAGS)
+
+.PHONY: bin/bench
+bin/bench:
+	go -C hack/bench build -o ../../bin/bench .
+
+.PHONY: bench-docs
+bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes most of an hour on a quiet machine
+	@hack/bench/all.sh
 
 .PHONY: image-test
 image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
@@ -37,6 +45,7 @@ lint: ## check formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go -C hack/controlplane vet .
+	go -C hack/bench vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
 

@@ -19,8 +19,8 @@ type running struct {
 // new namespaces in the middle of a rotation, and a burst of them.
 func (l *lab) changes() ([]result, error) {
 	results := []result{
-		l.result("rotation"), l.result("registry added"), l.result("edit that changes nothing"),
-		l.result("new namespaces during a rotation"), l.result("100 new namespaces in 5 s"),
+		l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing),
+		l.result(workloadDuring), l.result(workloadBurst),
 	}
 	for round := range l.rounds {
 		if err := l.round(round, results); err != nil {

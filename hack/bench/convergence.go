@@ -25,7 +25,7 @@ func with(password string) func(i int) string {
 
 // convergence measures a start on a cluster that has nothing yet, and the restart after it.
 func (l *lab) convergence() (first, restart result, err error) {
-	first, restart = l.result("first convergence"), l.result("restart, converged")
+	first, restart = l.result(workloadFirst), l.result(workloadRestart)
 	for round := range l.rounds {
 		password := fmt.Sprintf("first-%d", round)
 		bare, err := l.best(bareLoop{copies: l.secrets, password: password, accounts: true})
@@ -81,6 +81,7 @@ func (l *lab) converge(r *result, password string) error {
 	r.took(ended.Sub(started))
 	r.used(u, server)
 	r.Requests = after.since(before)
+	r.fill(l)
 	return err
 }
 

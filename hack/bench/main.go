@@ -5,6 +5,7 @@
 //	make bench                                  the default sizes
 //	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
 //	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-copy image-pull-secret'
+//	make bench-docs                             every size, for docs/performance.md; takes half an hour
 package main
 
 import (
@@ -29,6 +30,7 @@ type config struct {
 	logs                   bool
 	only                   string
 	loop                   *bareLoop // this process is only that
+	docs                   string
 }
 
 func main() {
@@ -47,6 +49,7 @@ func main() {
 	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
 	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
 	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence or changes, to measure only these workloads")
+	flag.StringVar(&c.docs, "docs", "", "measure nothing; write what the JSON `FILE` says into the .md and the .svg beside it")
 	loop := bareLoop{}
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
 	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")
@@ -57,6 +60,12 @@ func main() {
 	flag.Parse()
 	if *isLoop {
 		c.loop = &loop
+	}
+	if c.docs != "" {
+		if err := document(c.docs, flag.Args()); err != nil {
+			fail(err)
+		}
+		return
 	}
 	for text := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(text)

@@ -30,10 +30,26 @@ func (l *lab) metrics() (string, error) {
 // serverCPU is what the API server has used so far; 0 if it does not say.
 func (l *lab) serverCPU() time.Duration {
 	text, _ := l.metrics()
-	var seconds float64
-	_, line, _ := strings.Cut(text, "\nprocess_cpu_seconds_total ")
-	_, _ = fmt.Sscan(line, &seconds)
-	return time.Duration(seconds * float64(time.Second))
+	return time.Duration(sample(text, "process_cpu_seconds_total") * float64(time.Second))
+}
+
+// fill notes how large the API server and its storage have become.
+func (r *result) fill(l *lab) {
+	text, _ := l.metrics()
+	r.Storage = int(sample(text, "apiserver_storage_size_bytes"))
+	r.ServerRSS = int(sample(text, "process_resident_memory_bytes"))
+}
+
+// sample is the value of the first sample of a metric; 0 if there is none.
+func sample(text, metric string) (value float64) {
+	for line := range strings.SplitSeq(text, "\n") {
+		rest, ok := strings.CutPrefix(line, metric)
+		if ok && (strings.HasPrefix(rest, "{") || strings.HasPrefix(rest, " ")) {
+			_, _ = fmt.Sscan(line[strings.LastIndexByte(line, ' ')+1:], &value)
+			return value
+		}
+	}
+	return 0
 }
 
 // requests reads how often the API server was asked what.

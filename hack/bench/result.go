@@ -6,6 +6,17 @@ import (
 	"time"
 )
 
+// The workloads.
+const (
+	workloadFirst    = "first convergence"
+	workloadRestart  = "restart, converged"
+	workloadRotation = "rotation"
+	workloadAdded    = "registry added"
+	workloadNothing  = "edit that changes nothing"
+	workloadDuring   = "new namespaces during a rotation"
+	workloadBurst    = "100 new namespaces in 5 s"
+)
+
 // result is one workload at one size. Times are by round, or by namespace where namespaces come one by one.
 type result struct {
 	Workload    string    `json:"workload"`
@@ -21,12 +32,15 @@ type result struct {
 	FloorCPU    []float64 `json:"floorCPUSeconds,omitempty"` // of the bare loop
 	Server      []float64 `json:"serverCPUSeconds,omitempty"`
 	FloorSrv    []float64 `json:"floorServerCPUSeconds,omitempty"`
-	Peak        []float64 `json:"peakRSS,omitempty"` // bytes
+	Peak        []float64 `json:"peakRSS,omitempty"`   // bytes
+	Storage     int       `json:"storage,omitempty"`   // bytes of etcd's database in use after it
+	ServerRSS   int       `json:"serverRSS,omitempty"` // bytes of the API server, resident after it
 	Sent        int       `json:"bytesSent,omitempty"`
 	Received    int       `json:"bytesReceived,omitempty"`
 	Requests    requests  `json:"requests,omitempty"` // of the last round
-	Bound       string    `json:"bound,omitempty"`
-	Missed      bool      `json:"missed"`
+	Bound       string    `json:"-"`
+	Over        float64   `json:"-"` // as judge found it
+	Missed      bool      `json:"-"`
 	Note        string    `json:"note,omitempty"`
 }
 
@@ -50,6 +64,24 @@ func (r *result) floors(bare, informed floor) {
 		r.Informed = append(r.Informed, informed.took.Seconds())
 		r.InformedCPU = append(r.InformedCPU, informed.client.CPU.Seconds())
 	}
+}
+
+// ratio is the median over the rounds of took to a floor plus some seconds. Both are of one round, because the machine may
+// be busier in another.
+func (r result) ratio(floors []float64, plus float64) float64 {
+	var all []float64
+	for i := range min(len(r.Took), len(floors)) {
+		all = append(all, r.Took[i]/(floors[i]+plus))
+	}
+	return median(all)
+}
+
+// after is how long each new namespace took once its account was there.
+func (r result) after() (out []float64) {
+	for i, took := range r.Took {
+		out = append(out, took-r.Floor[i])
+	}
+	return out
 }
 
 // quantile is the smallest of the values that at least this share of them does not exceed.

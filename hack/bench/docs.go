@@ -1,0 +1,118 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// document merges results into the JSON file, and writes what it says into the plot and the tables beside it.
+func document(file string, parts []string) error {
+	var all []result
+	for _, part := range append([]string{file}, parts...) {
+		more, err := read(part)
+		if err != nil && (part != file || !os.IsNotExist(err)) {
+			return err
+		}
+		all = merge(all, more)
+	}
+	if err := save(file, all); err != nil {
+		return err
+	}
+	picture, err := svg(all)
+	if err != nil {
+		return err
+	}
+	base := strings.TrimSuffix(file, ".json")
+	if err := os.WriteFile(base+".svg", picture, 0o644); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(base + ".md")
+	if err != nil {
+		return err
+	}
+	filled, err := fill(string(text), all)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(base+".md", []byte(filled), 0o644)
+}
+
+func read(file string) (all []result, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return all, json.Unmarshal(text, &all)
+}
+
+func save(file string, all []result) error {
+	text, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// merge puts newer results in the place of older ones of the same workload and size.
+func merge(old, newer []result) []result {
+	key := func(r result) [5]any { return [5]any{r.Workload, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated} }
+	for _, r := range newer {
+		old = append(slices.DeleteFunc(old, func(o result) bool { return key(o) == key(r) }), r)
+	}
+	slices.SortStableFunc(old, func(a, b result) int {
+		return cmp.Or(cmp.Compare(a.Unrelated, b.Unrelated), cmp.Compare(a.Secrets, b.Secrets), cmp.Compare(a.Accounts, b.Accounts), cmp.Compare(a.Namespaces, b.Namespaces))
+	})
+	return old
+}
+
+// blocks are the parts of the text that are made from results, by the name in their markers.
+var blocks = map[string]func([]result) (string, error){
+	"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
+}
+
+// fill writes the blocks between their markers.
+func fill(text string, all []result) (string, error) {
+	for i := range all {
+		all[i].judge(0)
+	}
+	for name, make := range blocks {
+		begin, end := "<!-- begin "+name+" -->\n", "<!-- end "+name+" -->"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, ended := strings.Cut(rest, end)
+		if !ok || !ended {
+			return "", fmt.Errorf("there are no markers %q and %q", strings.TrimSpace(begin), end)
+		}
+		block, err := make(all)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		text = before + begin + block + end + after
+	}
+	return text, nil
+}
+
+// table is a Markdown table.
+func table(head []string, rows [][]string) string {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(head)
+	line(slices.Repeat([]string{"---"}, len(head)))
+	for _, r := range rows {
+		line(r)
+	}
+	return b.String()
+}
+
+// of are the results of a workload with one secret and one account, and nothing unrelated.
+func of(all []result, workloads ...string) (out []result) {
+	for _, r := range all {
+		if slices.Contains(workloads, r.Workload) && r.Secrets == 1 && r.Accounts == 1 && r.Unrelated == 0 {
+			out = append(out, r)
+		}
+	}
+	return out
+}
