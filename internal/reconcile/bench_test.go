@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -39,6 +41,53 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkObserveAndDecide does the same from the caches, as it is done for each namespace.
+func BenchmarkObserveAndDecide(b *testing.B) {
+	const rules, spaces = 500, 5000
+	p := largePolicy(b, rules)
+	ins, haves := largeCluster(b, p, rules, spaces, true)
+	c := cached(p, ins, haves)
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, in := range ins {
+			in, have, ok := c.observe(in.Namespace.Name, p)
+			if !ok || decide(p, in, have).HasChanges() {
+				b.Fatalf("%s is to be changed", in.Namespace.Name)
+			}
+		}
+	}
+}
+
+// cached is a Controller whose caches hold a cluster.
+func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *Controller {
+	c := New(Config{Log: zerolog.Nop()})
+	held := func(t target) *watch {
+		w := &watch{target: t, synced: true, upTo: func() string { return "1" }}
+		w.store = cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())
+		return w
+	}
+	c.watches = &watches{
+		namespaces: held(target{resource: namespaceResource}), accounts: held(target{resource: accountResource}),
+		copies: map[string]*watch{}, sources: map[types.NamespacedName]*watch{},
+	}
+	for _, name := range p.CopyNames() {
+		c.watches.copies[name] = held(target{resource: secretResource, name: name})
+	}
+	for i, in := range ins {
+		_ = c.watches.namespaces.store.Add(in.Namespace)
+		for _, sa := range in.Accounts {
+			_ = c.watches.accounts.store.Add(sa)
+		}
+		for name, state := range haves[i].Copies {
+			if state.Secret != nil {
+				_ = c.watches.copies[name].store.Add(state.Secret)
+			}
+		}
+	}
+	c.sources, c.sourcesOf = ins[0].Sources, p
+	return c
 }
 
 // largePolicy has a rule for each team: a secret of its own in its namespaces, which a glob and a label select.
@@ -75,10 +124,7 @@ func largeCluster(b *testing.B, p *policy.Policy, rules, spaces int, converged b
 		for _, account := range []string{"default", "ci-build", "web"} {
 			in.Accounts = append(in.Accounts, &cluster.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: account}})
 		}
-		have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
-		for _, copy := range p.CopyNames() {
-			have.Copies[copy] = plan.CopyState{}
-		}
+		have := plan.Observed{Namespace: ns, AccountsKnown: true, Looked: p.CopyNames(), Copies: map[string]plan.CopyState{}}
 		if converged {
 			converge(p, in, have)
 		}

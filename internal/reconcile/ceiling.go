@@ -95,7 +95,7 @@ func removed(p plan.Plan) (n removals) {
 
 // present counts our copies and references.
 func (c *Controller) present() (n removals) {
-	for _, w := range c.watches.copyWatches() {
+	for _, w := range c.watches.allCopies().watches {
 		for _, obj := range w.all() {
 			if obj.(*cluster.Secret).Ours() {
 				n.copies++

@@ -31,20 +31,24 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		HoldPrune:     c.ceiling.held.Load(),
 		Copies:        map[string]plan.CopyState{},
 	}
+	copies := c.watches.allCopies()
+	have.Looked = copies.names
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {
 		sa := obj.(*cluster.ServiceAccount)
 		name := cache.ObjectName{Namespace: namespace, Name: sa.Name}
 		in.Accounts = append(in.Accounts, c.written.latest(plan.KindServiceAccount, name, sa, "").(*cluster.ServiceAccount))
 	}
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
-	for name, w := range c.watches.copyWatches() {
+	for _, w := range copies.watches {
 		if w.forbidden() {
-			have.Copies[name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), name)}
+			have.Copies[w.name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), w.name)}
 			continue
 		}
-		key := cache.ObjectName{Namespace: namespace, Name: name}
-		secret, _ := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret)
-		have.Copies[name] = plan.CopyState{Secret: secret}
+		key := cache.ObjectName{Namespace: namespace, Name: w.name}
+		// In most namespaces most names have no copy, and those are not noted.
+		if secret, ok := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret); ok {
+			have.Copies[w.name] = plan.CopyState{Secret: secret}
+		}
 	}
 	return in, have, true
 }

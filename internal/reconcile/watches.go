@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,13 @@ type watches struct {
 	mu      sync.RWMutex
 	sources map[types.NamespacedName]*watch
 	copies  map[string]*watch
+	listed  *copyWatches // what copies holds; nil: list it again
+}
+
+// copyWatches are the watches of all copy names in use. It is shared, and not changed.
+type copyWatches struct {
+	names   []string // sorted
+	watches []*watch // of these names
 }
 
 // hooks are what happens on events, by what they are about.
@@ -107,6 +116,7 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 	}
 	for _, name := range names {
 		if w.copies[name] == nil {
+			w.listed = nil
 			w.copies[name] = w.add(target{resource: secretResource, name: name},
 				func(u *unstructured.Unstructured) metav1.Object { return w.projector.Secret(u) }, w.hooks.copy)
 		}
@@ -119,6 +129,7 @@ func (w *watches) keep(sources []types.NamespacedName, names []string) {
 	defer w.mu.Unlock()
 	stopOthers(w.sources, sources)
 	stopOthers(w.copies, names)
+	w.listed = nil
 }
 
 func stopOthers[K comparable](have map[K]*watch, keep []K) {
@@ -171,13 +182,15 @@ func (w *watches) source(key types.NamespacedName) *watch {
 	return w.sources[key]
 }
 
-// copyWatches returns the watches by copy name; the map is the caller's.
-func (w *watches) copyWatches() map[string]*watch {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	out := make(map[string]*watch, len(w.copies))
-	for name, one := range w.copies {
-		out[name] = one
+// allCopies returns the watches of all copy names.
+func (w *watches) allCopies() *copyWatches {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.listed == nil {
+		w.listed = &copyWatches{names: slices.Sorted(maps.Keys(w.copies))}
+		for _, name := range w.listed.names {
+			w.listed.watches = append(w.listed.watches, w.copies[name])
+		}
 	}
-	return out
+	return w.listed
 }

@@ -16,9 +16,21 @@ type Observed struct {
 	AccountsKnown bool
 	// HoldPrune has everything that would be removed kept, and reported.
 	HoldPrune bool
-	// Copies has an entry for each copy name in use, the policy's and those on their way out. A name without an
-	// entry was not looked at.
+	// Looked are the copy names in use, the policy's and those on their way out, sorted. The slice is shared.
+	Looked []string
+	// Copies says what there is under these names. One that was looked at and has no entry has no secret; what was not
+	// looked at may have one.
 	Copies map[string]CopyState
+}
+
+// state returns what was observed under a copy's name.
+func (o Observed) state(name string) CopyState {
+	state, ok := o.Copies[name]
+	if !ok {
+		_, looked := slices.BinarySearch(o.Looked, name)
+		state.Forbidden = !looked // nobody looked, so nothing may be concluded
+	}
+	return state
 }
 
 // CopyState is what was observed under one copy's name.
@@ -37,10 +49,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 	copies := make([]Action, 0, len(want.Copies)) // most names in use are of other namespaces
 	byName := make(map[string]wantedCopy, len(want.Copies))
 	for _, c := range want.Copies {
-		state, observed := have.Copies[c.Name]
-		if !observed {
-			state.Forbidden = true // nobody looked, so nothing may be concluded
-		}
+		state := have.state(c.Name)
 		action, referable := decideCopy(c, state, want.Protected[c.Name], p.Namespace)
 		copies = append(copies, action)
 		ours := state.Secret != nil && state.Secret.Ours()
