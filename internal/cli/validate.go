@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -33,9 +34,11 @@ func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	f := &validateFlags{}
 	f.register(fs)
 	return &ffcli.Command{
-		Name: "validate", ShortUsage: "pullsecrets validate -f POLICY [FLAGS]", ShortHelp: "check a policy before it is merged",
+		Name: "validate", ShortUsage: "pullsecrets validate -f POLICY [FLAGS] [POLICY ...]", ShortHelp: "check a policy before it is merged",
 		LongHelp: "Judges a policy as the controller will, and asks no cluster. POLICY is a policy document, a manifest of the\n" +
-			"policy ConfigMap, all the output of kustomize build, or a folder of such files.\n\n" +
+			"policy ConfigMap, all the output of kustomize build, or a folder of such files. Several are judged each by\n" +
+			"itself, as a pre-commit hook needs it; the documents of one ConfigMap are judged together when their folder is\n" +
+			"named.\n\n" +
 			"Exit status: 0 valid, maybe with warnings, 1 not valid, 2 could not tell.",
 		FlagSet: fs, Options: options(),
 		Exec: func(_ context.Context, args []string) error {
@@ -60,29 +63,60 @@ func (f *validateFlags) register(fs *flag.FlagSet) {
 }
 
 func (f *validateFlags) run(args []string, stdin io.Reader, stdout io.Writer) (valid bool, err error) {
-	write, err := f.validate(args)
+	files := args
+	if f.file != "" {
+		files = append([]string{f.file}, args...)
+	}
+	write, err := f.validate(files)
 	if err != nil {
 		return false, err
 	}
-	source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
-	if err != nil {
-		return false, err
+	v := verdict{valid: true}
+	var errs []error
+	for _, file := range files {
+		source, err := readPolicy(policyQuery{file, f.policy, f.namespace}, stdin)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+		v.add(p, findings)
 	}
-	p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
-	return p != nil, write(stdout, p, findings)
+	if len(errs) < len(files) { // what could be judged is told in any case
+		errs = append(errs, write(stdout, v))
+	}
+	return v.valid, errors.Join(errs...)
+}
+
+// verdict is what is said of all the policies that were named.
+type verdict struct {
+	valid    bool
+	rules    int // of those that are valid
+	findings []finding
+}
+
+func (v *verdict) add(p *policy.Policy, findings []finding) {
+	if p == nil {
+		v.valid = false
+	} else {
+		v.rules += len(p.Rules)
+	}
+	v.findings = append(v.findings, findings...)
 }
 
 // validate checks what flag itself cannot, and returns what writes the form that is asked for.
-func (f *validateFlags) validate(args []string) (func(io.Writer, *policy.Policy, []finding) error, error) {
+func (f *validateFlags) validate(files []string) (func(io.Writer, verdict) error, error) {
 	var errs []error
-	if len(args) > 0 {
-		errs = append(errs, fmt.Errorf("validate takes flags only, found %q", args[0]))
-	}
-	if f.file == "" {
+	if len(files) == 0 {
 		errs = append(errs, errors.New("name the policy with -f: a file, a folder, or - for standard input"))
 	}
+	for i, file := range files {
+		if strings.HasPrefix(file, "-") && (file != "-" || slices.Contains(files[:i], "-")) {
+			errs = append(errs, fmt.Errorf("%q: flags stand before the files, and standard input can be read once", file))
+		}
+	}
 	errs = append(errs, checkNames(f.policy, append(splitNames(f.sourceNamespaces), f.namespace)))
-	forms := map[string]func(io.Writer, *policy.Policy, []finding) error{
+	forms := map[string]func(io.Writer, verdict) error{
 		"text": writeFindings, "json": writeFindingsJSON, "github": writeFindingsGitHub,
 	}
 	write := forms[f.form]
@@ -92,27 +126,27 @@ func (f *validateFlags) validate(args []string) (func(io.Writer, *policy.Policy,
 	return write, errors.Join(errs...)
 }
 
-func writeFindings(out io.Writer, p *policy.Policy, findings []finding) error {
+func writeFindings(out io.Writer, v verdict) error {
 	var b strings.Builder
-	for _, f := range findings {
+	for _, f := range v.findings {
 		fmt.Fprintln(&b, f)
 	}
-	fmt.Fprintln(&b, verdict(p, findings))
+	fmt.Fprintln(&b, v)
 	_, err := io.WriteString(out, b.String())
 	return err
 }
 
-// verdict is the last line for people.
-func verdict(p *policy.Policy, findings []finding) string {
+// String is the last line for people.
+func (v verdict) String() string {
 	warnings := 0
-	for _, f := range findings {
+	for _, f := range v.findings {
 		if f.Warning {
 			warnings++
 		}
 	}
-	text := "not valid: " + counted(len(findings)-warnings, "error")
-	if p != nil {
-		text = "valid: " + counted(len(p.Rules), "rule")
+	text := "not valid: " + counted(len(v.findings)-warnings, "error")
+	if v.valid {
+		text = "valid: " + counted(v.rules, "rule")
 	}
 	if warnings > 0 {
 		text += ", " + counted(warnings, "warning")
@@ -140,17 +174,14 @@ type findingJSON struct {
 	Message  string `json:"message"`
 }
 
-func writeFindingsJSON(out io.Writer, p *policy.Policy, findings []finding) error {
+func writeFindingsJSON(out io.Writer, v verdict) error {
 	type report struct {
 		Valid    bool          `json:"valid"`
 		Rules    int           `json:"rules"`
 		Problems []findingJSON `json:"problems"`
 	}
-	r := report{Valid: p != nil, Problems: []findingJSON{}}
-	if p != nil {
-		r.Rules = len(p.Rules)
-	}
-	for _, f := range findings {
+	r := report{Valid: v.valid, Rules: v.rules, Problems: []findingJSON{}}
+	for _, f := range v.findings {
 		r.Problems = append(r.Problems, findingJSON{
 			Severity: severity(f), File: f.place.file, Key: f.place.key, Within: f.place.within,
 			Path: f.Path, Line: f.Line, Column: f.Column, Message: f.Message,
@@ -176,9 +207,9 @@ var (
 )
 
 // writeFindingsGitHub writes workflow commands, which GitHub shows beside the lines of a pull request.
-func writeFindingsGitHub(out io.Writer, p *policy.Policy, findings []finding) error {
+func writeFindingsGitHub(out io.Writer, v verdict) error {
 	var b strings.Builder
-	for _, f := range findings {
+	for _, f := range v.findings {
 		command := "::" + severity(f)
 		if f.place.file != "" && f.place.file != standardInput {
 			command += " file=" + commandProperty.Replace(filepath.ToSlash(filepath.Clean(f.place.file)))
@@ -186,7 +217,7 @@ func writeFindingsGitHub(out io.Writer, p *policy.Policy, findings []finding) er
 		}
 		fmt.Fprintf(&b, "%s::%s\n", command, commandMessage.Replace(annotationText(f)))
 	}
-	fmt.Fprintln(&b, verdict(p, findings))
+	fmt.Fprintln(&b, v)
 	_, err := io.WriteString(out, b.String())
 	return err
 }
