@@ -25,13 +25,16 @@ func command(t *testing.T, stdin string, args ...string) (status int, stdout, st
 
 // TestRbacOfTheManifests holds the roles that are shipped against the policies that they are for.
 func TestRbacOfTheManifests(t *testing.T) {
-	for _, c := range []struct{ policy, roles string }{
-		{"../../examples/policy.yaml", "../../kustomize/base/rbac.yaml"},
-		{"../../kustomize/base/policy.yaml", "../../kustomize/base/rbac.yaml"},
-		{"../../examples/own-policy/policy.yaml", "../../examples/own-policy/rbac.yaml"},
+	for _, c := range []struct {
+		policy, roles string
+		flags         []string
+	}{
+		{"../../examples/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
+		{"../../kustomize/base/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
+		{"../../kustomize/overlays/own-folder/policy.yaml", "../../kustomize/overlays/own-folder/rbac.yaml", nil},
 	} {
 		t.Run(c.policy, func(t *testing.T) {
-			status, got, errs := command(t, "", "rbac", "-f", c.policy)
+			status, got, errs := command(t, "", append([]string{"rbac", "-f", c.policy}, c.flags...)...)
 			if status != 0 || errs != "" {
 				t.Fatalf("exit %d: %s", status, errs)
 			}

@@ -20,7 +20,7 @@ import (
 // TestEveryManifestBuildsAndIsAccepted builds with the real kustomize and has the real API server judge the result.
 func TestEveryManifestBuildsAndIsAccepted(t *testing.T) {
 	s := newSandbox(t)
-	for _, folder := range []string{"kustomize/base", "examples/first-try", "examples/own-policy", "examples/admission"} {
+	for _, folder := range []string{"kustomize/overlays/first-install", "kustomize/overlays/production", "kustomize/overlays/own-folder", "examples/first-try"} {
 		t.Run(folder, func(t *testing.T) {
 			built := kustomize(t, "../../"+folder)
 			cmd := exec.Command("kubectl", "--server", s.config.Host, "--token", s.config.BearerToken,
