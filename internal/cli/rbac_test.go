@@ -32,6 +32,8 @@ func TestRbacOfTheManifests(t *testing.T) {
 		{"../../examples/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
 		{"../../kustomize/base/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
 		{"../../kustomize/overlays/own-folder/policy.yaml", "../../kustomize/overlays/own-folder/rbac.yaml", nil},
+		{"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/argocd/pullsecrets/rbac.yaml", []string{"-admission"}},
+		{"../../examples/flux/pullsecrets/policy/policy.yaml", "../../examples/flux/pullsecrets/controller/rbac.yaml", []string{"-admission"}},
 	} {
 		t.Run(c.policy, func(t *testing.T) {
 			status, got, errs := command(t, "", append([]string{"rbac", "-f", c.policy}, c.flags...)...)
