@@ -38,8 +38,14 @@ func TestTheCheckOfAMergeRequest(t *testing.T) {
 		t.Error("a credential was printed")
 	}
 
-	c.write("policy.yaml", strings.Replace(c.read("policy.yaml"), "name: regcred", "name: other", 1))
-	if status, out, _ := c.check(); status != 1 || !strings.Contains(out, "rbac.yaml is not of this policy") {
+	policy, roles := c.read("policy.yaml"), c.read("rbac.yaml")
+	c.write("rbac.yaml", strings.Replace(roles, "  - regcred\n", "  - formerly\n  - regcred\n", 1))
+	if status, out, _ := c.check(); status != 0 {
+		t.Errorf("with roles that have one name more: exit %d, want 0\n%s", status, out)
+	}
+	c.write("rbac.yaml", roles)
+	c.write("policy.yaml", strings.Replace(policy, "name: regcred", "name: other", 1))
+	if status, out, _ := c.check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 		t.Errorf("with roles of another policy: exit %d, want 1\n%s", status, out)
 	}
 	c.write("policy.yaml", strings.Replace(c.read("policy.yaml"), "secrets:", "secret:", 1))
