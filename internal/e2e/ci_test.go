@@ -57,10 +57,11 @@ func TestTheCheckOfAMergeRequest(t *testing.T) {
 
 // pipeline is a checkout of the example for Argo CD, and what a runner has installed.
 type pipeline struct {
-	s              *sandbox
-	folder         string // of the checkout
-	kubeconfig     string
-	path, pipeline string
+	s          *sandbox
+	checkout   string
+	folder     string // with the policy
+	kubeconfig string
+	path       string
 }
 
 func newPipeline(s *sandbox) *pipeline {
@@ -68,15 +69,13 @@ func newPipeline(s *sandbox) *pipeline {
 	// kustomize takes no temporary folder of macOS, which is a link.
 	root, err := filepath.EvalSymlinks(s.t.TempDir())
 	must(s.t, err)
-	c := &pipeline{s: s, pipeline: root, folder: root + "/examples/argocd/pullsecrets", kubeconfig: root + "/kubeconfig"}
+	c := &pipeline{s: s, checkout: root, folder: root + "/examples/argocd/pullsecrets", kubeconfig: root + "/kubeconfig"}
 	for _, part := range []string{"kustomize", "examples"} {
 		must(s.t, os.CopyFS(filepath.Join(root, part), os.DirFS("../../"+part)))
 	}
-	bin := root + "/bin"
-	if out, err := exec.Command("go", "build", "-o", bin+"/pullsecrets", "../..").CombinedOutput(); err != nil {
-		s.t.Fatalf("%v\n%s", err, out)
-	}
-	c.path = bin + string(os.PathListSeparator) + os.Getenv("PATH")
+	program, err := theProgram()
+	must(s.t, err)
+	c.path = filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")
 	must(s.t, os.WriteFile(c.kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
 	return c
 }
@@ -97,10 +96,10 @@ func (c *pipeline) write(file, text string) {
 func (c *pipeline) check() (status int, said, plan string) {
 	c.s.t.Helper()
 	cmd := exec.Command("examples/ci/check.sh", "examples/argocd/pullsecrets")
-	cmd.Dir = c.pipeline
+	cmd.Dir = c.checkout
 	cmd.Env = append(os.Environ(), "PATH="+c.path, "KUBECONFIG="+c.kubeconfig, "GITHUB_ACTIONS=")
 	out, _ := cmd.CombinedOutput()
-	text, _ := os.ReadFile(c.pipeline + "/plan.md")
+	text, _ := os.ReadFile(c.checkout + "/plan.md")
 	return cmd.ProcessState.ExitCode(), string(out), string(text)
 }
 

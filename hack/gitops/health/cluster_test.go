@@ -45,6 +45,9 @@ func TestHealthFollowsAMergeRequest(t *testing.T) {
 	r.applyAndExpect("Progressing", "InProgress")           // no controller runs yet
 	r.start()
 	r.becomes("Degraded", "InProgress", "SourceMissing")
+	if err := r.flux.Wait(r.ctx, r.config, r.live(), 300*time.Millisecond); err == nil || !strings.Contains(err.Error(), "InProgress") {
+		t.Errorf("of a policy whose source does not come, Flux says in the end: %v", err)
+	}
 
 	// The source comes after the policy. Flux is waiting for it.
 	waited := make(chan error, 1)
@@ -82,9 +85,23 @@ func TestHealthFollowsAMergeRequest(t *testing.T) {
 	// Applied again as it is, it stays healthy: no revision changed.
 	r.applyAndExpect("Healthy", "Current")
 
+	r.deleteByMistake()
+
 	must(t, os.WriteFile(r.policy(), []byte("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n"), 0o644))
 	r.applyAndExpect("Progressing", "InProgress")
 	r.becomes("Healthy", "Current", "in force")
+}
+
+// deleteByMistake deletes the policy and applies it again. It is as it was then, and nobody touched the copy.
+func (r *repository) deleteByMistake() {
+	r.t.Helper()
+	before := r.copy()
+	must(r.t, r.client.Resource(configMaps).Namespace(home).Delete(r.ctx, policyName, metav1.DeleteOptions{}))
+	r.applyAndExpect("Progressing", "InProgress")
+	r.becomes("Healthy", "Current", "in force")
+	if after := r.copy(); after.GetUID() != before.GetUID() || after.GetResourceVersion() != before.GetResourceVersion() {
+		r.t.Errorf("the copy was written: %v, before %v", after.GetResourceVersion(), before.GetResourceVersion())
+	}
 }
 
 // repository is a checkout of the examples with a policy that is edited, and the cluster that it is applied to.
@@ -199,6 +216,12 @@ func (r *repository) becomes(argocd, flux, word string) {
 
 func (r *repository) live() *unstructured.Unstructured {
 	u, err := r.client.Resource(configMaps).Namespace(home).Get(r.ctx, policyName, metav1.GetOptions{})
+	must(r.t, err)
+	return u
+}
+
+func (r *repository) copy() *unstructured.Unstructured {
+	u, err := r.client.Resource(secrets).Namespace(home).Get(r.ctx, "regcred", metav1.GetOptions{})
 	must(r.t, err)
 	return u
 }
