@@ -8,14 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
@@ -194,107 +191,4 @@ func (g *generator) account(ns *cluster.Namespace, exists bool) *unstructured.Un
 		u.Object["imagePullSecrets"] = append([]any{}, list...)
 	}
 	return u
-}
-
-// state is what else there is: sources, and secrets of others under copies' names.
-type state struct {
-	g       *generator
-	sources map[types.NamespacedName]policy.SourceState
-	foreign map[string]map[string]*cluster.Secret // by namespace and name
-}
-
-func (g *generator) newState(p *policy.Policy) *state {
-	w := &state{g: g, sources: map[types.NamespacedName]policy.SourceState{}, foreign: map[string]map[string]*cluster.Secret{}}
-	for _, key := range p.Sources() {
-		if key.Name == "missing" {
-			w.sources[key] = policy.NewSourceState(nil)
-			continue
-		}
-		w.sources[key] = policy.NewSourceState(g.projector.Source(secret(key.Namespace, key.Name, credential(key.Name+".example", "x"))))
-	}
-	for _, ns := range g.namespaces {
-		w.foreign[ns.Name] = map[string]*cluster.Secret{}
-		for _, name := range propertyNames {
-			if g.IntN(8) == 0 {
-				w.foreign[ns.Name][name] = g.projector.Secret(secret(ns.Name, name, credential("foreign.example", "x")))
-			}
-		}
-	}
-	return w
-}
-
-func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster.ServiceAccount) plan.Plan {
-	have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
-	for _, name := range p.CopyNames() {
-		have.Copies[name] = plan.CopyState{Secret: w.foreign[ns.Name][name]}
-	}
-	return plan.Compute(p.Desired(policy.Inputs{Namespace: ns, Accounts: list, Sources: w.sources}), have)
-}
-
-func (w *state) promises(p *policy.Policy) render.Promises {
-	out := render.Promises{Namespace: home, Withheld: map[string][]string{}}
-	out.Left = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
-	for _, ns := range w.g.namespaces {
-		for _, a := range w.decide(p, ns).Actions {
-			if a.Reason == plan.ForeignSecret {
-				out.Withheld[a.Name] = append(out.Withheld[a.Name], ns.Name)
-			}
-		}
-	}
-	return out
-}
-
-// compare writes an account in a dry run, and again what came of it. It returns how many names were added.
-func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured.Unstructured) int {
-	t, written := w.g.s.t, cluster.NewServiceAccount(u)
-	want := &plan.List{Names: written.PullSecrets, Ledger: plan.ParseLedger(written.Ledger)}
-	for _, a := range w.decide(p, ns, written).Actions {
-		if a.Kind == plan.KindServiceAccount && a.List != nil {
-			want.Names, want.Added = append(slices.Clone(written.PullSecrets), a.List.Added...), a.List.Added
-			for _, name := range a.List.Added {
-				if slices.Contains(a.List.Ledger, name) && !slices.Contains(want.Ledger, name) {
-					want.Ledger = append(want.Ledger, name)
-				}
-			}
-		}
-	}
-	first := w.dryRun(u)
-	got, second := cluster.NewServiceAccount(first), cluster.NewServiceAccount(w.dryRun(asWritten(first, u)))
-	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
-	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(plan.ParseLedger(got.Ledger))); diff != "" {
-		rules, _ := render.AdmissionRules(p, w.promises(p))
-		t.Errorf("namespace %s %v %v\naccount %v\nrules %v\n(-controller +API server) %s", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, diff)
-	}
-	theirs := slices.DeleteFunc(slices.Clone(got.PullSecrets), func(name string) bool { return slices.Contains(want.Added, name) })
-	if !slices.Equal(theirs, written.PullSecrets) {
-		t.Errorf("the entries of others moved: %v became %v", written.PullSecrets, got.PullSecrets)
-	}
-	if !slices.Equal(got.PullSecrets, second.PullSecrets) || got.Ledger != second.Ledger {
-		t.Errorf("the second write differs: %v %q, then %v %q", got.PullSecrets, got.Ledger, second.PullSecrets, second.Ledger)
-	}
-	return len(want.Added)
-}
-
-// asWritten is what came of a write, as somebody writes it once more.
-func asWritten(result, written *unstructured.Unstructured) *unstructured.Unstructured {
-	u := result.DeepCopy()
-	u.SetUID(written.GetUID())
-	u.SetCreationTimestamp(written.GetCreationTimestamp())
-	u.SetResourceVersion("")
-	u.SetManagedFields(nil)
-	return u
-}
-
-func (w *state) dryRun(u *unstructured.Unstructured) (out *unstructured.Unstructured) {
-	var err error
-	api := w.g.s.client.Resource(accounts).Namespace(u.GetNamespace())
-	if u.GetUID() == "" {
-		out, err = api.Create(w.g.s.ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	} else {
-		out, err = api.Update(w.g.s.ctx, u, metav1.UpdateOptions{DryRun: []string{metav1.DryRunAll}})
-	}
-	if err != nil {
-		w.g.s.t.Fatal(err)
-	}
-	return out
 }

@@ -31,6 +31,9 @@ func (s *sandbox) wantRules(want ...string) {
 			line := u.GetName() + ":"
 			names, _, _ := unstructured.NestedSlice(u.Object, "spec", "names")
 			for _, n := range names {
+				if n.(map[string]any)["add"] != true { // promised where the copy is
+					continue
+				}
 				line += " " + strings.TrimPrefix(n.(map[string]any)["name"].(string), s.prefix)
 			}
 			got = append(got, line)

@@ -2,15 +2,12 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -35,22 +32,39 @@ const mutatesAgain = time.Minute
 // admission keeps the parameters true by which the API server itself adds names to service accounts: one object for
 // each rule. It runs in the judge's goroutine, and looks again only when something changed that they depend on.
 //
-// A name is promised where its copy will come. It is left out where it has no source, and withheld in namespaces where
-// a secret of somebody else is in the way, as soon as that is known.
+// A name is promised where its copy will come, or is there. Where it has no source, that is where it has a copy of
+// ours; and it is withheld in namespaces where a secret of somebody else is in the way, as soon as that is known.
 type admission struct {
 	c *Controller
 
 	mu      sync.Mutex
 	changed bool
-	blocked map[string][]string // copy names that are known not to come, by namespace
+	sources bool // changed, so what is known of the copies is not true any more
+	copies  map[string]exceptions
 
 	// Of the judge's goroutine alone:
 	mutates  bool // the API server knows mutating policies
 	askAgain time.Time
 }
 
+// exceptions are the copies of a namespace that are not as their source alone would say.
+type exceptions struct {
+	blocked []string // names whose copy is known not to come
+	kept    []keptCopy
+}
+
+// keptCopy is a copy that is there, though its source cannot be used.
+type keptCopy struct {
+	secret policy.Secret
+	rule   string // that decides it
+}
+
+func (e exceptions) equal(other exceptions) bool {
+	return slices.Equal(e.blocked, other.blocked) && slices.Equal(e.kept, other.kept)
+}
+
 func newAdmission(c *Controller) *admission {
-	return &admission{c: c, blocked: map[string][]string{}}
+	return &admission{c: c, copies: map[string]exceptions{}}
 }
 
 // touch has the parameters looked at again, the next time that the judge does.
@@ -60,22 +74,33 @@ func (a *admission) touch() {
 	a.changed = true
 }
 
+// sourcesChanged has all namespaces looked at before the parameters are: or they would lack, for a moment, names whose
+// source has just gone.
+func (a *admission) sourcesChanged() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed, a.sources = true, true
+}
+
 // note takes in what was decided about a namespace; no plan is for one that is gone.
 func (a *admission) note(namespace string, todo plan.Plan) {
 	if !a.c.Admission {
 		return
 	}
-	var names []string
+	var now exceptions
 	for _, action := range todo.Actions {
 		if action.Reason == plan.ForeignSecret {
-			names = append(names, action.Name)
+			now.blocked = append(now.blocked, action.Name)
+		}
+		if action.Kept {
+			now.kept = append(now.kept, keptCopy{policy.Secret{Source: action.Source, Name: action.Name}, action.Rule})
 		}
 	}
 	a.mu.Lock()
-	changed := !slices.Equal(a.blocked[namespace], names)
-	a.blocked[namespace] = names
-	if len(names) == 0 {
-		delete(a.blocked, namespace)
+	changed := !now.equal(a.copies[namespace])
+	a.copies[namespace] = now
+	if now.equal(exceptions{}) {
+		delete(a.copies, namespace)
 	}
 	a.changed = a.changed || changed
 	a.mu.Unlock()
@@ -90,23 +115,34 @@ func (a *admission) begin(ctx context.Context, p *policy.Policy) {
 	if !a.c.Admission {
 		return
 	}
+	a.sourcesChanged()
+	if a.keep(ctx, p) > 0 {
+		a.c.judge.wake()
+	}
+}
+
+// look notes what is to be decided about each namespace.
+func (a *admission) look(p *policy.Policy) {
 	for _, obj := range a.c.watches.namespaces.all() {
 		namespace := obj.(*cluster.Namespace).Name
 		if in, have, ok := a.c.observe(namespace, p); ok {
 			a.note(namespace, decide(p, in, have))
 		}
 	}
-	a.touch()
-	if a.keep(ctx, p) > 0 {
-		a.c.judge.wake()
-	}
 }
 
 // keep writes what differs. It returns how long to wait before the next try; 0 when all is as it should be.
 func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 	w := a.c.watches.admission
-	if w == nil || p == nil || !w.settled() || !a.due() {
+	if w == nil || p == nil || !w.settled() {
 		return 0
+	}
+	due, sources := a.due()
+	if !due {
+		return 0
+	}
+	if sources {
+		a.look(p)
 	}
 	if w.forbidden() {
 		a.absent("does not let us list and watch admissionrules.pullsecrets.internal: install kustomize/components/admission, which needs Kubernetes 1.36")
@@ -163,13 +199,13 @@ func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
-// due reports whether something changed since the last time.
-func (a *admission) due() bool {
+// due reports whether something changed since the last time, and whether sources did.
+func (a *admission) due() (changed, sources bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed := a.changed
-	a.changed = false
-	return changed
+	changed, sources = a.changed, a.sources
+	a.changed, a.sources = false, false
+	return changed, sources
 }
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
@@ -215,7 +251,7 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 // promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken
 // back.
 func (a *admission) promises(p *policy.Policy, live map[string]*parameter) render.Promises {
-	out := render.Promises{Namespace: a.c.Namespace, Withheld: map[string][]string{}}
+	out := render.Promises{Namespace: a.c.Namespace, Withheld: map[string][]string{}, Kept: map[policy.Secret]render.Kept{}}
 	promised := map[string]bool{}
 	for _, one := range live {
 		for _, name := range one.names {
@@ -233,67 +269,29 @@ func (a *admission) promises(p *policy.Policy, live map[string]*parameter) rende
 			return status != policy.SourceUsable
 		}
 	}
+	a.except(p, out)
+	return out
+}
+
+func (a *admission) except(p *policy.Policy, out render.Promises) {
+	prunes := map[string]bool{}
+	for _, rule := range p.Rules {
+		prunes[rule.Name] = rule.Prune
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, namespace := range slices.Sorted(maps.Keys(a.blocked)) {
-		for _, name := range a.blocked[namespace] {
+	for _, namespace := range slices.Sorted(maps.Keys(a.copies)) {
+		for _, name := range a.copies[namespace].blocked {
 			out.Withheld[name] = append(out.Withheld[name], namespace)
 		}
-	}
-	return out
-}
-
-// live returns the parameters that exist, by name.
-func (a *admission) live() map[string]*parameter {
-	out := map[string]*parameter{}
-	for _, obj := range a.c.watches.admission.all() {
-		p := obj.(*parameter)
-		out[p.Name] = p
-	}
-	return out
-}
-
-// parameter is what is remembered of an AdmissionRule.
-type parameter struct {
-	metav1.ObjectMeta
-	spec  any
-	names []string
-	ours  bool // somebody may keep others in git
-}
-
-func newParameter(u *unstructured.Unstructured) *parameter {
-	p := &parameter{
-		ObjectMeta: metav1.ObjectMeta{Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion()},
-		spec:       u.Object["spec"],
-		ours: u.GetLabels()[cluster.LabelManagedBy] == cluster.FieldManager ||
-			slices.ContainsFunc(u.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-				return e.Manager == cluster.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply
-			}),
-	}
-	names, _, _ := unstructured.NestedSlice(u.Object, "spec", "names")
-	for _, n := range names {
-		if entry, ok := n.(map[string]any); ok {
-			name, _ := entry["name"].(string)
-			p.names = append(p.names, name)
+		for _, k := range a.copies[namespace].kept {
+			at := out.Kept[k.secret]
+			if prunes[k.rule] {
+				at.Prune = append(at.Prune, namespace)
+			} else {
+				at.Stay = append(at.Stay, namespace)
+			}
+			out.Kept[k.secret] = at
 		}
 	}
-	return p
-}
-
-// deleteParameters deletes all parameters, for purge: while they are there, the API server puts back what is removed.
-func deleteParameters(ctx context.Context, c *Controller) error {
-	var errs []string
-	err := target{resource: admissionResource, namespace: c.Namespace}.each(ctx, c.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
-		if err := c.api.Delete(ctx, admissionResource, u); err != nil {
-			errs = append(errs, u.GetName()+": "+describe(err))
-		}
-		return nil
-	})
-	switch {
-	case isNotFound(err), err == nil && len(errs) == 0:
-		return nil
-	case err != nil:
-		return fmt.Errorf("list the admission parameters: %s", describe(err))
-	}
-	return fmt.Errorf("delete the admission parameters: %s", strings.Join(errs, "; "))
 }

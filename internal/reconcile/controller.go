@@ -209,7 +209,7 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 		state: func() {
 			assigned.Wait()
 			c.forgetSources()
-			c.admission.touch()
+			c.admission.sourcesChanged()
 			c.enqueueAll()
 			c.judge.wake()
 		},
@@ -272,7 +272,7 @@ func (c *Controller) enqueueAll() {
 func (c *Controller) sourceChanged() {
 	c.forgetSources()
 	c.enqueueAll()
-	c.admission.touch()
+	c.admission.sourcesChanged()
 	c.judge.wake()
 }
 

@@ -37,7 +37,13 @@ type Promises struct {
 	Left func(policy.Secret) bool
 	// Withheld are the namespaces in which a copy is known not to come, by its name, sorted.
 	Withheld map[string][]string
+	// Kept are the namespaces in which a copy is there although its name is left out. There the name stays promised:
+	// or whoever applies a list of its own takes it away, while the controller adds it, until the source is back.
+	Kept map[policy.Secret]Kept
 }
+
+// Kept are namespaces, sorted, by what the rule says that decides the copy there.
+type Kept struct{ Prune, Stay []string }
 
 // TooLarge says that a rule is beyond the API server's budget.
 type TooLarge struct{ Rule, why string }
@@ -49,6 +55,9 @@ func (e *TooLarge) Error() string { return "rule " + e.Rule + ": " + e.why }
 func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstructured, errs []*TooLarge) {
 	for i, rule := range p.Rules {
 		spec := admissionSpec(p, i, o)
+		if spec != nil && unfit(spec) != "" {
+			spec = admissionSpec(p, i, Promises{Left: o.Left, Withheld: o.Withheld}) // rather without what is kept than not at all
+		}
 		if spec == nil {
 			continue
 		}
@@ -75,6 +84,11 @@ func admissionSpec(p *policy.Policy, i int, o Promises) map[string]any {
 	var names []any
 	for _, s := range rule.Secrets {
 		if o.Left != nil && o.Left(s) {
+			if kept := keptVerdicts(s, o.Kept[s]); len(kept) > 0 {
+				n := verdict(s.Name, false, false)
+				n["earlier"] = kept
+				names = append(names, n)
+			}
 			continue
 		}
 		n := verdict(s.Name, true, rule.Prune)
@@ -124,6 +138,21 @@ func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Promises) (out 
 		}
 	}
 	return out[:keep]
+}
+
+// keptVerdicts says where a name that is left out is promised all the same.
+func keptVerdicts(s policy.Secret, at Kept) (out []any) {
+	for _, k := range []struct {
+		ledger     bool
+		namespaces []string
+	}{{true, at.Prune}, {false, at.Stay}} {
+		if len(k.namespaces) > 0 {
+			v := verdict(s.Name, true, k.ledger)
+			v["namespaces"] = exactly(k.namespaces)
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // verdict says of a name whether it is added, and whether it goes into the ledger then.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -35,6 +36,8 @@ func admissionRules(t *testing.T, rules string, o Promises) map[string]string {
 func TestAdmissionRules(t *testing.T) {
 	const matchers = "namespaces:\n  include: ^.*$\nserviceAccounts:\n  include: ^(?:default)$\n"
 	missing := Promises{Namespace: "own", Left: func(s policy.Secret) bool { return s.Source.Name == "missing" }}
+	kept := missing
+	kept.Kept = map[policy.Secret]Kept{{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}: {Prune: []string{"x", "y"}, Stay: []string{"z"}}}
 	withheld := Promises{Namespace: "own", Withheld: map[string][]string{"s": {"x", "y"}}}
 	name := func(rest ...string) string {
 		return strings.Join(rest, "") + "  ledger: true\n  name: s\n"
@@ -50,6 +53,12 @@ func TestAdmissionRules(t *testing.T) {
 		{"what has no source is left out, and a rule of nothing else with it",
 			"- {name: a, secrets: [{source: {name: missing}}]}\n- {name: b, secrets: [{source: {name: missing}}, {source: {name: s}}]}", missing,
 			map[string]string{"b": "names:\n- add: true\n" + name() + matchers}},
+		{"what has no source stays promised where the copy is there, with the ledger of the rule that decides it there",
+			"- {name: a, secrets: [{source: {name: missing}}]}", kept,
+			map[string]string{"a": "names:\n- add: false\n  earlier:\n" +
+				"  - add: true\n    ledger: true\n    name: missing\n    namespaces:\n      include: ^(?:x|y)$\n" +
+				"  - add: true\n    ledger: false\n    name: missing\n    namespaces:\n      include: ^(?:z)$\n" +
+				"  ledger: false\n  name: missing\n" + matchers}},
 		{"where somebody else's secret is in the way, the name is withheld", "- {name: a, secrets: [{source: {name: s}}]}", withheld,
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      include: ^(?:x|y)$\n" + name() + matchers}},
 		{"earlier rules that say the same make no difference",

@@ -45,7 +45,8 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		return action, false
 	case !usable:
 		action.Reason, action.Defect = sourceProblem(want.State)
-		return action, live != nil && (live.Ours() || live.Ancestor)
+		action.Kept = live != nil && (live.Ours() || live.Ancestor)
+		return action, action.Kept
 	case live == nil:
 		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want)
 		return action, true

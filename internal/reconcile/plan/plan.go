@@ -56,6 +56,7 @@ type Action struct {
 	Copy   *Copy // with Create, Update and Replace
 	List   *List // with SetList
 	Serves bool  // a ServiceAccount that a rule gives names to
+	Kept   bool  // a copy of ours whose source cannot be used: it stays, and accounts get its name as before
 
 	// AfterAccounts says that the write must wait until all service accounts of the namespace were written: a copy
 	// that goes must not be named any more, and one that is adopted no longer tells who added its name.
