@@ -199,6 +199,26 @@ func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
+// promisesAll reports whether the API server has been told to keep all of these names on accounts.
+func (a *admission) promisesAll(names []string) bool {
+	w := a.c.watches.admission
+	if w == nil || !w.settled() || w.forbidden() {
+		return false
+	}
+	promised := promisedBy(a.live())
+	return !slices.ContainsFunc(names, func(name string) bool { return !promised[name] })
+}
+
+func promisedBy(live map[string]*parameter) map[string]bool {
+	promised := map[string]bool{}
+	for _, one := range live {
+		for _, name := range one.names {
+			promised[name] = true
+		}
+	}
+	return promised
+}
+
 // due reports whether something changed since the last time, and whether sources did.
 func (a *admission) due() (changed, sources bool) {
 	a.mu.Lock()
@@ -252,12 +272,7 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 // back.
 func (a *admission) promises(p *policy.Policy, live map[string]*parameter) render.Promises {
 	out := render.Promises{Namespace: a.c.Namespace, Withheld: map[string][]string{}, Kept: map[policy.Secret]render.Kept{}}
-	promised := map[string]bool{}
-	for _, one := range live {
-		for _, name := range one.names {
-			promised[name] = true
-		}
-	}
+	promised := promisedBy(live)
 	sources := a.c.sourceStates(p)
 	out.Left = func(s policy.Secret) bool {
 		w := a.c.watches.copy(s.Name)

@@ -20,8 +20,8 @@ type applier interface {
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
-	// Disown removes our managedFields entry and our ledger from an object, and leaves the rest as it is.
-	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// Disown removes our managedFields entry from an object, and our ledger unless it is to stay.
+	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error)
 	// Inherit makes ours what other managers own of an object by updates, and returns the object as it is then.
 	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
 	// Get reads an object.
@@ -46,8 +46,8 @@ func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersion
 	return err
 }
 
-func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	patch, err := disownPatch(obj)
+func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error) {
+	patch, err := disownPatch(obj, keepLedger)
 	if err != nil || patch == nil {
 		return obj, err
 	}

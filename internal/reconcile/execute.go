@@ -173,7 +173,7 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 		return errCameBack
 	}
 	if !a.List.Release {
-		return nil
+		return c.letGo(ctx, obj, a)
 	}
 	obj, err = c.release(ctx, obj)
 	if err == nil && cameBack(obj, a.List.Removed) { // another API server may be behind
@@ -196,8 +196,31 @@ func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured
 			return c.api.Apply(ctx, accountResource,
 				accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
 		}
-		return c.api.Disown(ctx, accountResource, obj)
+		return c.api.Disown(ctx, accountResource, obj, false)
 	})
+}
+
+const letGoTries = 5 // somebody else writes an account between two of our writes rarely, and hardly ever this often
+
+// letGo gives up a list that had another owner, where the API server itself keeps our names in it: or that one's next
+// plain server-side apply, as Helm's, would be refused because of us. Where nobody else had the list it stays ours.
+func (c *Controller) letGo(ctx context.Context, obj *unstructured.Unstructured, a plan.Action) error {
+	if len(a.Owners) == 0 || !c.admission.promisesAll(append(slices.Clone(a.List.Ledger), a.List.Added...)) {
+		return nil
+	}
+	account := cluster.NewServiceAccount(obj)
+	for range letGoTries { // nothing brings us back here: the list is as it should be
+		_, err := c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
+			return c.api.Disown(ctx, accountResource, obj, true)
+		})
+		if !isStale(err) {
+			return err
+		}
+		if obj, err = c.api.Get(ctx, accountResource, account.Namespace, account.Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *Controller) writeAccount(namespace, name string, write func() (*unstructured.Unstructured, error)) (obj *unstructured.Unstructured, err error) {
