@@ -154,34 +154,6 @@ func TestTheSourceIsNeverWritten(t *testing.T) {
 	}
 }
 
-func TestCopiesInheritNothingFromTheirSource(t *testing.T) {
-	s := newSandbox(t)
-	source := secret(home, "hub", credential("hub.example", "one"))
-	source.SetLabels(map[string]string{"app.kubernetes.io/instance": "argo-app", "kustomize.toolkit.fluxcd.io/name": "flux", "team": "x"})
-	source.SetAnnotations(map[string]string{
-		"argocd.argoproj.io/tracking-id": "x", "meta.helm.sh/release-name": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}",
-	})
-	source.SetFinalizers([]string{"example.com/hold"})
-	source.Object["data"].(map[string]any)["extra"] = "eA=="
-	s.create(secrets, source)
-	t.Cleanup(func() { s.merge(secrets, home, "hub", `{"metadata":{"finalizers":null}}`) })
-	ns := s.namespace("a")
-	s.start()
-	s.policy(oneRule)
-	got := s.wantCopy(ns, "reg", credential("hub.example", "one"))
-	want := map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"}
-	if fmt.Sprint(got.GetLabels()) != fmt.Sprint(want) {
-		t.Errorf("labels %v", got.GetLabels())
-	}
-	if want := map[string]string{"pullsecrets/rule": "hub", "pullsecrets/source": "pullsecrets/hub"}; fmt.Sprint(got.GetAnnotations()) != fmt.Sprint(want) {
-		t.Errorf("annotations %v", got.GetAnnotations())
-	}
-	data, _, _ := unstructured.NestedMap(got.Object, "data")
-	if len(data) != 1 || len(got.GetFinalizers()) > 0 || len(got.GetOwnerReferences()) > 0 {
-		t.Errorf("it has more than it should: %d keys, finalizers %v", len(data), got.GetFinalizers())
-	}
-}
-
 func TestPruneOffOutlivesItsRule(t *testing.T) {
 	s := newSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
