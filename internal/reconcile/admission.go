@@ -41,6 +41,8 @@ type admission struct {
 	changed bool
 	sources bool // changed, so what is known of the copies is not true any more
 	copies  map[string]exceptions
+	// promised are the names in the parameters, as they were written: the watch tells of them a moment later.
+	promised map[string]bool
 
 	// Of the judge's goroutine alone:
 	mutates  bool // the API server knows mutating policies
@@ -165,6 +167,7 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		a.touch()
 		return judgeRetry
 	}
+	a.wrote(wanted)
 	return 0
 }
 
@@ -199,14 +202,29 @@ func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
+// wrote remembers what the parameters promise now.
+func (a *admission) wrote(parameters []*unstructured.Unstructured) {
+	all := map[string]*parameter{}
+	for _, u := range parameters {
+		all[u.GetName()] = newParameter(u)
+	}
+	if a.c.ceiling.held.Load() { // then those that were there stay as they were
+		maps.Copy(all, a.live())
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.promised = promisedBy(all)
+}
+
 // promisesAll reports whether the API server has been told to keep all of these names on accounts.
 func (a *admission) promisesAll(names []string) bool {
 	w := a.c.watches.admission
 	if w == nil || !w.settled() || w.forbidden() {
 		return false
 	}
-	promised := promisedBy(a.live())
-	return !slices.ContainsFunc(names, func(name string) bool { return !promised[name] })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !slices.ContainsFunc(names, func(name string) bool { return !a.promised[name] })
 }
 
 func promisedBy(live map[string]*parameter) map[string]bool {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"encoding/json"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -22,6 +23,8 @@ type applier interface {
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
 	// Disown removes our managedFields entry from an object, and our ledger unless it is to stay.
 	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error)
+	// Touch writes this version of a service account as it is, so that admission sees it.
+	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Inherit makes ours what other managers own of an object by updates, and returns the object as it is then.
 	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
 	// Get reads an object.
@@ -52,6 +55,15 @@ func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersion
 		return obj, err
 	}
 	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+}
+
+func (a dynamicApplier) Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": account.GetUID(), "resourceVersion": account.GetResourceVersion()}})
+	if err != nil {
+		return nil, err
+	}
+	return a.client.Resource(accountResource).Namespace(account.GetNamespace()).Patch(ctx, account.GetName(), types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 

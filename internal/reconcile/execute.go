@@ -163,6 +163,9 @@ func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {
 // setList writes a service account's list. What the API server returns is what counts: an admission policy may have
 // added names again that were just removed.
 func (c *Controller) setList(ctx context.Context, namespace string, a plan.Action) error {
+	if done, err := c.touchOnly(ctx, namespace, &a); done || err != nil {
+		return err
+	}
 	obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
 		return c.api.Apply(ctx, accountResource, listObject(namespace, a), true)
 	})
@@ -200,12 +203,49 @@ func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured
 	})
 }
 
+// touchOnly has the API server add the names, and note them, to a list that has another owner, by a write that holds
+// nothing of that. So the other one stays its owner all the time. It is not done if the API server does not add them.
+func (c *Controller) touchOnly(ctx context.Context, namespace string, a *plan.Action) (done bool, err error) {
+	if len(a.List.Removed) > 0 || a.List.Release || !c.staysWithOwner(*a) {
+		return false, nil
+	}
+	for wait := touchFirst; wait <= touchLast; wait *= 2 { // it sees a parameter a moment after it was written
+		obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
+			return c.api.Touch(ctx, accountObject(namespace, a.Name, string(a.UID), a.ResourceVersion))
+		})
+		if err != nil {
+			return false, err
+		}
+		account := cluster.NewServiceAccount(obj)
+		a.ResourceVersion = account.ResourceVersion
+		if !slices.ContainsFunc(a.List.Added, func(name string) bool { return !slices.Contains(account.PullSecrets, name) }) {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+	return false, nil
+}
+
+const (
+	touchFirst = 20 * time.Millisecond
+	touchLast  = 320 * time.Millisecond
+)
+
+// staysWithOwner reports whether a list has another owner and the API server itself keeps our names in it.
+func (c *Controller) staysWithOwner(a plan.Action) bool {
+	return len(a.Owners) > 0 && c.admission.promisesAll(append(slices.Clone(a.List.Ledger), a.List.Added...))
+}
+
 const letGoTries = 5 // somebody else writes an account between two of our writes rarely, and hardly ever this often
 
 // letGo gives up a list that had another owner, where the API server itself keeps our names in it: or that one's next
 // plain server-side apply, as Helm's, would be refused because of us. Where nobody else had the list it stays ours.
 func (c *Controller) letGo(ctx context.Context, obj *unstructured.Unstructured, a plan.Action) error {
-	if len(a.Owners) == 0 || !c.admission.promisesAll(append(slices.Clone(a.List.Ledger), a.List.Added...)) {
+	if !c.staysWithOwner(a) {
 		return nil
 	}
 	account := cluster.NewServiceAccount(obj)
