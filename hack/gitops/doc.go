@@ -1,0 +1,3 @@
+// Package gitops holds the tests that drive the engines of Flux and Helm against a real API server where pullsecrets
+// runs. What happens to them is in the package cases; Argo CD's engine is in the folder argocd.
+package gitops
