@@ -281,6 +281,7 @@ func TestTheControllersOwnTokenIsEnoughForAdmission(t *testing.T) {
 
 	s.revised("Ready", oneRule)
 	s.wantList(ns, "default", "+reg")
+	s.seen()
 	manifest := fmt.Sprintf("apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default, namespace: %s}\nimagePullSecrets: [{name: theirs}]\n", ns)
 	if out, err := s.kubectl(manifest, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
 		t.Fatal(err, out)

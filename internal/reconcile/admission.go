@@ -227,6 +227,14 @@ func (a *admission) promisesAll(names []string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool { return !a.promised[name] })
 }
 
+// unheard has nobody wait for what the API server was told, until it is told anew: it does not act on it, because
+// somebody removed the policy or its binding for example.
+func (a *admission) unheard() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.promised = nil
+}
+
 func promisedBy(live map[string]*parameter) map[string]bool {
 	promised := map[string]bool{}
 	for _, one := range live {
