@@ -23,32 +23,49 @@ func with(password string) func(i int) string {
 	return func(i int) string { return credential(i, password) }
 }
 
-// convergence measures a start on a cluster that has nothing yet, and the restart after it.
-func (l *lab) convergence() (first, restart result, err error) {
-	first, restart = l.result(workloadFirst), l.result(workloadRestart)
+// convergence measures a start on a cluster that has nothing yet, the restart after it, and the other program if there
+// is one.
+func (l *lab) convergence() ([]result, error) {
+	results := []result{l.result(workloadFirst), l.result(workloadRestart), l.result("baseline: " + l.baseline)}
+	if l.baseline == "" {
+		results = results[:2]
+	}
 	for round := range l.rounds {
-		password := fmt.Sprintf("first-%d", round)
-		bare, err := l.best(bareLoop{copies: l.secrets, password: password, accounts: true})
-		if err != nil {
-			return first, restart, err
-		}
-		if err := l.reset(l.copyNames(l.secrets)...); err != nil {
-			return first, restart, err
-		}
-		informed, err := l.bare(bareLoop{workers: 16, copies: l.secrets, password: password, accounts: true, informers: true})
-		if err != nil {
-			return first, restart, err
-		}
-		first.floors(bare, informed)
-		if err := l.converge(&first, password); err != nil {
-			return first, restart, err
-		}
-		if err := l.restart(&restart); err != nil {
-			return first, restart, err
+		if err := l.convergeOnce(fmt.Sprintf("first-%d", round), results); err != nil {
+			return nil, err
 		}
 	}
-	err = l.wire(&first)
-	return first, restart, err
+	return results, l.wire(&results[0])
+}
+
+// convergeOnce is one round, in which all that is compared comes after the other.
+func (l *lab) convergeOnce(password string, results []result) error {
+	bare, err := l.best(bareLoop{copies: l.secrets, password: password, accounts: true})
+	if err != nil {
+		return err
+	}
+	if err := l.reset(l.copyNames(l.secrets)...); err != nil {
+		return err
+	}
+	informed, err := l.bare(bareLoop{workers: 16, copies: l.secrets, password: password, accounts: true, informers: true})
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if i != 1 { // of a restart there is no floor
+			results[i].floors(bare, informed)
+		}
+	}
+	if err := l.converge(&results[0], password); err != nil {
+		return err
+	}
+	if err := l.restart(&results[1]); err != nil {
+		return err
+	}
+	if l.baseline == "" {
+		return nil
+	}
+	return l.other(&results[2])
 }
 
 // converge measures one first convergence, from the start of the process.

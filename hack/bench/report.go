@@ -49,24 +49,15 @@ func run(ctx context.Context, c config) (missed bool, err error) {
 // measure runs the workloads at the size that the cluster has.
 func (l *lab) measure() (results []result, err error) {
 	if l.only != "changes" {
-		first, restart, err := l.convergence()
-		if err != nil {
+		if results, err = l.convergence(); err != nil {
 			return nil, err
 		}
-		results = append(results, first, restart)
 	}
-	if l.only != "convergence" {
-		changes, err := l.changes()
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, changes...)
-	}
-	if l.baseline == "" {
+	if l.only == "convergence" {
 		return results, nil
 	}
-	other, err := l.other()
-	return append(results, other), err
+	changes, err := l.changes()
+	return append(results, changes...), err
 }
 
 // judge holds a result to what it should reach. Over is by how much it does not, as a factor; up to 1 it does.

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"math"
+	"os"
+	"testing"
+)
+
+const page = "../../docs/performance"
+
+// TestThePageSaysWhatWasMeasured holds the tables of docs/performance.md against the results beside it.
+func TestThePageSaysWhatWasMeasured(t *testing.T) {
+	all, err := read(page + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(page + ".md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filled, err := fill(string(text), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if filled != string(text) {
+		t.Error("docs/performance.md is not what docs/performance.json says; run: bin/bench -docs docs/performance.json")
+	}
+}
+
+func TestAModelFindsWhatACostIsMadeOf(t *testing.T) {
+	truth := model{base: 7, namespace: 3, copy: 2, account: 0.5}
+	cost := func(r result) float64 { return truth.at(r.Namespaces, r.Secrets, r.Accounts) }
+	var all []result
+	for _, n := range []int{300, 1000} {
+		for _, secrets := range []int{1, 5} {
+			for _, accounts := range []int{1, 10} {
+				all = append(all, result{Namespaces: n, Secrets: secrets, Accounts: accounts})
+			}
+		}
+	}
+	got, err := fit(all, cost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []float64{got.base - truth.base, got.namespace - truth.namespace, got.copy - truth.copy, got.account - truth.account} {
+		if math.Abs(d) > 1e-6 {
+			t.Fatalf("got %+v, want %+v", got, truth)
+		}
+	}
+	if off := got.off(all, cost); off > 1e-6 {
+		t.Errorf("it is off by %g of what it was fitted to", off)
+	}
+	if _, err := fit(all[:1], cost); err == nil {
+		t.Error("one size tells what depends on what")
+	}
+}
+
+// A bound that is missed must be told even where noise excuses it.
+func TestTheVerdictIsAboutTheBoundAndMissedIsBeyondNoise(t *testing.T) {
+	for _, tt := range []struct {
+		took    float64
+		verdict string
+		missed  bool
+	}{{1.0, "met", false}, {1.2, "missed by 9 %", false}, {1.5, "missed by 36 %", true}} {
+		r := result{Workload: workloadRotation, Took: []float64{tt.took}, Floor: []float64{1}}
+		r.judge(0.25)
+		if r.verdict() != tt.verdict || r.Missed != tt.missed {
+			t.Errorf("%g times the floor: %q and %t, want %q and %t", tt.took, r.verdict(), r.Missed, tt.verdict, tt.missed)
+		}
+	}
+	r := result{Workload: workloadRestart, Requests: requests{"GET secrets": 1}}
+	if r.judge(0.25); !r.Missed || r.verdict() != "MISSED" {
+		t.Errorf("a GET after a restart is %q", r.verdict())
+	}
+}
+
+// Two rounds on a machine that was twice as busy in the second: each is held against its own floor.
+func TestARatioIsTakenWithinARound(t *testing.T) {
+	r := result{Took: []float64{1.1, 2.2, 1.1}, Floor: []float64{1, 2, 1}}
+	if got := r.ratio(r.Floor, 0); math.Abs(got-1.1) > 1e-9 {
+		t.Errorf("got %g, want 1.1", got)
+	}
+}
+
+func TestASampleIsOfTheMetricAndNotOfALongerName(t *testing.T) {
+	text := "# HELP a b\na_total 3\na{x=\"1 2\"} 4.5\n"
+	if got := sample(text, "a"); got != 4.5 {
+		t.Errorf("got %g, want 4.5", got)
+	}
+}
