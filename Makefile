@@ -18,7 +18,7 @@ demo: build ## see it work on a real API server; KEEP=1 leaves the cluster up
 
 .PHONY: test
 test: ## run all tests, on a real API server that is built and started for them
-	go -C hack/bench test .
+	go -C hack/bench test -count=1 .
 	$(CONTROLPLANE) run -- go test -race -timeout 20m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 20m $(TESTFLAGS) ./...
 

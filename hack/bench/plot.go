@@ -47,8 +47,8 @@ func svg(all []result) ([]byte, error) {
 	}
 	canvas := vgsvg.New(24*vg.Centimeter, 9*vg.Centimeter)
 	page := draw.New(canvas)
-	times.Draw(draw.Crop(page, 0, -12.5*vg.Centimeter, 0, 0))
-	memory.Draw(draw.Crop(page, 12.5*vg.Centimeter, 0, 0, 0))
+	times.Draw(draw.Crop(page, 0, -12.75*vg.Centimeter, 0, 0)) // the last label stands out
+	memory.Draw(draw.Crop(page, 12.25*vg.Centimeter, -0.5*vg.Centimeter, 0, 0))
 	var b bytes.Buffer
 	_, err = canvas.WriteTo(&b)
 	return b.Bytes(), err
