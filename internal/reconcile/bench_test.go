@@ -22,7 +22,7 @@ func BenchmarkDecide(b *testing.B) {
 	p := largePolicy(b, rules)
 	for _, state := range []string{"nothing there", "converged"} {
 		b.Run(fmt.Sprintf("rules=%d/namespaces=%d/%s", rules, spaces, state), func(b *testing.B) {
-			ins, haves := largeCluster(b, p, rules, spaces, state == "converged")
+			ins, haves := largeCluster(p, rules, spaces, state == "converged")
 			actions := 0
 			b.ReportAllocs()
 			for b.Loop() {
@@ -47,7 +47,7 @@ func BenchmarkDecide(b *testing.B) {
 func BenchmarkObserveAndDecide(b *testing.B) {
 	const rules, spaces = 500, 5000
 	p := largePolicy(b, rules)
-	ins, haves := largeCluster(b, p, rules, spaces, true)
+	ins, haves := largeCluster(p, rules, spaces, true)
 	c := cached(p, ins, haves)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -91,7 +91,7 @@ func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *Contr
 }
 
 // largePolicy has a rule for each team: a secret of its own in its namespaces, which a glob and a label select.
-func largePolicy(b *testing.B, rules int) *policy.Policy {
+func largePolicy(b testing.TB, rules int) *policy.Policy {
 	var text strings.Builder
 	text.WriteString("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n")
 	for i := range rules {
@@ -106,7 +106,7 @@ func largePolicy(b *testing.B, rules int) *policy.Policy {
 	return p
 }
 
-func largeCluster(b *testing.B, p *policy.Policy, rules, spaces int, converged bool) (ins []policy.Inputs, haves []plan.Observed) {
+func largeCluster(p *policy.Policy, rules, spaces int, converged bool) (ins []policy.Inputs, haves []plan.Observed) {
 	projector := cluster.NewProjector([]byte("key"))
 	sources := map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {

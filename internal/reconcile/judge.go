@@ -344,6 +344,9 @@ func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]rem
 	j.c.pass.begin(p, gone)
 	j.c.active.Store(p)
 	j.c.enqueueAll()
+	for namespace := range gone { // one that went in the meantime has to be tried too, or the pass never ends
+		j.c.enqueue(namespace, false)
+	}
 }
 
 // confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
