@@ -60,7 +60,7 @@ func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured
 // nothing of that. So the other one stays its owner all the time. It is not done if the API server does not add them, or
 // if there is more to write.
 func (c *Controller) touchOnly(ctx context.Context, namespace string, a *plan.Action) (done bool, err error) {
-	if len(a.List.Added) == 0 || len(a.List.Removed) > 0 || a.List.Release || !c.staysWithOwner(*a) {
+	if len(a.List.Added) == 0 || len(a.List.Removed) > 0 || a.List.Release || !c.admission.heard() || !c.staysWithOwner(*a) {
 		return false, nil
 	}
 	for wait := touchFirst; wait <= touchLast; wait *= 2 { // it sees a parameter a moment after it was written
@@ -101,13 +101,16 @@ func (c *Controller) staysWithOwner(a plan.Action) bool {
 
 const letGoTries = 5 // somebody else writes an account between two of our writes rarely, and hardly ever this often
 
-// letGo gives up a list that had another owner, where the API server itself keeps our names in it: or that one's next
-// plain server-side apply, as Helm's, would be refused because of us. Where nobody else had the list it stays ours.
+// letGo gives up a list that is somebody else's too, where the API server itself keeps our names in it: or that one's
+// next plain server-side apply, as Helm's, would be refused because of us. That entries of others are in it counts as much
+// as who owned it: after a removal that came back, the owner lost it to us already. A list of our names alone stays ours.
 func (c *Controller) letGo(ctx context.Context, obj *unstructured.Unstructured, a plan.Action) error {
-	if !c.staysWithOwner(a) {
+	account := cluster.NewServiceAccount(obj)
+	ours := append(slices.Clone(a.List.Ledger), a.List.Added...)
+	shared := slices.ContainsFunc(account.PullSecrets, func(name string) bool { return !slices.Contains(ours, name) })
+	if len(a.Owners) == 0 && !shared || !c.admission.promisesAll(ours) {
 		return nil
 	}
-	account := cluster.NewServiceAccount(obj)
 	for range letGoTries { // nothing brings us back here: the list is as it should be
 		_, err := c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
 			return c.api.Disown(ctx, accountResource, obj, true)

@@ -43,6 +43,7 @@ type admission struct {
 	copies  map[string]exceptions
 	// promised are the names in the parameters, as they were written: the watch tells of them a moment later.
 	promised map[string]bool
+	deaf     bool // the API server was seen not to act on them
 
 	// Of the judge's goroutine alone:
 	mutates  bool // the API server knows mutating policies
@@ -131,6 +132,11 @@ func (a *admission) look(p *policy.Policy) {
 			a.note(namespace, decide(p, in, have))
 		}
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.copies, func(namespace string, _ exceptions) bool { // one that went while it was looked at
+		return a.c.watches.namespaces.get(namespace) == nil
+	})
 }
 
 // keep writes what differs. It returns how long to wait before the next try; 0 when all is as it should be.
@@ -213,7 +219,9 @@ func (a *admission) wrote(parameters []*unstructured.Unstructured) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.promised = promisedBy(all)
+	promised := promisedBy(all)
+	a.deaf = a.deaf && maps.Equal(a.promised, promised)
+	a.promised = promised
 }
 
 // promisesAll reports whether the API server has been told to keep all of these names on accounts.
@@ -224,15 +232,21 @@ func (a *admission) promisesAll(names []string) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return !slices.ContainsFunc(names, func(name string) bool { return !a.promised[name] })
+	return a.promised != nil && !slices.ContainsFunc(names, func(name string) bool { return !a.promised[name] })
 }
 
-// unheard has nobody wait for what the API server was told, until it is told anew: it does not act on it, because
-// somebody removed the policy or its binding for example.
+// unheard has nobody wait for what the API server was told, until it is told something else: it does not act on it,
+// because somebody removed the policy or its binding for example.
 func (a *admission) unheard() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.promised = nil
+	a.deaf = true
+}
+
+func (a *admission) heard() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.deaf
 }
 
 func promisedBy(live map[string]*parameter) map[string]bool {

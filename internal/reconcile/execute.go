@@ -8,6 +8,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -98,6 +99,9 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 		if err != nil {
 			return err
 		}
+		if obj.GetResourceVersion() != a.ResourceVersion { // the API server itself may have added a name since
+			return otherVersion(accountResource, a.Name)
+		}
 		_, err = c.release(ctx, obj)
 		return err
 	case plan.Create, plan.Update:
@@ -133,6 +137,10 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 	})
 }
 
+func otherVersion(resource schema.GroupVersionResource, name string) error {
+	return apierrors.NewConflict(resource.GroupResource(), name, errors.New("it is another version than was decided on"))
+}
+
 // inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks. It
 // returns the version that the copy has then.
 func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Action) (version string, err error) {
@@ -141,7 +149,7 @@ func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Actio
 		return "", err
 	}
 	if obj.GetResourceVersion() != a.ResourceVersion {
-		return "", apierrors.NewConflict(secretResource.GroupResource(), a.Name, errors.New("it is another version than was decided on"))
+		return "", otherVersion(secretResource, a.Name)
 	}
 	obj, err = c.api.Inherit(ctx, secretResource, obj, ancestors(obj))
 	if err != nil {
