@@ -3,21 +3,20 @@ package cluster
 import (
 	"encoding/base64"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // ConfigMap is the policy's or the status ConfigMap, whole but for its managedFields.
 type ConfigMap struct {
-	metav1.ObjectMeta
-	Data       map[string]string
-	BinaryData map[string][]byte
+	Meta
+	Annotations map[string]string
+	Data        map[string]string
+	BinaryData  map[string][]byte
 }
 
 // NewConfigMap copies a v1 ConfigMap.
 func NewConfigMap(u *unstructured.Unstructured) *ConfigMap {
-	cm := &ConfigMap{ObjectMeta: meta(u), BinaryData: map[string][]byte{}}
-	cm.Annotations = u.GetAnnotations()
+	cm := &ConfigMap{Meta: newMeta(u), Annotations: u.GetAnnotations(), BinaryData: map[string][]byte{}}
 	cm.Data, _, _ = unstructured.NestedStringMap(u.Object, "data")
 	binary, _, _ := unstructured.NestedStringMap(u.Object, "binaryData")
 	for key, text := range binary {

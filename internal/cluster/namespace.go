@@ -1,15 +1,15 @@
 package cluster
 
 import (
-	"maps"
+	"slices"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // Namespace is a namespace as rules see it. Labels are the namespace's own.
 type Namespace struct {
-	metav1.ObjectMeta
+	Meta
+	Labels      Labels
 	Excluded    bool // its annotations opt it out
 	Terminating bool // it accepts no new objects
 }
@@ -19,15 +19,15 @@ func NewNamespace(u *unstructured.Unstructured) *Namespace {
 	annotations := u.GetAnnotations()
 	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
 	ns := &Namespace{
-		ObjectMeta: meta(u),
-		Excluded:   annotations[AnnotationExclude] == "true" || annotations[AnnotationExcludeAncestor] == "true",
+		Meta:     newMeta(u),
+		Labels:   NewLabels(u.GetLabels()),
+		Excluded: annotations[AnnotationExclude] == "true" || annotations[AnnotationExcludeAncestor] == "true",
 	}
-	ns.Labels = internMap(u.GetLabels())
-	ns.Terminating = ns.DeletionTimestamp != nil || phase == "Terminating"
+	ns.Terminating = ns.Deleting || phase == "Terminating"
 	return ns
 }
 
 // SameDecision reports whether nothing that a decision depends on differs between two versions.
 func (n *Namespace) SameDecision(o *Namespace) bool {
-	return n.UID == o.UID && n.Excluded == o.Excluded && n.Terminating == o.Terminating && maps.Equal(n.Labels, o.Labels)
+	return n.UID == o.UID && n.Excluded == o.Excluded && n.Terminating == o.Terminating && slices.Equal(n.Labels, o.Labels)
 }

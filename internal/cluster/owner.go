@@ -59,26 +59,3 @@ func intern(s string) string {
 	}
 	return unique.Make(s).Value()
 }
-
-// meta keeps of an object's metadata what every decision needs: identity, version and whether it is going.
-func meta(u *unstructured.Unstructured) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Name:              intern(u.GetName()),
-		Namespace:         intern(u.GetNamespace()),
-		UID:               u.GetUID(),
-		ResourceVersion:   u.GetResourceVersion(),
-		CreationTimestamp: u.GetCreationTimestamp(),
-		DeletionTimestamp: u.GetDeletionTimestamp(),
-	}
-}
-
-func internMap(m map[string]string) map[string]string {
-	if len(m) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(m))
-	for k, v := range m {
-		out[intern(k)] = intern(v)
-	}
-	return out
-}

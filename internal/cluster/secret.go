@@ -3,8 +3,8 @@ package cluster
 import (
 	"encoding/base64"
 	"slices"
+	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -18,7 +18,7 @@ type Marks struct {
 
 // Secret is a secret under a copy's name, ours or somebody else's.
 type Secret struct {
-	metav1.ObjectMeta
+	Meta
 	Type      string
 	Immutable bool
 	Content   *Content // nil when Defect says why
@@ -45,6 +45,7 @@ func (s *Secret) SameContent(other *Secret) bool {
 type Source struct {
 	*Secret
 	Credential Credential
+	Created    time.Time
 }
 
 // Secret shrinks a v1 Secret to a projection.
@@ -56,7 +57,7 @@ func (p *Projector) Secret(u *unstructured.Unstructured) *Secret {
 // Source shrinks a v1 Secret and keeps the bytes of its credential.
 func (p *Projector) Source(u *unstructured.Unstructured) *Source {
 	s, value := p.project(u)
-	return &Source{Secret: s, Credential: NewCredential(value)}
+	return &Source{Secret: s, Credential: NewCredential(value), Created: u.GetCreationTimestamp().Time}
 }
 
 func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
@@ -64,9 +65,9 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	secretType, _ := u.Object["type"].(string)
 	immutable, _ := u.Object["immutable"].(bool)
 	s := &Secret{
-		ObjectMeta: meta(u),
-		Type:       intern(secretType),
-		Immutable:  immutable,
+		Meta:      newMeta(u),
+		Type:      intern(secretType),
+		Immutable: immutable,
 		Marks: Marks{
 			ManagedBy: intern(labels[LabelManagedBy]),
 			Rule:      intern(annotations[AnnotationRule]),

@@ -1,13 +1,11 @@
 package cluster
 
-import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-)
+import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 // ServiceAccount is a service account as rules see it, with its list of pull secrets.
 type ServiceAccount struct {
-	metav1.ObjectMeta
+	Meta
+	Labels      Labels
 	Excluded    bool     // its annotation opts it out
 	PullSecrets []string // imagePullSecrets in live order; an entry without a name is ""
 	Ledger      string   // AnnotationAdded, verbatim
@@ -20,10 +18,10 @@ type ServiceAccount struct {
 func NewServiceAccount(u *unstructured.Unstructured) *ServiceAccount {
 	annotations := u.GetAnnotations()
 	sa := &ServiceAccount{
-		ObjectMeta: meta(u),
-		Excluded:   annotations[AnnotationExclude] == "true",
+		Meta:     newMeta(u),
+		Labels:   NewLabels(u.GetLabels()),
+		Excluded: annotations[AnnotationExclude] == "true",
 	}
-	sa.Labels = internMap(u.GetLabels())
 	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
 	sa.Ledger = intern(sa.Ledger)
 	sa.Applied, sa.Owners = owners(u, "f:imagePullSecrets")

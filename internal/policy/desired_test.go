@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -27,27 +26,27 @@ func compile(t testing.TB, rules string) *Policy {
 }
 
 // labelled reads "name k=v k=v".
-func labelled(s string) (string, map[string]string) {
+func labelled(s string) (string, cluster.Labels) {
 	words := strings.Fields(s)
 	labels := map[string]string{}
 	for _, w := range words[1:] {
 		k, v, _ := strings.Cut(w, "=")
 		labels[k] = v
 	}
-	return words[0], labels
+	return words[0], cluster.NewLabels(labels)
 }
 
 // namespace and account read "name k=v", opted out by a leading "!".
 func namespace(s string) *cluster.Namespace {
 	s, out := strings.CutPrefix(s, "!")
 	name, labels := labelled(s)
-	return &cluster.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, Excluded: out}
+	return &cluster.Namespace{Meta: cluster.Meta{Name: name}, Labels: labels, Excluded: out}
 }
 
 func account(s string) *cluster.ServiceAccount {
 	s, out := strings.CutPrefix(s, "!")
 	name, labels := labelled(s)
-	return &cluster.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}, Excluded: out}
+	return &cluster.ServiceAccount{Meta: cluster.Meta{Name: name}, Labels: labels, Excluded: out}
 }
 
 func inputs(ns string, accounts ...string) Inputs {

@@ -6,6 +6,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // Policy is a validated, compiled set of rules. It is immutable and safe for concurrent use.
@@ -39,8 +41,8 @@ type Matcher struct {
 }
 
 // Matches reports whether an object of this name and these labels is selected.
-func (m Matcher) Matches(name string, set map[string]string) bool {
-	return m.named(name) && m.selector.Matches(labels.Set(set))
+func (m Matcher) Matches(name string, set cluster.Labels) bool {
+	return m.named(name) && (m.selector.Empty() || m.selector.Matches(set))
 }
 
 func (m Matcher) named(name string) bool {

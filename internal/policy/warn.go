@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // standing is a rule with the place where it stands.
@@ -41,7 +42,7 @@ func (o *overlaps) warn(rules []standing) {
 // warnOfSystem tells of globs that reach further than was thought. Whoever leaves namespaces out asked for all of them.
 func (s standing) warnOfSystem() {
 	m := s.rule.Namespaces
-	if slices.Contains(m.include, systemNamespace) || !m.Matches(systemNamespace, labels.Set{nameLabel: systemNamespace}) {
+	if slices.Contains(m.include, systemNamespace) || !m.Matches(systemNamespace, cluster.Labels{{Key: nameLabel, Value: systemNamespace}}) {
 		return
 	}
 	for i := range s.spec.Namespaces.Include {

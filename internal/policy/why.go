@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/labels"
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // WhyNot says in words why an object of this name and these labels is not selected; empty when it is.
-func (m Matcher) WhyNot(name string, set map[string]string) string {
+func (m Matcher) WhyNot(name string, set cluster.Labels) string {
 	if len(m.include) == 0 {
 		return "include is empty"
 	}
@@ -25,7 +25,7 @@ func (m Matcher) WhyNot(name string, set map[string]string) string {
 		return "its selector matches nothing"
 	}
 	for _, r := range requirements {
-		if !r.Matches(labels.Set(set)) {
+		if !r.Matches(set) {
 			return fmt.Sprintf("the selector asks for %s, and %s", r.String(), labelOf(set, r.Key()))
 		}
 	}
@@ -40,8 +40,8 @@ func quoted(globs []glob) string {
 	return strings.Join(out, ", ")
 }
 
-func labelOf(set map[string]string, key string) string {
-	value, ok := set[key]
+func labelOf(set cluster.Labels, key string) string {
+	value, ok := set.Lookup(key)
 	if !ok {
 		return "it has no label " + key
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 func matcherOf(t *testing.T, include, exclude []glob, selector string) Matcher {
@@ -32,7 +34,7 @@ func TestWhyNotSaysWhatKeepsAnObjectOut(t *testing.T) {
 		{"another label", []glob{"*"}, nil, "team in (a,b)", map[string]string{"team": "c"}, "the selector asks for team in (a,b), and its label is team=c"},
 		{"a label too many", []glob{"*"}, nil, "!off", map[string]string{"off": ""}, "the selector asks for !off, and its label is off="},
 	} {
-		if got := matcherOf(t, tt.include, tt.exclude, tt.selector).WhyNot("team-a", tt.labels); got != tt.want {
+		if got := matcherOf(t, tt.include, tt.exclude, tt.selector).WhyNot("team-a", cluster.NewLabels(tt.labels)); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
 		}
 	}
@@ -45,7 +47,7 @@ func TestWhyNotAgreesWithMatches(t *testing.T) {
 	for range 5000 {
 		m := matcherOf(t, []glob{glob(pick("*", "a*", "b", "?a"))}, []glob{glob(pick("x", "a?", "*b"))},
 			pick("", "k=v", "k!=v", "k in (v,w)", "k notin (v)", "k", "!k", "k=v,l=w"))
-		name, set := pick("a", "ab", "b", "ba"), map[string]string{pick("k", "l"): pick("v", "w")}
+		name, set := pick("a", "ab", "b", "ba"), cluster.Labels{{Key: pick("k", "l"), Value: pick("v", "w")}}
 		if got := m.WhyNot(name, set); (got == "") != m.Matches(name, set) {
 			t.Fatalf("%s, %v, %+v: %q", name, set, m, got)
 		}

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 
@@ -126,7 +125,7 @@ func (c *Controller) letGo(ctx context.Context, obj *unstructured.Unstructured, 
 }
 
 func (c *Controller) writeAccount(namespace, name string, write func() (*unstructured.Unstructured, error)) (obj *unstructured.Unstructured, err error) {
-	err = c.written.request(plan.KindServiceAccount, cache.ObjectName{Namespace: namespace, Name: name}, func() (metav1.Object, error) {
+	err = c.written.request(plan.KindServiceAccount, cache.ObjectName{Namespace: namespace, Name: name}, func() (cluster.Object, error) {
 		obj, err = write()
 		if err != nil {
 			return nil, err

@@ -20,7 +20,7 @@ type applier interface {
 	// Apply writes by server-side apply and returns the object as it is then.
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
-	Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error
+	Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error
 	// Disown removes our managedFields entry from an object, and our ledger unless it is to stay.
 	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error)
 	// Touch writes this version of a service account as it is, so that admission sees it.
@@ -38,7 +38,7 @@ func (a dynamicApplier) Apply(ctx context.Context, resource schema.GroupVersionR
 		metav1.ApplyOptions{FieldManager: cluster.FieldManager, Force: force})
 }
 
-func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) error {
+func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
 	uid, version := obj.GetUID(), obj.GetResourceVersion()
 	err := a.client.Resource(resource).Namespace(obj.GetNamespace()).Delete(ctx, obj.GetName(), metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},

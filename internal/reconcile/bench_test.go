@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
@@ -113,16 +112,16 @@ func largeCluster(p *policy.Policy, rules, spaces int, converged bool) (ins []po
 		value := fmt.Sprintf(`{"auths":{"%s.example":{"auth":"%s"}}}`, key.Name, key.Name)
 		content, _ := projector.Content(cluster.TypeDockerConfigJSON, []byte(value))
 		sources[key] = policy.NewSourceState(&cluster.Source{
-			Secret:     &cluster.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Type: cluster.TypeDockerConfigJSON, Content: content},
+			Secret:     &cluster.Secret{Meta: cluster.Meta{Namespace: key.Namespace, Name: key.Name}, Type: cluster.TypeDockerConfigJSON, Content: content},
 			Credential: cluster.NewCredential([]byte(value)),
 		})
 	}
 	for i := range spaces {
 		name := fmt.Sprintf("team-%d-%d", i%rules, i)
-		ns := &cluster.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"tier": "dev", "kubernetes.io/metadata.name": name}}}
+		ns := &cluster.Namespace{Meta: cluster.Meta{Name: name}, Labels: cluster.NewLabels(map[string]string{"tier": "dev", "kubernetes.io/metadata.name": name})}
 		in := policy.Inputs{Namespace: ns, Sources: sources}
 		for _, account := range []string{"default", "ci-build", "web"} {
-			in.Accounts = append(in.Accounts, &cluster.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: account}})
+			in.Accounts = append(in.Accounts, &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: name, Name: account}})
 		}
 		have := plan.Observed{Namespace: ns, AccountsKnown: true, Looked: p.CopyNames(), Copies: map[string]plan.CopyState{}}
 		if converged {
@@ -145,8 +144,8 @@ func converge(p *policy.Policy, in policy.Inputs, have plan.Observed) {
 			}
 		case a.Verb == plan.Create:
 			have.Copies[a.Name] = plan.CopyState{Secret: &cluster.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: in.Namespace.Name, Name: a.Name},
-				Type:       a.Copy.Type, Marks: a.Copy.Marks, Applied: true, Content: in.Sources[a.Source].Source.Content,
+				Meta: cluster.Meta{Namespace: in.Namespace.Name, Name: a.Name},
+				Type: a.Copy.Type, Marks: a.Copy.Marks, Applied: true, Content: in.Sources[a.Source].Source.Content,
 			}}
 		}
 	}

@@ -7,10 +7,9 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/tools/cache"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -90,7 +89,7 @@ func (c *Controller) announce(namespace string, a plan.Action) {
 }
 
 func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) error {
-	live := &metav1.ObjectMeta{Namespace: namespace, Name: a.Name, UID: a.UID, ResourceVersion: a.ResourceVersion}
+	live := &cluster.Meta{Namespace: namespace, Name: a.Name, UID: a.UID, ResourceVersion: a.ResourceVersion}
 	switch a.Verb {
 	case plan.SetList:
 		return c.setList(ctx, namespace, a)
@@ -128,7 +127,7 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 		a.ResourceVersion = version
 	}
 	obj := copyObject(namespace, a)
-	return c.written.request(plan.KindSecret, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
+	return c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
 		applied, err := c.api.Apply(ctx, secretResource, obj, a.Verb == plan.Update)
 		if err != nil {
 			return nil, err
@@ -158,10 +157,10 @@ func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Actio
 	return obj.GetResourceVersion(), nil
 }
 
-func (c *Controller) deleteCopy(ctx context.Context, live metav1.Object) error {
+func (c *Controller) deleteCopy(ctx context.Context, live cluster.Object) error {
 	if err := c.api.Delete(ctx, secretResource, live); err != nil {
 		return err
 	}
-	c.written.deleted(plan.KindSecret, cache.MetaObjectToName(live), live.GetUID())
+	c.written.deleted(plan.KindSecret, objectName(live), live.GetUID())
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -107,7 +106,7 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	if same {
 		return 0, nil
 	}
-	key := writtenKey{kindConfigMap, cache.MetaObjectToName(cm)}
+	key := writtenKey{kindConfigMap, objectName(cm)}
 	if cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash || cm.Annotations[cluster.AnnotationObservedRevision] != j.verdict.revision {
 		j.c.fights.forgive(key)
 	} else if pause := j.c.fights.wait(key, time.Now()); pause > 0 {

@@ -261,7 +261,7 @@ func lastChange(s *cluster.Source) (last time.Time) {
 	if s == nil {
 		return last
 	}
-	last = s.CreationTimestamp.Time
+	last = s.Created
 	for _, o := range s.Owners {
 		if at, err := time.Parse(time.RFC3339, o.Time); err == nil && at.After(last) {
 			last = at

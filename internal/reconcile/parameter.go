@@ -24,7 +24,7 @@ func (a *admission) live() map[string]*parameter {
 
 // parameter is what is remembered of an AdmissionRule.
 type parameter struct {
-	metav1.ObjectMeta
+	cluster.Meta
 	spec  any
 	names []string
 	ours  bool // somebody may keep others in git
@@ -32,8 +32,8 @@ type parameter struct {
 
 func newParameter(u *unstructured.Unstructured) *parameter {
 	p := &parameter{
-		ObjectMeta: metav1.ObjectMeta{Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion()},
-		spec:       u.Object["spec"],
+		Meta: cluster.Meta{Namespace: u.GetNamespace(), Name: u.GetName(), UID: u.GetUID(), ResourceVersion: u.GetResourceVersion()},
+		spec: u.Object["spec"],
 		ours: u.GetLabels()[cluster.LabelManagedBy] == cluster.FieldManager ||
 			slices.ContainsFunc(u.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 				return e.Manager == cluster.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -144,8 +143,8 @@ func (w *world) execute(ns string, p plan.Plan) {
 			delete(w.secrets, key)
 		case plan.Create, plan.Update, plan.Replace:
 			w.secrets[key] = &cluster.Source{Secret: &cluster.Secret{
-				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: a.Name, UID: "new"},
-				Type:       a.Copy.Type, Content: w.secrets[a.Source].Content, Marks: a.Copy.Marks, Applied: true,
+				Meta: cluster.Meta{Namespace: ns, Name: a.Name, UID: "new"},
+				Type: a.Copy.Type, Content: w.secrets[a.Source].Content, Marks: a.Copy.Marks, Applied: true,
 			}}
 		}
 	}

@@ -12,9 +12,7 @@ import (
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -123,7 +121,7 @@ func (j *judge) pin(obj *unstructured.Unstructured, status *cluster.ConfigMap) {
 
 // apply writes one of our two ConfigMaps.
 func (j *judge) apply(ctx context.Context, obj *unstructured.Unstructured) error {
-	return j.c.written.request(kindConfigMap, cache.MetaObjectToName(obj), func() (metav1.Object, error) {
+	return j.c.written.request(kindConfigMap, objectName(obj), func() (cluster.Object, error) {
 		applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
 		if err != nil {
 			j.c.metrics.writeFailed(kindConfigMap, err)

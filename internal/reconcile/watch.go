@@ -17,6 +17,8 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // The resources that are watched and written.
@@ -69,7 +71,7 @@ func (t target) selector() fields.Selector {
 type watch struct {
 	target
 	client   dynamic.Interface
-	shrink   func(*unstructured.Unstructured) metav1.Object
+	shrink   func(*unstructured.Unstructured) cluster.Object
 	onEvent  func(e event)
 	onState  func()
 	onError  func(target, error)
@@ -78,8 +80,8 @@ type watch struct {
 	// A loop that lists every so often stands in where watching is forbidden, or is not wanted; 0 is no loop.
 	every      time.Duration
 	listOnly   bool
-	remembered func(target) []metav1.Object // what we wrote and no cache has shown yet
-	onLoop     func(target)                 // a loop stands in
+	remembered func(target) []cluster.Object // what we wrote and no cache has shown yet
+	onLoop     func(target)                  // a loop stands in
 
 	optional bool // the cluster may not know the resource, which is then as if it were forbidden
 
@@ -93,7 +95,7 @@ type watch struct {
 
 // event is a change of one object. Old is nil for one that is new, new is nil for one that is gone.
 type event struct {
-	old, new metav1.Object
+	old, new cluster.Object
 	initial  bool // part of the first list
 }
 
@@ -209,11 +211,11 @@ func (w *watch) transform(obj any) (any, error) {
 	return obj, nil
 }
 
-func object(obj any) metav1.Object {
+func object(obj any) cluster.Object {
 	if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = gone.Obj
 	}
-	o, _ := obj.(metav1.Object)
+	o, _ := obj.(cluster.Object)
 	return o
 }
 
@@ -242,14 +244,14 @@ func (w *watch) forbidden() bool {
 }
 
 // get returns an object of the cache, or nil.
-func (w *watch) get(key string) metav1.Object {
+func (w *watch) get(key string) cluster.Object {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.store == nil {
 		return nil
 	}
 	obj, _, _ := w.store.GetByKey(key)
-	o, _ := obj.(metav1.Object)
+	o, _ := obj.(cluster.Object)
 	return o
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
@@ -49,7 +48,7 @@ type hooks struct {
 	state                                       func() // a watch became settled, or forbidden
 	failed                                      func(target, error)
 	looped                                      func(target) // it may be listed, but not watched
-	remembered                                  func(target) []metav1.Object
+	remembered                                  func(target) []cluster.Object
 }
 
 // newWatches starts the watches that are always there. All end with ctx; running counts them.
@@ -64,23 +63,23 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		one.cancel = cancel
 		running.Go(func() { one.run(ctx) })
 	}
-	configMap := func(u *unstructured.Unstructured) metav1.Object { return cluster.NewConfigMap(u) }
+	configMap := func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) }
 	w.namespaces = w.add(target{resource: namespaceResource},
-		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewNamespace(u) }, hooks.namespace)
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) }, hooks.namespace)
 	w.accounts = w.add(target{resource: accountResource},
-		func(u *unstructured.Unstructured) metav1.Object { return cluster.NewServiceAccount(u) }, hooks.account)
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u) }, hooks.account)
 	if cfg.Documents == nil {
 		w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
 	}
 	w.status = w.add(target{configMapResource, cfg.Namespace, cfg.StatusName}, configMap, hooks.configMap)
 	if cfg.Admission {
 		w.admission = w.addOptional(target{resource: admissionResource, namespace: cfg.Namespace},
-			func(u *unstructured.Unstructured) metav1.Object { return newParameter(u) }, hooks.parameter)
+			func(u *unstructured.Unstructured) cluster.Object { return newParameter(u) }, hooks.parameter)
 	}
 	return w
 }
 
-func (w *watches) add(t target, shrink func(*unstructured.Unstructured) metav1.Object, onEvent func(event)) *watch {
+func (w *watches) add(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
 	one := &watch{
 		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
 		onEvent: onEvent, onState: w.hooks.state, onError: w.hooks.failed,
@@ -91,7 +90,7 @@ func (w *watches) add(t target, shrink func(*unstructured.Unstructured) metav1.O
 }
 
 // addOptional starts a watch of what the cluster may not know. That it does not is said elsewhere.
-func (w *watches) addOptional(t target, shrink func(*unstructured.Unstructured) metav1.Object, onEvent func(event)) *watch {
+func (w *watches) addOptional(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
 	one := &watch{
 		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry, optional: true,
 		onEvent: onEvent, onState: w.hooks.state, onError: func(t target, err error) {
@@ -111,14 +110,14 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 	for _, s := range sources {
 		if w.sources[s] == nil {
 			w.sources[s] = w.add(target{secretResource, s.Namespace, s.Name},
-				func(u *unstructured.Unstructured) metav1.Object { return w.projector.Source(u) }, w.hooks.source)
+				func(u *unstructured.Unstructured) cluster.Object { return w.projector.Source(u) }, w.hooks.source)
 		}
 	}
 	for _, name := range names {
 		if w.copies[name] == nil {
 			w.listed = nil
 			w.copies[name] = w.add(target{resource: secretResource, name: name},
-				func(u *unstructured.Unstructured) metav1.Object { return w.projector.Secret(u) }, w.hooks.copy)
+				func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy)
 		}
 	}
 }

@@ -4,12 +4,12 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -31,9 +31,13 @@ type writtenKey struct {
 }
 
 type writtenEntry struct {
-	object  metav1.Object // as the API server returned it
+	object  cluster.Object // as the API server returned it
 	at      time.Time
 	deleted types.UID // instead: an object that we deleted
+}
+
+func objectName(o cluster.Object) cache.ObjectName {
+	return cache.ObjectName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 func newWritten() *written {
@@ -43,7 +47,7 @@ func newWritten() *written {
 // request carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the
 // write that it follows: then the object is gone, and remembering it would keep a ghost for ever. What was remembered
 // is dropped when it turns out to be stale.
-func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (metav1.Object, error)) error {
+func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (cluster.Object, error)) error {
 	key := writtenKey{kind, name}
 	w.mu.Lock()
 	w.flights[key] = ""
@@ -69,7 +73,7 @@ func (w *written) deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) 
 }
 
 // latest returns the newer of what the cache has (nil for nothing) and what we wrote. version is how far the cache is.
-func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached metav1.Object, version string) metav1.Object {
+func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached cluster.Object, version string) cluster.Object {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	key := writtenKey{kind, name}
@@ -111,7 +115,7 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 	if o == nil {
 		return false
 	}
-	key := writtenKey{kind, cache.MetaObjectToName(o)}
+	key := writtenKey{kind, objectName(o)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, flying := w.flights[key]; flying && e.new == nil {
@@ -138,7 +142,7 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 }
 
 // known returns the objects that we wrote of what a watch is about, and that the caches did not show yet.
-func (w *written) known(what target) (out []metav1.Object) {
+func (w *written) known(what target) (out []cluster.Object) {
 	kind, ok := kinds[what.resource]
 	if !ok {
 		return nil
@@ -172,7 +176,7 @@ func (w *written) pending(kind plan.Kind, name string) bool {
 }
 
 // older reports whether a is an older version than b. Versions that cannot be compared count as not older.
-func older(a, b metav1.Object) bool {
+func older(a, b cluster.Object) bool {
 	c, err := resourceversion.CompareResourceVersion(a.GetResourceVersion(), b.GetResourceVersion())
 	return err == nil && c < 0
 }

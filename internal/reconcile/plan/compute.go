@@ -70,7 +70,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 	}
 	for _, account := range want.Accounts {
-		if account.DeletionTimestamp == nil {
+		if !account.Deleting {
 			p.Actions = append(p.Actions, decideAccount(account, byName, have.HoldPrune))
 		}
 	}

@@ -50,7 +50,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case live == nil:
 		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want)
 		return action, true
-	case live.DeletionTimestamp != nil:
+	case live.Deleting:
 		action.Reason = BeingDeleted
 		return action, live.Ours()
 	case live.Ours():
@@ -143,7 +143,7 @@ func decideLeftover(live *cluster.Secret, have Observed) Action {
 		UID: live.UID, ResourceVersion: live.ResourceVersion,
 	}
 	switch {
-	case live.DeletionTimestamp != nil:
+	case live.Deleting:
 		action.Reason = BeingDeleted
 	case live.Marks.Prune == "false":
 		action.Reason = PruneOff
