@@ -145,7 +145,7 @@ func (a *ancestor) register(fs *flag.FlagSet) {
 func (a *ancestor) resolve() error {
 	var errs []error
 	for _, s := range a.all {
-		ours := envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+		ours := variable(s.name)
 		if s.given != "" && s.text != "" && os.Getenv(ours) == s.text {
 			s.given = ours
 		}

@@ -17,6 +17,10 @@ import (
 // envPrefix starts the environment variable of each flag: -log-level is PULLSECRETS_LOG_LEVEL.
 const envPrefix = "PULLSECRETS"
 
+func variable(flag string) string {
+	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
 // version is set by the build with -ldflags "-X …cli.version=v1.2.3".
 var version = "dev"
 

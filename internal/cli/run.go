@@ -66,12 +66,20 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
 	fs.BoolVar(&f.admission, "admission", false, "have the API server itself add the names too; needs kustomize/components/admission")
-	fs.StringVar(&f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
-	fs.StringVar(&f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
+	registerAddress(fs, &f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
+	registerAddress(fs, &f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
 	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
 	fs.StringVar(&f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal")
 	f.ancestor.register(fs)
+}
+
+// registerAddress registers an address whose empty variable means none: that of any other flag counts as not set.
+func registerAddress(fs *flag.FlagSet, to *string, name, address, usage string) {
+	fs.StringVar(to, name, address, usage)
+	if text, ok := os.LookupEnv(variable(name)); ok && text == "" {
+		*to = ""
+	}
 }
 
 // registerCluster registers the flags of every command that talks to a cluster.

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/peterbourgon/ff/v3"
 	"github.com/rs/zerolog"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
@@ -34,6 +37,33 @@ func TestPprofDoesNotTellTheCommandLine(t *testing.T) {
 		pprofHandler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
 		if recorder.Code != want {
 			t.Errorf("%s: %d, want %d", path, recorder.Code, want)
+		}
+	}
+}
+
+func TestAnEmptyVariableOfAnAddressMeansNone(t *testing.T) {
+	for _, tt := range []struct {
+		variable *string
+		args     []string
+		want     string
+	}{
+		{nil, nil, ":8080"},
+		{new(""), nil, ""},
+		{new(":9"), nil, ":9"},
+		{new(""), []string{"-metrics-addr", ":7"}, ":7"},
+	} {
+		t.Setenv("PULLSECRETS_METRICS_ADDR", "") // restores it in the end
+		os.Unsetenv("PULLSECRETS_METRICS_ADDR")
+		if tt.variable != nil {
+			t.Setenv("PULLSECRETS_METRICS_ADDR", *tt.variable)
+		}
+		f, fs := &runFlags{ancestor: newAncestor()}, newFlagSet("run", io.Discard)
+		f.register(fs)
+		if err := ff.Parse(fs, tt.args, options()...); err != nil {
+			t.Fatal(err)
+		}
+		if f.metricsAddr != tt.want || f.healthAddr != ":8081" {
+			t.Errorf("%v: metrics on %q, want %q; health on %q", tt.args, f.metricsAddr, tt.want, f.healthAddr)
 		}
 	}
 }
