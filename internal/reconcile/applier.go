@@ -33,9 +33,15 @@ type applier interface {
 
 type dynamicApplier struct{ client dynamic.Interface }
 
+// Apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
+// field that could be unknown.
 func (a dynamicApplier) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
-	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Apply(ctx, obj.GetName(), obj,
-		metav1.ApplyOptions{FieldManager: cluster.FieldManager, Force: force})
+	data, err := json.Marshal(obj)
+	if err != nil {
+		return nil, err
+	}
+	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
+		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force, FieldValidation: metav1.FieldValidationIgnore})
 }
 
 func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
