@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
@@ -159,90 +158,6 @@ func (c *Controller) stopWatching() {
 
 // Ready reports whether all caches are settled. It says nothing about the policy.
 func (c *Controller) Ready() bool { return c.judge.settled.Load() }
-
-func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
-	return hooks{
-		namespace: func(e event) {
-			assigned.Wait()
-			before, _ := e.old.(*cluster.Namespace)
-			after, _ := e.new.(*cluster.Namespace)
-			if after == nil || after.Terminating || before != nil && before.UID != after.UID {
-				c.fights.forget(nameOf(e)) // what ended with a namespace was no fight
-			}
-			if before == nil || after == nil || !before.SameDecision(after) {
-				c.enqueue(nameOf(e), before == nil && !e.initial)
-			}
-		},
-		account: func(e event) {
-			assigned.Wait()
-			if !unchanged(e) && !c.written.seen(plan.KindServiceAccount, e) {
-				c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
-			}
-		},
-		copy: func(e event) {
-			assigned.Wait()
-			if unchanged(e) || c.written.seen(plan.KindSecret, e) {
-				return
-			}
-			c.enqueue(namespaceOf(e), false)
-		},
-		source: func(e event) {
-			assigned.Wait()
-			if !unchanged(e) {
-				c.sourceChanged()
-			}
-		},
-		configMap: func(e event) {
-			assigned.Wait()
-			if !unchanged(e) {
-				c.written.seen(kindConfigMap, e)
-				c.judge.wake()
-			}
-		},
-		parameter: func(e event) {
-			assigned.Wait()
-			if !unchanged(e) {
-				c.admission.touch()
-				c.judge.wake()
-			}
-		},
-		state: func() {
-			assigned.Wait()
-			c.forgetSources()
-			c.admission.sourcesChanged()
-			c.enqueueAll()
-			c.judge.wake()
-		},
-		failed: func(what target, err error) {
-			if c.Documents != nil && what.resource == configMapResource && apierrors.IsForbidden(err) {
-				c.troubles.once("no permission for the status ConfigMap; the status is only logged (" + describe(err) + ")")
-				return
-			}
-			c.troubles.watch(what, err)
-		},
-		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
-		remembered: c.written.known,
-	}
-}
-
-func nameOf(e event) string {
-	if e.new != nil {
-		return e.new.GetName()
-	}
-	return e.old.GetName()
-}
-
-func namespaceOf(e event) string {
-	if e.new != nil {
-		return e.new.GetNamespace()
-	}
-	return e.old.GetNamespace()
-}
-
-// unchanged reports whether an event only repeats what was known, as after a watch that began anew.
-func unchanged(e event) bool {
-	return e.old != nil && e.new != nil && e.old.GetResourceVersion() == e.new.GetResourceVersion()
-}
 
 func (c *Controller) enqueue(namespace string, urgent bool) {
 	if c.active.Load() == nil { // all are enqueued once there is a policy

@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// hooks say what each event leads to: a namespace in the queue, or a look at the policy. None runs before assigned is done.
+func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
+	on := func(do func(event)) func(event) {
+		return func(e event) {
+			assigned.Wait()
+			if !unchanged(e) {
+				do(e)
+			}
+		}
+	}
+	return hooks{
+		namespace: on(c.namespaceEvent),
+		account:   on(c.accountEvent),
+		copy:      on(c.copyEvent),
+		source:    on(func(event) { c.sourceChanged() }),
+		configMap: on(c.configMapEvent),
+		parameter: on(c.parameterEvent),
+		state: func() {
+			assigned.Wait()
+			c.watchChanged()
+		},
+		failed:     c.watchFailed,
+		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
+		remembered: c.written.known,
+	}
+}
+
+func (c *Controller) namespaceEvent(e event) {
+	before, _ := e.old.(*cluster.Namespace)
+	after, _ := e.new.(*cluster.Namespace)
+	if after == nil || after.Terminating || before != nil && before.UID != after.UID {
+		c.fights.forget(nameOf(e)) // what ended with a namespace was no fight
+	}
+	if before == nil || after == nil || !before.SameDecision(after) {
+		c.enqueue(nameOf(e), before == nil && !e.initial)
+	}
+}
+
+func (c *Controller) accountEvent(e event) {
+	if !c.written.seen(plan.KindServiceAccount, e) {
+		c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
+	}
+}
+
+func (c *Controller) copyEvent(e event) {
+	if !c.written.seen(plan.KindSecret, e) {
+		c.enqueue(namespaceOf(e), false)
+	}
+}
+
+func (c *Controller) configMapEvent(e event) {
+	c.written.seen(kindConfigMap, e)
+	c.judge.wake()
+}
+
+func (c *Controller) parameterEvent(event) {
+	c.admission.touch()
+	c.judge.wake()
+}
+
+// watchChanged follows a watch that became settled, or forbidden.
+func (c *Controller) watchChanged() {
+	c.forgetSources()
+	c.admission.sourcesChanged()
+	c.enqueueAll()
+	c.judge.wake()
+}
+
+func (c *Controller) watchFailed(what target, err error) {
+	if c.Documents != nil && what.resource == configMapResource && apierrors.IsForbidden(err) {
+		c.troubles.once("no permission for the status ConfigMap; the status is only logged (" + describe(err) + ")")
+		return
+	}
+	c.troubles.watch(what, err)
+}
+
+func nameOf(e event) string {
+	if e.new != nil {
+		return e.new.GetName()
+	}
+	return e.old.GetName()
+}
+
+func namespaceOf(e event) string {
+	if e.new != nil {
+		return e.new.GetNamespace()
+	}
+	return e.old.GetNamespace()
+}
+
+// unchanged reports whether an event only repeats what was known, as after a watch that began anew.
+func unchanged(e event) bool {
+	return e.old != nil && e.new != nil && e.old.GetResourceVersion() == e.new.GetResourceVersion()
+}
