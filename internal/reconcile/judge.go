@@ -2,14 +2,11 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -60,13 +57,6 @@ type judge struct {
 type accepted struct {
 	documents map[string]string
 	policy    *policy.Policy
-}
-
-// verdict is what is to be said of the last text that was judged.
-type verdict struct {
-	hash     string
-	revision string          // the user's name for it
-	errors   policy.Problems // why it was refused
 }
 
 func newJudge(c *Controller) *judge { return &judge{c: c, woken: make(chan struct{}, 1)} }
@@ -173,247 +163,6 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	return sooner(again, j.tell(ctx))
 }
 
-// restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
-// may have changed with the flags or the version.
-func (j *judge) restore() {
-	if j.restored {
-		return
-	}
-	j.restored = true
-	status := j.statusMap()
-	if status == nil {
-		j.lost = true
-		return
-	}
-	j.inUse = parseNames(status.Data[statusNames])
-	j.spent = parseSpent(status.Data[statusJSON])
-	if j.fixed() {
-		j.restoredState = parseState(status.Data[statusJSON])
-		return // the last good policy is that of the ConfigMap
-	}
-	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
-	if err != nil {
-		j.c.Log.Warn().Err(err).Msg("the last good policy cannot be restored from the status ConfigMap")
-		return
-	}
-	if documents == nil {
-		return
-	}
-	p, problems := policy.Parse(documents, j.options())
-	if p == nil {
-		j.c.Log.Warn().Strs("problems", lines(problems.Errors())).Msg("the last good policy is no longer acceptable; nothing is removed")
-		return
-	}
-	j.accepted = accepted{documents, p}
-}
-
-// follow has a standby watch all that the leader watches, so that it can take over at once. It remembers nothing of
-// what it reads: whoever takes over starts from the status as the last leader left it.
-func (j *judge) follow() {
-	var names []string
-	documents, _, _ := j.text()
-	p, _ := policy.Parse(documents, j.options())
-	if status := j.statusMap(); status != nil {
-		names = parseNames(status.Data[statusNames])
-		if p == nil {
-			documents, _ = unpackPolicy(status.BinaryData[statusPolicy])
-			p, _ = policy.Parse(documents, j.options())
-		}
-	}
-	if p != nil {
-		sources, names := j.c.watchedSources(p), union(names, p.CopyNames())
-		j.c.watches.need(sources, names)
-		j.c.watches.keep(sources, names)
-	}
-	j.settled.Store(j.c.watches.settled())
-}
-
-// startOver has a judge that put nothing in force yet begin again from the status as it is by then. One that did knows
-// better than the status what is in use.
-func (j *judge) startOver() {
-	if j.c.active.Load() == nil {
-		j.restored, j.verdict, j.accepted = false, verdict{}, accepted{}
-	}
-}
-
-// recover takes the names in use from the ledgers of service accounts, where somebody deleted the status. Or what an
-// edit removed in the meantime would lose its references, while its copies stay. What is in a namespace that is going
-// goes with it.
-func (j *judge) recover() {
-	if !j.lost {
-		return
-	}
-	j.lost = false
-	for _, obj := range j.c.watches.namespaces.all() {
-		ns := obj.(*cluster.Namespace)
-		if ns.Terminating {
-			continue
-		}
-		for _, sa := range j.c.watches.accounts.inNamespace(ns.Name) {
-			j.inUse = union(j.inUse, ledgerNames(sa.(*cluster.ServiceAccount)))
-		}
-	}
-}
-
-func (j *judge) options() policy.Options {
-	return policy.Options{Namespace: j.c.Namespace, SourceNamespaces: j.c.SourceNamespaces}
-}
-
-// read judges the policy ConfigMap, if its text is another than the last.
-func (j *judge) read() {
-	documents, revision, ok := j.text()
-	if !ok {
-		j.missing()
-		return
-	}
-	hash := policy.Hash(documents)
-	if hash == j.verdict.hash {
-		j.verdict.revision = revision
-		return
-	}
-	p, problems := policy.Parse(documents, j.options())
-	j.verdict = verdict{hash: hash, revision: revision, errors: problems.Errors()}
-	log := j.c.Log.With().Str("hash", hash).Logger()
-	if !j.fixed() {
-		log = log.With().Str("configmap", j.c.Namespace+"/"+j.c.PolicyName).Logger()
-	}
-	if len(problems.Warnings()) > 0 && !j.fixed() { // nobody wrote that text
-		log.Warn().Strs("warnings", lines(problems.Warnings())).Msg("the policy has warnings")
-	}
-	if p == nil {
-		log.Error().Strs("problems", lines(j.verdict.errors)).Msg("the policy was refused; " + j.instead())
-		return
-	}
-	log.Info().Int("rules", len(p.Rules)).Strs("copies", p.CopyNames()).Msg("the policy was accepted")
-	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
-		return // what was restored is the same text
-	}
-	if j.fixed() {
-		documents = nil // flags are no text to come back to when they are gone
-	}
-	j.accepted = accepted{documents, p}
-}
-
-// text returns the documents to judge, and the user's name for them.
-func (j *judge) text() (documents map[string]string, revision string, ok bool) {
-	if j.fixed() {
-		return j.c.Documents, "", true
-	}
-	cm := j.policyMap()
-	if cm == nil {
-		return nil, "", false
-	}
-	return cm.Data, cm.Annotations[cluster.AnnotationRevision], true
-}
-
-func (j *judge) missing() {
-	j.verdict = verdict{}
-	j.c.troubles.say(levelWarn, fmt.Sprintf("there is no policy ConfigMap %s/%s, or it may not be read; %s",
-		j.c.Namespace, j.c.PolicyName, j.instead()))
-}
-
-// instead says what is in force when the ConfigMap gives no policy.
-func (j *judge) instead() string {
-	if j.accepted.policy == nil {
-		return "waiting for one"
-	}
-	return "the last good policy stays in force"
-}
-
-// activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
-// nothing until it is confirmed; what it adds is added.
-func (j *judge) activate(ctx context.Context, p *policy.Policy) {
-	gone := j.c.wouldRemove(p)
-	n, all := total(gone), j.c.present()
-	switch {
-	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
-		j.c.ceiling.accept()
-	case j.confirmed():
-		j.c.ceiling.release()
-	default:
-		j.c.ceiling.held.Store(true)
-		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
-			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
-	}
-	j.begin(ctx, p, gone)
-}
-
-// begin has every namespace tried under a policy; gone is what that removes in each, if nothing is held.
-func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]removals) {
-	j.c.admission.begin(ctx, p)
-	j.c.pass.begin(p, gone)
-	j.c.active.Store(p)
-	j.c.enqueueAll()
-	for namespace := range gone { // one that went in the meantime has to be tried too, or the pass never ends
-		j.c.enqueue(namespace, false)
-	}
-}
-
-// confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
-// up. It counts again once the annotation was taken away and set anew.
-func (j *judge) confirmed() bool {
-	if j.verdict.errors != nil || !confirms(j.policyMap(), j.verdict.hash, j.spent) {
-		return false
-	}
-	j.spent = j.verdict.hash
-	return true
-}
-
-// confirms reports whether the policy ConfigMap confirms what a text removes, and was not used up for it.
-func confirms(cm *cluster.ConfigMap, hash, spent string) bool {
-	return cm != nil && hash != "" && hash != spent && cm.Annotations[cluster.AnnotationConfirmPrune] == hash
-}
-
-// unspend takes note that the annotation of a confirmation that was used up is gone.
-func (j *judge) unspend() {
-	if cm := j.policyMap(); cm != nil && cm.Annotations[cluster.AnnotationConfirmPrune] != j.spent {
-		j.spent = ""
-	}
-}
-
-// confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
-func (j *judge) confirm(ctx context.Context) {
-	p := j.c.active.Load()
-	if p == nil || !j.c.ceiling.held.Load() {
-		return
-	}
-	gone := j.c.wouldRemove(p)
-	switch {
-	case j.confirmed():
-		j.c.ceiling.release()
-	case total(gone) == removals{}:
-		j.c.ceiling.accept()
-	default:
-		return
-	}
-	j.begin(ctx, p, gone)
-}
-
-// retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that
-// nobody needs. It waits for a whole pass, because until then a copy may still be on its way.
-func (j *judge) retire() {
-	p := j.c.active.Load()
-	names := slices.DeleteFunc(slices.Clone(j.inUse), func(name string) bool {
-		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name)
-	})
-	j.inUse = names
-	j.c.watches.keep(j.c.watchedSources(p), union(names, p.CopyNames()))
-}
-
-// hasCopies reports whether copies of a name may be left. What may not be read may be there.
-func (j *judge) hasCopies(name string) bool {
-	w := j.c.watches.copy(name)
-	if w == nil || !w.settled() || w.forbidden() {
-		return true
-	}
-	for _, obj := range w.all() {
-		if secret := obj.(*cluster.Secret); secret.Ours() {
-			return true
-		}
-	}
-	return j.c.written.pending(plan.KindSecret, name)
-}
-
 // tell brings status and feedback up to date.
 func (j *judge) tell(ctx context.Context) time.Duration {
 	p := j.c.active.Load()
@@ -454,37 +203,10 @@ func (j *judge) configMap(w *watch) *cluster.ConfigMap {
 	return cm
 }
 
-func lines(problems policy.Problems) []string {
-	var out []string
-	for _, p := range problems {
-		out = append(out, p.String())
-	}
-	return out
-}
-
 // sooner is the shorter of two waits, of which 0 is for ever.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 || b > 0 && b < a {
 		return b
 	}
 	return a
-}
-
-func union(a, b []string) []string {
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// parseNames reads names of secrets. Somebody may have edited them: what no secret can be called has no copy.
-func parseNames(text string) []string {
-	names := slices.DeleteFunc(strings.Fields(text), func(name string) bool {
-		return len(validation.IsDNS1123Subdomain(name)) > 0
-	})
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-func ledgerNames(sa *cluster.ServiceAccount) []string {
-	return parseNames(strings.ReplaceAll(sa.Ledger, ",", " "))
 }

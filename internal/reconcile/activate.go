@@ -1,0 +1,78 @@
+package reconcile
+
+import (
+	"context"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
+// nothing until it is confirmed; what it adds is added.
+func (j *judge) activate(ctx context.Context, p *policy.Policy) {
+	gone := j.c.wouldRemove(p)
+	n, all := total(gone), j.c.present()
+	switch {
+	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
+		j.c.ceiling.accept()
+	case j.confirmed():
+		j.c.ceiling.release()
+	default:
+		j.c.ceiling.held.Store(true)
+		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
+			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
+	}
+	j.begin(ctx, p, gone)
+}
+
+// begin has every namespace tried under a policy; gone is what that removes in each, if nothing is held.
+func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]removals) {
+	j.c.admission.begin(ctx, p)
+	j.c.pass.begin(p, gone)
+	j.c.active.Store(p)
+	j.c.enqueueAll()
+	for namespace := range gone { // one that went in the meantime has to be tried too, or the pass never ends
+		j.c.enqueue(namespace, false)
+	}
+}
+
+// confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
+// up. It counts again once the annotation was taken away and set anew.
+func (j *judge) confirmed() bool {
+	if j.verdict.errors != nil || !confirms(j.policyMap(), j.verdict.hash, j.spent) {
+		return false
+	}
+	j.spent = j.verdict.hash
+	return true
+}
+
+// confirms reports whether the policy ConfigMap confirms what a text removes, and was not used up for it.
+func confirms(cm *cluster.ConfigMap, hash, spent string) bool {
+	return cm != nil && hash != "" && hash != spent && cm.Annotations[cluster.AnnotationConfirmPrune] == hash
+}
+
+// unspend takes note that the annotation of a confirmation that was used up is gone.
+func (j *judge) unspend() {
+	if cm := j.policyMap(); cm != nil && cm.Annotations[cluster.AnnotationConfirmPrune] != j.spent {
+		j.spent = ""
+	}
+}
+
+// confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
+func (j *judge) confirm(ctx context.Context) {
+	p := j.c.active.Load()
+	if p == nil || !j.c.ceiling.held.Load() {
+		return
+	}
+	gone := j.c.wouldRemove(p)
+	switch {
+	case j.confirmed():
+		j.c.ceiling.release()
+	case total(gone) == removals{}:
+		j.c.ceiling.accept()
+	default:
+		return
+	}
+	j.begin(ctx, p, gone)
+}

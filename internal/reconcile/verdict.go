@@ -1,0 +1,88 @@
+package reconcile
+
+import (
+	"fmt"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// verdict is what is to be said of the last text that was judged.
+type verdict struct {
+	hash     string
+	revision string          // the user's name for it
+	errors   policy.Problems // why it was refused
+}
+
+func (j *judge) options() policy.Options {
+	return policy.Options{Namespace: j.c.Namespace, SourceNamespaces: j.c.SourceNamespaces}
+}
+
+// read judges the policy ConfigMap, if its text is another than the last.
+func (j *judge) read() {
+	documents, revision, ok := j.text()
+	if !ok {
+		j.missing()
+		return
+	}
+	hash := policy.Hash(documents)
+	if hash == j.verdict.hash {
+		j.verdict.revision = revision
+		return
+	}
+	p, problems := policy.Parse(documents, j.options())
+	j.verdict = verdict{hash: hash, revision: revision, errors: problems.Errors()}
+	log := j.c.Log.With().Str("hash", hash).Logger()
+	if !j.fixed() {
+		log = log.With().Str("configmap", j.c.Namespace+"/"+j.c.PolicyName).Logger()
+	}
+	if len(problems.Warnings()) > 0 && !j.fixed() { // nobody wrote that text
+		log.Warn().Strs("warnings", lines(problems.Warnings())).Msg("the policy has warnings")
+	}
+	if p == nil {
+		log.Error().Strs("problems", lines(j.verdict.errors)).Msg("the policy was refused; " + j.instead())
+		return
+	}
+	log.Info().Int("rules", len(p.Rules)).Strs("copies", p.CopyNames()).Msg("the policy was accepted")
+	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
+		return // what was restored is the same text
+	}
+	if j.fixed() {
+		documents = nil // flags are no text to come back to when they are gone
+	}
+	j.accepted = accepted{documents, p}
+}
+
+// text returns the documents to judge, and the user's name for them.
+func (j *judge) text() (documents map[string]string, revision string, ok bool) {
+	if j.fixed() {
+		return j.c.Documents, "", true
+	}
+	cm := j.policyMap()
+	if cm == nil {
+		return nil, "", false
+	}
+	return cm.Data, cm.Annotations[cluster.AnnotationRevision], true
+}
+
+func (j *judge) missing() {
+	j.verdict = verdict{}
+	j.c.troubles.say(levelWarn, fmt.Sprintf("there is no policy ConfigMap %s/%s, or it may not be read; %s",
+		j.c.Namespace, j.c.PolicyName, j.instead()))
+}
+
+// instead says what is in force when the ConfigMap gives no policy.
+func (j *judge) instead() string {
+	if j.accepted.policy == nil {
+		return "waiting for one"
+	}
+	return "the last good policy stays in force"
+}
+
+func lines(problems policy.Problems) []string {
+	var out []string
+	for _, p := range problems {
+		out = append(out, p.String())
+	}
+	return out
+}
