@@ -55,6 +55,24 @@ func TestAModelFindsWhatACostIsMadeOf(t *testing.T) {
 	}
 }
 
+// What costs nothing comes out a little below 0 by noise, and the parts that it is made up for with are then too high.
+func TestNoPartOfAModelIsNegative(t *testing.T) {
+	truth := model{base: 0, namespace: -1, copy: 2, account: 3}
+	cost := func(r result) float64 { return truth.at(r.Namespaces, r.Secrets, r.Accounts) }
+	all := []result{{Namespaces: 300, Secrets: 1, Accounts: 1}, {Namespaces: 300, Secrets: 5, Accounts: 1},
+		{Namespaces: 1000, Secrets: 1, Accounts: 10}, {Namespaces: 1000, Secrets: 5, Accounts: 10}, {Namespaces: 3000, Secrets: 1, Accounts: 1}}
+	got, err := fit(all, cost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if min(got.base, got.namespace, got.copy, got.account) < 0 || got.namespace != 0 {
+		t.Errorf("got %+v", got)
+	}
+	if off := got.off(all, cost); off > 0.5 {
+		t.Errorf("%+v is off by %g", got, off)
+	}
+}
+
 // A bound that is missed must be told even where noise excuses it.
 func TestTheVerdictIsAboutTheBoundAndMissedIsBeyondNoise(t *testing.T) {
 	for _, tt := range []struct {

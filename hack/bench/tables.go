@@ -116,7 +116,7 @@ func growthTable(all []result) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		number := func(x float64) string { return strings.Replace(fmt.Sprintf("%.2f", x*c.scale), "-0.00", "0.00", 1) }
+		number := func(x float64) string { return fmt.Sprintf("%.2f", x*c.scale) }
 		rows = append(rows, []string{
 			strings.TrimSpace(c.name + " " + strings.TrimSuffix("("+c.unit+")", "()")), number(m.base), number(m.namespace), number(m.copy), number(m.account),
 			fmt.Sprintf("%.0f %%", 100*m.off(sizes, c.of)), fmt.Sprintf("%.0f", m.at(50000, 1, 1)*c.scale), fmt.Sprintf("%.0f", m.at(50000, 5, 10)*c.scale),
