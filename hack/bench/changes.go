@@ -103,7 +103,7 @@ func (r *running) measure(to *result, change func() error, want func() bool) err
 	to.used(u, r.l.serverCPU()-server)
 	time.Sleep(time.Second)
 	after, err := r.l.requests()
-	to.Requests = after.since(before)
+	to.asked(after.since(before))
 	return err
 }
 

@@ -97,7 +97,7 @@ func (l *lab) converge(r *result, password string) error {
 	u.Peak = p.stop().Peak
 	r.took(ended.Sub(started))
 	r.used(u, server)
-	r.Requests = after.since(before)
+	r.asked(after.since(before))
 	r.fill(l)
 	return err
 }
@@ -117,7 +117,7 @@ func (l *lab) restart(r *result) error {
 	after, err := l.requests()
 	server = l.serverCPU() - server
 	r.used(p.stop(), server)
-	r.Requests = after.since(before)
+	r.asked(after.since(before))
 	return err
 }
 

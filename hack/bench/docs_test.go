@@ -92,6 +92,22 @@ func TestTheVerdictIsAboutTheBoundAndMissedIsBeyondNoise(t *testing.T) {
 	}
 }
 
+// A write too many or too few in any round is a miss, wherever the round comes.
+func TestABoundOnRequestsIsHeldToTheWorstRound(t *testing.T) {
+	for _, rounds := range [][]int{{100, 102, 101}, {98, 100, 99}} {
+		r := result{Workload: workloadFirst, Namespaces: 50, Secrets: 1, Accounts: 1}
+		for _, n := range rounds {
+			r.asked(requests{"APPLY secrets": 50, "APPLY serviceaccounts": n - 50})
+		}
+		if got := r.fault(r.Requests); got != 2 {
+			t.Errorf("of rounds with %v writes, where 100 are right, it keeps one that is off by %d", rounds, got)
+		}
+		if r.judge(0.25); !r.Missed {
+			t.Errorf("%v writes are said to be 100", rounds)
+		}
+	}
+}
+
 // Two rounds on a machine that was twice as busy in the second: each is held against its own floor.
 func TestARatioIsTakenWithinARound(t *testing.T) {
 	r := result{Took: []float64{1.1, 2.2, 1.1}, Floor: []float64{1, 2, 1}}

@@ -30,6 +30,6 @@ func (l *lab) other(r *result) error {
 	after, err := l.requests()
 	r.took(ended.Sub(started))
 	r.used(u, server)
-	r.Requests = after.since(before)
+	r.asked(after.since(before))
 	return err
 }

@@ -37,7 +37,7 @@ type result struct {
 	ServerRSS   int       `json:"serverRSS,omitempty"` // bytes of the API server, resident after it
 	Sent        int       `json:"bytesSent,omitempty"`
 	Received    int       `json:"bytesReceived,omitempty"`
-	Requests    requests  `json:"requests,omitempty"` // of the last round
+	Requests    requests  `json:"requests,omitempty"` // of the worst round
 	Bound       string    `json:"-"`
 	Over        float64   `json:"-"` // as judge found it
 	Missed      bool      `json:"-"`
@@ -65,6 +65,28 @@ func (r *result) floors(bare, informed floor) {
 		r.InformedCPU = append(r.InformedCPU, informed.client.CPU.Seconds())
 	}
 }
+
+// asked keeps the requests of the worst round, which is the one that a bound is held to.
+func (r *result) asked(n requests) {
+	if r.Requests == nil || r.fault(n) > r.fault(r.Requests) {
+		r.Requests = n
+	}
+}
+
+// fault is by how many requests a round is off from what its workload may ask; where there is no such bound, all are.
+func (r *result) fault(n requests) int {
+	distributed := n.sum("secrets", writes...) + n.sum("serviceaccounts", writes...)
+	switch r.Workload {
+	case workloadFirst:
+		return int(abs(float64(distributed - r.exact())))
+	case workloadNothing:
+		return distributed + n.sum("", "GET") // the edit itself, and our note on it that it was seen, may be
+	}
+	return n.sum("", append(writes, "GET")...)
+}
+
+// exact is how many writes a first convergence takes: one for each copy and each account.
+func (r *result) exact() int { return r.Namespaces * (r.Secrets + r.Accounts) }
 
 // ratio is the median over the rounds of took to a floor plus some seconds. Both are of one round, because the machine may
 // be busier in another.
