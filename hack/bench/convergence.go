@@ -104,21 +104,15 @@ func (l *lab) converge(r *result, password string) error {
 
 // restart measures a start on a converged cluster, where nothing is to be done.
 func (l *lab) restart(r *result) error {
-	before, err := l.requests()
-	if err != nil {
-		return err
-	}
 	server := l.serverCPU()
-	p, err := l.start()
+	p, asked, err := l.settled()
 	if err != nil {
 		return err
 	}
-	time.Sleep(3 * time.Second)
-	after, err := l.requests()
 	server = l.serverCPU() - server
 	r.used(p.stop(), server)
-	r.asked(after.since(before))
-	return err
+	r.asked(asked)
+	return nil
 }
 
 // prepare has a cluster with sources and policy, and nothing distributed.

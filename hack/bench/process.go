@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -13,15 +16,61 @@ import (
 
 // process is what is measured: pullsecrets, or another program, as a process of its own.
 type process struct {
-	cmd *exec.Cmd
-	log *os.File
+	cmd    *exec.Cmd
+	log    *os.File
+	health string // address of /readyz, of pullsecrets only
 }
 
 // start starts pullsecrets as a pod would.
 func (l *lab) start() (*process, error) { return l.startWith(l.kubeconfig) }
 
 func (l *lab) startWith(kubeconfig string) (*process, error) {
-	return l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", home, "-health-addr", "", "-log-format", "json")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	health := free.Addr().String()
+	_ = free.Close()
+	p, err := l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", home, "-health-addr", health, "-log-format", "json")
+	p.health = health
+	return p, err
+}
+
+// settled starts pullsecrets on a converged cluster and waits until it is through with it, and quiet. asked is what it
+// asked for until then.
+func (l *lab) settled() (p *process, asked requests, err error) {
+	before, err := l.requests()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err = l.start()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err = p.ready(); err == nil {
+		time.Sleep(quiet)
+		asked, err = l.requests()
+	}
+	if err != nil {
+		p.stop()
+		return nil, nil, err
+	}
+	return p, asked.since(before), nil
+}
+
+// ready waits until the process has read the cluster.
+func (p *process) ready() error {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, err := http.Get("http://" + p.health + "/readyz")
+		if err != nil {
+			continue
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return nil
+		}
+	}
+	return errors.New("pullsecrets is not ready after a minute; -logs shows why")
 }
 
 func (l *lab) command(name string, args ...string) (*process, error) {
