@@ -94,9 +94,10 @@ func (r *result) judge(noise float64) {
 		over("1.10 x floor", r.ratio(r.Floor, 0)/1.10)
 	case workloadDuring:
 		over("p99 250 ms", quantile(r.Took, 0.99)/0.250)
+		r.Note = fmt.Sprintf("n=%d", len(r.Took))
 	case workloadBurst:
 		over("p99 40 ms", quantile(r.Took, 0.99)/0.040)
-		r.Note = "from the account on " + milliseconds(r.after())
+		r.Note = fmt.Sprintf("n=%d, from the account on %s", len(r.Took), milliseconds(r.after()))
 	}
 }
 
@@ -124,7 +125,7 @@ func (r result) line() string {
 		}
 		return fmt.Sprintf("%.2f", median(values))
 	}
-	if strings.Contains(r.Workload, "new namespaces") {
+	if r.births() {
 		cells = append(cells, milliseconds(r.Floor)+" for the account", "", milliseconds(r.Took), "")
 	} else if len(r.Took) == 0 {
 		cells = append(cells, "", "", "", "")
@@ -140,7 +141,7 @@ func (r result) line() string {
 	if len(r.Peak) > 0 {
 		peak = fmt.Sprintf("%.1f", median(r.Peak)/(1<<20))
 	}
-	cells = append(cells, seconds(r.CPU), seconds(r.FloorCPU), seconds(r.Server), seconds(r.FloorSrv), peak, r.Requests.String(), r.Bound, strings.TrimSpace(r.verdict()+" "+r.Note))
+	cells = append(cells, seconds(r.CPU), seconds(r.FloorCPU), seconds(r.Server), seconds(r.FloorSrv), peak, r.Requests.String(), r.Bound, r.remark())
 	return strings.Join(cells, "\t")
 }
 
@@ -160,6 +161,9 @@ func (r result) verdict() string {
 	}
 	return "met"
 }
+
+// remark is the verdict and what has to be known with it.
+func (r result) remark() string { return strings.Trim(r.verdict()+", "+r.Note, ", ") }
 
 // String lists the counts that are not zero; what the bench's own watches ask is the same for everybody.
 func (r requests) String() string {

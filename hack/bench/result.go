@@ -48,6 +48,9 @@ func (l *lab) result(workload string) result {
 	return result{Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated}
 }
 
+// births reports whether times are by namespace.
+func (r *result) births() bool { return r.Workload == workloadDuring || r.Workload == workloadBurst }
+
 func (r *result) took(d time.Duration) { r.Took = append(r.Took, d.Seconds()) }
 
 func (r *result) used(u usage, server time.Duration) {

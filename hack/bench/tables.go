@@ -31,16 +31,19 @@ func resultTable(all []result) (string, error) {
 func changeTable(all []result) (string, error) {
 	var rows [][]string
 	for _, r := range of(all, workloadRestart, workloadNothing, workloadRotation, workloadAdded, workloadBurst, workloadDuring) {
-		floor, took, ratio := "", "", ""
+		floor, took, ratio, asked := "", "", "", r.Requests.String()
 		switch {
-		case r.Workload == workloadBurst || r.Workload == workloadDuring:
+		case r.births():
+			if len(r.Requests) == 0 {
+				asked = "" // not counted; it takes some even to make a namespace
+			}
 			floor, took = milliseconds(r.Floor)+" until the cluster made the account", milliseconds(r.Took)
 		case len(r.Floor) > 0:
 			floor, took, ratio = seconds(r.Floor), spread(r.Took), fmt.Sprintf("%.2f", r.ratio(r.Floor, 0))
 		case len(r.Took) > 0:
 			took = spread(r.Took)
 		}
-		rows = append(rows, []string{r.Workload, fmt.Sprint(r.Namespaces), floor, took, ratio, r.Requests.String(), r.Bound, strings.TrimSpace(r.verdict() + " " + r.Note)})
+		rows = append(rows, []string{r.Workload, fmt.Sprint(r.Namespaces), floor, took, ratio, asked, r.Bound, r.remark()})
 	}
 	return table([]string{"what", "namespaces", "bare loop, s", "pullsecrets, s", "ratio", "requests", "bound", "verdict"}, rows), nil
 }

@@ -81,8 +81,13 @@ func (w *witness) note(o any, gone bool, note func(u *unstructured.Unstructured,
 	if !ok {
 		return
 	}
+	w.see(func() { note(u, gone) })
+}
+
+// see changes what the conditions look at, and has them look again.
+func (w *witness) see(change func()) {
 	w.mu.Lock()
-	note(u, gone)
+	change()
 	w.mu.Unlock()
 	select {
 	case w.changed <- struct{}{}:
