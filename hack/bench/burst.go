@@ -51,7 +51,7 @@ func (r *running) grown(to *result, s *births) bool {
 	defer func() { r.l.accounts = saved }()
 	missing := 0
 	for _, b := range s.all {
-		if !b.done && r.w.complete(b.name, r.l.secrets+1, r.content) {
+		if !b.done && r.w.complete(b.name, r.copies, r.content) {
 			b.done = true
 			to.took(time.Since(b.at))
 			to.Floor = append(to.Floor, r.w.born[b.name].Sub(b.at).Seconds())

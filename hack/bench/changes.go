@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// running is a process that is converged, and what it is measured with.
+// running is a converged cluster in which something changes, and what it is measured with.
 type running struct {
 	l       *lab
-	p       *process
-	w       *witness
 	round   int
-	rotated string // the password of the source that is rotated
-	content func(i int) string
+	copies  int                // in each namespace
+	content func(i int) string // of the copies
+	p       *process           // pullsecrets, while it is alive
+	w       *witness
 }
 
 // changes measures what happens while it runs: a rotation, an edit that adds a registry, an edit that changes nothing,
@@ -23,67 +23,68 @@ func (l *lab) changes() ([]result, error) {
 		l.result(workloadDuring), l.result(workloadBurst),
 	}
 	for round := range l.rounds {
-		if err := l.round(round, results); err != nil {
-			return nil, err
+		r, err := l.converged(round)
+		if err == nil {
+			err = r.changes(results)
 		}
-		if err := l.changeFloors(round, &results[0], &results[1]); err != nil {
+		if err != nil {
 			return nil, err
 		}
 	}
 	return results, nil
 }
 
-func (l *lab) round(round int, results []result) error {
-	password := fmt.Sprintf("before-%d", round)
-	if err := l.prepare(password); err != nil {
+// converged has a cluster with all that the policy says, written by the bare loop.
+func (l *lab) converged(round int) (*running, error) {
+	r := &running{l: l, round: round, copies: l.secrets}
+	if err := l.prepare(r.before()); err != nil {
+		return nil, err
+	}
+	r.content = encoded(with(r.before()))
+	return r, l.distribute(bareLoop{copies: l.secrets, password: r.before(), accounts: true})
+}
+
+// before is the password that is distributed at first.
+func (r *running) before() string { return fmt.Sprintf("before-%d", r.round) }
+
+func (r *running) changes(results []result) error {
+	rotation, added := &results[0], &results[1]
+	if err := turns(r.round,
+		func() error { return r.bareRotation(rotation) },
+		func() error { return r.rotation(rotation) }); err != nil {
 		return err
 	}
-	w := l.witness(l.copyNames(l.secrets + 1))
-	defer w.cancel()
-	p, err := l.start()
+	if err := turns(r.round,
+		func() error { return r.bareAdded(added) },
+		func() error { return r.registryAdded(added) }); err != nil {
+		return err
+	}
+	return r.alive(func() error {
+		return turns(0,
+			func() error { return r.nothing(&results[2]) },
+			func() error { return r.during(&results[3]) },
+			func() error { return r.burst(&results[4]) })
+	})
+}
+
+// alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare
+// loop was before it: that would have written something else, and not be its floor.
+func (r *running) alive(measure func() error) error {
+	p, asked, err := r.l.settled()
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	r := &running{l: l, p: p, w: w, round: round}
-	if _, err := w.until(w.all(l.names, l.secrets, encoded(with(password)))); err != nil {
-		return err
+	if asked.sum("secrets", writes...)+asked.sum("serviceaccounts", writes...) > 0 {
+		return fmt.Errorf("pullsecrets found something to write in a converged cluster: %s", asked)
 	}
-	time.Sleep(quiet)
-	for i, work := range []func(*result) error{r.rotation, r.registryAdded, r.nothing, r.during, r.burst} {
-		if err := work(&results[i]); err != nil {
-			return fmt.Errorf("%s: %w", results[i].Workload, err)
-		}
-	}
-	return nil
-}
-
-// changeFloors measures the writes that a rotation and a new registry take, bare.
-func (l *lab) changeFloors(round int, rotation, added *result) error {
-	update := bareLoop{workers: 16, copies: 1, password: fmt.Sprintf("floor-%d", round)}
-	bare, err := l.bare(update)
-	if err != nil {
-		return err
-	}
-	update.password, update.informers = update.password+"-informed", true
-	informed, err := l.bare(update)
-	if err != nil {
-		return err
-	}
-	rotation.floors(bare, informed)
-	if err := l.reset(l.copyNames(l.secrets + 1)...); err != nil {
-		return err
-	}
-	more := bareLoop{workers: 16, copies: 1, password: update.password, accounts: true}
-	bare, err = l.bare(more)
-	if err == nil {
-		added.floors(bare, floor{})
-	}
-	return err
+	r.p, r.w = p, r.l.witness(r.l.copyNames(r.l.secrets+1))
+	defer r.w.cancel()
+	return measure()
 }
 
 // measure holds the clock from a change to when what it is to bring about was seen.
-func (r *running) measure(to *result, change func() error, want func() bool) error {
+func (r *running) measure(to *result, wait time.Duration, change func() error, want func() func() bool) error {
 	before, err := r.l.requests()
 	if err != nil {
 		return err
@@ -93,47 +94,81 @@ func (r *running) measure(to *result, change func() error, want func() bool) err
 	if err := change(); err != nil {
 		return err
 	}
-	ended, err := r.w.until(want)
+	ended, err := r.w.until(want())
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", to.Workload, err)
 	}
 	u := r.p.usage()
 	u.CPU -= cpu
 	to.took(ended.Sub(started))
 	to.used(u, r.l.serverCPU()-server)
-	time.Sleep(time.Second)
+	time.Sleep(wait)
 	after, err := r.l.requests()
 	to.asked(after.since(before))
 	return err
 }
 
+// everything is the condition that all namespaces have all copies as they are to be now.
+func (r *running) everything() func() bool { return r.w.all(r.l.names, r.copies, r.content) }
+
 // rotate gives the first source another credential.
 func (r *running) rotate(password string) error {
-	r.rotated = password
 	r.content = encoded(func(i int) string {
 		if i == 0 {
 			return credential(i, password)
 		}
-		return credential(i, fmt.Sprintf("before-%d", r.round))
+		return credential(i, r.before())
 	})
 	return r.l.source(0, password)
 }
 
 func (r *running) rotation(to *result) error {
-	var want func() bool
-	return r.measure(to, func() error {
-		err := r.rotate(fmt.Sprintf("after-%d", r.round))
-		want = r.w.all(r.l.names, r.l.secrets, r.content)
+	return r.alive(func() error {
+		return r.measure(to, time.Second, func() error { return r.rotate(fmt.Sprintf("after-%d", r.round)) }, r.everything)
+	})
+}
+
+// bareRotation measures the writes of a rotation, bare; then the source has what they wrote.
+func (r *running) bareRotation(to *result) error {
+	loop, n := bareLoop{copies: 1}, 0
+	err := r.l.floors(to, &loop, func() error {
+		n++
+		loop.password = fmt.Sprintf("bare-%d-%d", r.round, n)
+		return nil
+	})
+	if err != nil {
 		return err
-	}, func() bool { return want() })
+	}
+	return r.rotate(loop.password)
 }
 
 func (r *running) registryAdded(to *result) error {
-	return r.measure(to, func() error { return r.l.policy(r.l.secrets+1, "one more") },
-		r.w.all(r.l.names, r.l.secrets+1, r.content))
+	if err := r.withdraw(); err != nil {
+		return err
+	}
+	return r.alive(func() error {
+		r.copies = r.l.secrets + 1
+		return r.measure(to, time.Second, func() error { return r.l.policy(r.copies, "one more") }, r.everything)
+	})
 }
 
+// bareAdded measures the writes that another registry takes, bare: its copies, and lists with it.
+func (r *running) bareAdded(to *result) error {
+	r.copies = r.l.secrets + 1
+	return r.l.floors(to, &bareLoop{from: r.l.secrets, copies: r.copies, password: r.before(), accounts: true}, r.withdraw)
+}
+
+// withdraw takes the registry that was added away again, without pullsecrets.
+func (r *running) withdraw() error {
+	if err := r.l.distribute(bareLoop{from: r.l.secrets, copies: r.l.secrets, accounts: true}); err != nil {
+		return err
+	}
+	return r.l.parallel(16, r.l.names, func(ns string) error { return r.l.remove(ns, fmt.Sprintf("reg-%d", r.l.secrets)) })
+}
+
+// nothing measures an edit that has nothing follow, and waits for as long as something might.
 func (r *running) nothing(to *result) error {
-	time.Sleep(quiet)
-	return r.measure(to, func() error { return r.l.policy(r.l.secrets+1, "another comment") }, func() bool { return true })
+	return r.measure(to, quiet, func() error { return r.l.policy(r.copies, "another comment") }, func() func() bool {
+		return func() bool { return true }
+	})
 }

@@ -20,7 +20,8 @@ import (
 // bareLoop is what the floor is measured with: the writes, and nothing that decides.
 type bareLoop struct {
 	workers   int
-	copies    int    // copies in each namespace
+	copies    int    // copies in each namespace, and names in a list
+	from      int    // the first copy that is written; those before it are there
 	password  string // in the credentials
 	accounts  bool   // write the service accounts too
 	informers bool   // keep the caches that a controller needs
@@ -29,7 +30,8 @@ type bareLoop struct {
 // args are the flags with which another process of this program becomes the loop.
 func (b bareLoop) args() []string {
 	return []string{
-		"-loop", fmt.Sprintf("-loop-workers=%d", b.workers), fmt.Sprintf("-loop-copies=%d", b.copies), "-loop-password=" + b.password,
+		"-loop", fmt.Sprintf("-loop-workers=%d", b.workers),
+		fmt.Sprintf("-loop-copies=%d", b.copies), fmt.Sprintf("-loop-from=%d", b.from), "-loop-password=" + b.password,
 		fmt.Sprintf("-loop-accounts=%t", b.accounts), fmt.Sprintf("-loop-informers=%t", b.informers),
 	}
 }
@@ -69,7 +71,7 @@ func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*uns
 			return err
 		}
 	}
-	for i := range b.copies {
+	for i := b.from; i < b.copies; i++ {
 		u := copyOf(ns, fmt.Sprintf("reg-%d", i), credential(i, b.password),
 			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", home, i)})
 		if _, err := client.Resource(secrets).Namespace(ns).Apply(l.ctx, u.GetName(), u, force); err != nil {
@@ -77,6 +79,25 @@ func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*uns
 		}
 	}
 	return nil
+}
+
+// content is what the loop writes into the copies; nothing for those that it does not write.
+func (b bareLoop) content() func(i int) string {
+	return encoded(func(i int) string {
+		if i < b.from {
+			return ""
+		}
+		return credential(i, b.password)
+	})
+}
+
+// distribute writes what the loop writes, when nothing is measured.
+func (l *lab) distribute(b bareLoop) error {
+	live, err := l.accountsByNamespace()
+	if err != nil {
+		return err
+	}
+	return l.parallel(16, l.names, func(ns string) error { return b.write(l, l.client, ns, live[ns]) })
 }
 
 // inform follows namespaces, accounts and copies, and keeps of each object what tells one version from another.

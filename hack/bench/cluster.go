@@ -157,11 +157,10 @@ func (l *lab) parallel(workers int, names []string, f func(name string) error) e
 }
 
 // reset takes everything back that was distributed, by whomever.
-func (l *lab) reset(copies ...string) error {
+func (l *lab) reset() error {
 	return l.parallel(16, l.names, func(ns string) error {
-		for _, name := range copies {
-			err := l.client.Resource(secrets).Namespace(ns).Delete(l.ctx, name, metav1.DeleteOptions{})
-			if err != nil && !apierrors.IsNotFound(err) {
+		for _, name := range append(l.copyNames(l.secrets+1), l.baselineCopy) {
+			if err := l.remove(ns, name); err != nil {
 				return err
 			}
 		}
@@ -174,6 +173,15 @@ func (l *lab) reset(copies ...string) error {
 		}
 		return nil
 	})
+}
+
+// remove deletes a copy, if it is there.
+func (l *lab) remove(namespace, name string) error {
+	err := l.client.Resource(secrets).Namespace(namespace).Delete(l.ctx, name, metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // clear removes policy and status.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -31,41 +32,46 @@ func (l *lab) convergence() ([]result, error) {
 		results = results[:2]
 	}
 	for round := range l.rounds {
-		if err := l.convergeOnce(fmt.Sprintf("first-%d", round), results); err != nil {
+		if err := l.convergeOnce(round, results); err != nil {
 			return nil, err
 		}
 	}
 	return results, l.wire(&results[0])
 }
 
-// convergeOnce is one round, in which all that is compared comes after the other.
-func (l *lab) convergeOnce(password string, results []result) error {
-	bare, err := l.best(bareLoop{copies: l.secrets, password: password, accounts: true})
-	if err != nil {
-		return err
+// convergeOnce is one round.
+func (l *lab) convergeOnce(round int, results []result) error {
+	password := fmt.Sprintf("first-%d", round)
+	return turns(round,
+		func() error {
+			return l.floors(&results[0], &bareLoop{copies: l.secrets, password: password, accounts: true}, l.reset)
+		},
+		func() error {
+			if err := l.converge(&results[0], password); err != nil {
+				return err
+			}
+			return l.restart(&results[1])
+		},
+		func() error {
+			if l.baseline == "" {
+				return nil
+			}
+			return l.other(&results[2])
+		})
+}
+
+// turns has what is compared take turns, in every other round the other way round: nothing is to gain from always
+// coming first, or last.
+func turns(round int, all ...func() error) error {
+	if round%2 == 1 {
+		slices.Reverse(all)
 	}
-	if err := l.reset(l.copyNames(l.secrets)...); err != nil {
-		return err
-	}
-	informed, err := l.bare(bareLoop{workers: 16, copies: l.secrets, password: password, accounts: true, informers: true})
-	if err != nil {
-		return err
-	}
-	for i := range results {
-		if i != 1 { // of a restart there is no floor
-			results[i].floors(bare, informed)
+	for _, turn := range all {
+		if err := turn(); err != nil {
+			return err
 		}
 	}
-	if err := l.converge(&results[0], password); err != nil {
-		return err
-	}
-	if err := l.restart(&results[1]); err != nil {
-		return err
-	}
-	if l.baseline == "" {
-		return nil
-	}
-	return l.other(&results[2])
+	return nil
 }
 
 // converge measures one first convergence, from the start of the process.
@@ -117,7 +123,7 @@ func (l *lab) restart(r *result) error {
 
 // prepare has a cluster with sources and policy, and nothing distributed.
 func (l *lab) prepare(password string) error {
-	if err := l.reset(l.copyNames(l.secrets + 1)...); err != nil {
+	if err := l.reset(); err != nil {
 		return err
 	}
 	if err := l.clear(); err != nil {

@@ -21,21 +21,30 @@ type floor struct {
 	server time.Duration // CPU of the API server meanwhile
 }
 
-// best is the fastest of the worker counts, on a cluster where nothing is distributed.
-func (l *lab) best(b bareLoop) (best floor, err error) {
-	for _, b.workers = range floorWorkers {
-		if err := l.reset(l.copyNames(b.copies)...); err != nil {
-			return best, err
+// floors measures the loop, as fast as the best of the worker counts makes it, and again with informers and that many.
+// Before each, ready brings the cluster into the state that what is compared begins with.
+func (l *lab) floors(of *result, b *bareLoop, ready func() error) error {
+	measure := func(workers int, informers bool) (floor, error) {
+		if err := ready(); err != nil {
+			return floor{}, err
 		}
-		f, err := l.bare(b)
+		b.workers, b.informers = workers, informers
+		return l.bare(*b)
+	}
+	var best floor
+	fastest := 0
+	for _, workers := range floorWorkers {
+		f, err := measure(workers, false)
 		if err != nil {
-			return best, err
+			return err
 		}
 		if best.took == 0 || f.took < best.took {
-			best = f
+			best, fastest = f, workers
 		}
 	}
-	return best, nil
+	informed, err := measure(fastest, true)
+	of.floors(best, informed)
+	return err
 }
 
 // bare runs the loop as a process of its own, like what it is compared with. The clock starts when it is ready to
@@ -55,9 +64,9 @@ func (l *lab) bare(b bareLoop) (f floor, err error) {
 	before, server := p.usage(), l.serverCPU()
 	started := time.Now()
 	fmt.Fprintln(in, "write")
-	complete := w.copied(l.names, b.copies, encoded(with(b.password)))
+	complete := w.copied(l.names, b.copies, b.content())
 	if b.accounts {
-		complete = w.all(l.names, b.copies, encoded(with(b.password)))
+		complete = w.all(l.names, b.copies, b.content())
 	}
 	ended, err := w.until(complete)
 	if err != nil {

@@ -54,6 +54,7 @@ func main() {
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
 	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")
 	flag.IntVar(&loop.copies, "loop-copies", 1, "`NUMBER` of copies that the bare loop writes to each namespace")
+	flag.IntVar(&loop.from, "loop-from", 0, "`NUMBER` of the first copy that the bare loop writes")
 	flag.StringVar(&loop.password, "loop-password", "", "`TEXT` in the credentials that the bare loop writes")
 	flag.BoolVar(&loop.accounts, "loop-accounts", false, "the bare loop writes the service accounts too")
 	flag.BoolVar(&loop.informers, "loop-informers", false, "the bare loop keeps caches too")

@@ -39,6 +39,7 @@ func (l *lab) startWith(kubeconfig string) (*process, error) {
 // settled starts pullsecrets on a converged cluster and waits until it is through with it, and quiet. asked is what it
 // asked for until then.
 func (l *lab) settled() (p *process, asked requests, err error) {
+	time.Sleep(100 * time.Millisecond) // what was asked last is counted
 	before, err := l.requests()
 	if err != nil {
 		return nil, nil, err
