@@ -120,31 +120,30 @@ func (r *running) count(to *result, bear func() ([]*birth, error)) error {
 	return errors.Join(err, missed, r.bury(all))
 }
 
-// bury deletes the namespaces and waits until they are gone: clearing them away keeps the cluster busy, and what is
+// bury has the namespaces deleted and waits until they are gone: clearing them away keeps the cluster busy, and what is
 // measured meanwhile is measured beside it.
 func (r *running) bury(all []*birth) error {
-	api := r.l.client.Resource(namespaces)
+	var names []string
 	for _, b := range all {
-		if err := api.Delete(r.l.ctx, b.name, deleteNow); err != nil && !apierrors.IsNotFound(err) {
-			return err
-		}
+		names = append(names, b.name)
+	}
+	if err := r.l.parallel(16, names, r.l.end); err != nil {
+		return err
 	}
 	deadline := time.Now().Add(3 * time.Minute)
-	for _, b := range all {
-		for {
-			_, err := api.Get(r.l.ctx, b.name, metav1.GetOptions{})
+	err := r.l.parallel(1, names, func(ns string) error {
+		for time.Now().Before(deadline) {
+			_, err := r.l.client.Resource(namespaces).Get(r.l.ctx, ns, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
-				break
+				return nil
 			}
 			if err != nil {
 				return err
 			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("namespace %s is not gone after 3 minutes", b.name)
-			}
 			time.Sleep(200 * time.Millisecond)
 		}
-	}
-	time.Sleep(2 * time.Second) // what watches them has caught up
-	return nil
+		return fmt.Errorf("namespace %s is not gone after 3 minutes", ns)
+	})
+	time.Sleep(settle) // what watches them has caught up
+	return err
 }

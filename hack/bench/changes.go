@@ -70,7 +70,7 @@ func (r *running) changes(results []result) error {
 // alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare
 // loop was before it: that would have written something else, and not be its floor.
 func (r *running) alive(measure func() error) error {
-	p, asked, err := r.l.settled()
+	p, asked, err := r.l.settled(settle)
 	if err != nil {
 		return err
 	}

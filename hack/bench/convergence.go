@@ -10,6 +10,9 @@ import (
 // quiet is until the status is written, at the latest; what a program does that it need not shows in it too.
 const quiet = 6 * time.Second
 
+// settle is until those that watch have seen and done what is to be done, the status apart.
+const settle = 3 * time.Second
+
 func encoded(content func(i int) string) func(i int) string {
 	cache := map[int]string{}
 	return func(i int) string {
@@ -111,7 +114,7 @@ func (l *lab) converge(r *result, password string) error {
 // restart measures a start on a converged cluster, where nothing is to be done.
 func (l *lab) restart(r *result) error {
 	server := l.serverCPU()
-	p, asked, err := l.settled()
+	p, asked, err := l.settled(quiet)
 	if err != nil {
 		return err
 	}

@@ -7,11 +7,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-var deleteNow = metav1.DeleteOptions{}
 
 // run measures everything and prints it. missed says that a bound was missed by more than noise explains.
 func run(ctx context.Context, c config) (missed bool, err error) {
