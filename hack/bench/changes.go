@@ -18,20 +18,26 @@ type running struct {
 // changes measures what happens while it runs: a rotation, an edit that adds a registry, an edit that changes nothing,
 // new namespaces in the middle of a rotation, and a burst of them.
 func (l *lab) changes() ([]result, error) {
-	results := []result{
-		l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing),
-		l.result(workloadDuring), l.result(workloadBurst),
+	edits := []result{l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing)}
+	births := []result{l.result(workloadDuring), l.result(workloadBurst)}
+	if l.only == "burst" {
+		edits = nil
 	}
 	for round := range l.rounds {
 		r, err := l.converged(round)
+		if err == nil && edits != nil {
+			err = r.edits(&edits[0], &edits[1], &edits[2])
+		}
 		if err == nil {
-			err = r.changes(results)
+			err = r.alive(func() error {
+				return turns(0, func() error { return r.during(&births[0]) }, func() error { return r.burst(&births[1]) })
+			})
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return results, nil
+	return append(edits, births...), nil
 }
 
 // converged has a cluster with all that the policy says, written by the bare loop.
@@ -47,8 +53,7 @@ func (l *lab) converged(round int) (*running, error) {
 // before is the password that is distributed at first.
 func (r *running) before() string { return fmt.Sprintf("before-%d", r.round) }
 
-func (r *running) changes(results []result) error {
-	rotation, added := &results[0], &results[1]
+func (r *running) edits(rotation, added, nothing *result) error {
 	if err := turns(r.round,
 		func() error { return r.bareRotation(rotation) },
 		func() error { return r.rotation(rotation) }); err != nil {
@@ -59,12 +64,7 @@ func (r *running) changes(results []result) error {
 		func() error { return r.registryAdded(added) }); err != nil {
 		return err
 	}
-	return r.alive(func() error {
-		return turns(0,
-			func() error { return r.nothing(&results[2]) },
-			func() error { return r.during(&results[3]) },
-			func() error { return r.burst(&results[4]) })
-	})
+	return r.alive(func() error { return r.nothing(nothing) })
 }
 
 // alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare

@@ -184,8 +184,12 @@ func (l *lab) parallel(workers int, names []string, f func(name string) error) e
 
 // reset takes everything back that was distributed, by whomever.
 func (l *lab) reset() error {
+	copies := l.copyNames(l.secrets + 1)
+	if l.baseline != "" {
+		copies = append(copies, l.baselineCopy)
+	}
 	return l.parallel(16, l.names, func(ns string) error {
-		for _, name := range append(l.copyNames(l.secrets+1), l.baselineCopy) {
+		for _, name := range copies {
 			if err := l.remove(ns, name); err != nil {
 				return err
 			}

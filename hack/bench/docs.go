@@ -57,9 +57,11 @@ func save(file string, all []result) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// merge puts newer results in the place of older ones of the same workload and size.
+// merge puts newer results in the place of older ones of the same workload, program and size.
 func merge(old, newer []result) []result {
-	key := func(r result) [5]any { return [5]any{r.Workload, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated} }
+	key := func(r result) [6]any {
+		return [6]any{r.Workload, r.Name, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated}
+	}
 	for _, r := range newer {
 		old = append(slices.DeleteFunc(old, func(o result) bool { return key(o) == key(r) }), r)
 	}
@@ -72,6 +74,7 @@ func merge(old, newer []result) []result {
 // blocks are the parts of the text that are made from results, by the name in their markers.
 var blocks = map[string]func([]result) (string, error){
 	"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
+	"baseline": baselineTable,
 }
 
 // fill writes the blocks between their markers.

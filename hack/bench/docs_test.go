@@ -3,6 +3,7 @@ package main
 import (
 	"math"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -105,6 +106,25 @@ func TestABoundOnRequestsIsHeldToTheWorstRound(t *testing.T) {
 		if r.judge(0.25); !r.Missed {
 			t.Errorf("%v writes are said to be 100", rounds)
 		}
+	}
+}
+
+func TestAnotherProgramIsHeldAgainstOursOfTheSameRound(t *testing.T) {
+	ours := result{Workload: workloadFirst, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2.2, 1}, Floor: []float64{0.9, 1.9, 0.8}}
+	all := []result{ours, {Workload: workloadBaseline, Name: "tool", Ours: &ours, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{0.8, 2, 0.8}}}
+	all[1].judge(0.25)
+	if got := all[1].verdict(); got != "missed by 25 %" {
+		t.Errorf("%q", got)
+	}
+	text, err := baselineTable(all)
+	if err != nil || !strings.Contains(text, "| tool | 300 | 0.90 |") || !strings.Contains(text, "| 1.25 |") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, _ = baselineTable(all[:1]); strings.Contains(text, "|") {
+		t.Errorf("no other program was measured, and there is a table:\n%s", text)
+	}
+	if name := (config{baseline: "/opt/tool -token secret"}).otherName(); name != "tool" {
+		t.Errorf("it is called %q", name)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,6 +26,7 @@ type config struct {
 	rounds                 int
 	unrelated              int
 	baseline, baselineCopy string
+	baselineName           string
 	jsonFile               string
 	noise                  float64
 	logs                   bool
@@ -45,10 +47,11 @@ func main() {
 	flag.IntVar(&c.unrelated, "unrelated", 0, "`NUMBER` of other secrets of 8 KiB in the cluster")
 	flag.StringVar(&c.baseline, "baseline", "", "`COMMAND` of another program that distributes one secret; KUBECONFIG is set")
 	flag.StringVar(&c.baselineCopy, "baseline-copy", "image-pull-secret", "`NAME` of the copies of that program")
+	flag.StringVar(&c.baselineName, "baseline-name", "", "`NAME` of that program in results (default: the first word of its command)")
 	flag.StringVar(&c.jsonFile, "json", "", "`FILE` for the results as JSON")
 	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
 	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
-	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence or changes, to measure only these workloads")
+	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, or burst (of the changes only the new namespaces), to measure only these workloads")
 	flag.StringVar(&c.docs, "docs", "", "measure nothing; write what the JSON `FILE` says into the .md and the .svg beside it")
 	loop := bareLoop{}
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
@@ -74,6 +77,9 @@ func main() {
 			fail(fmt.Errorf("-sizes %q: numbers of namespaces, comma-separated", sizes))
 		}
 		c.sizes = append(c.sizes, n)
+	}
+	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
+		fail(fmt.Errorf("-only %q: convergence, changes or burst", c.only))
 	}
 	if c.kubeconfig == "" {
 		fail(fmt.Errorf("no cluster: run make bench, or give -kubeconfig"))

@@ -1,6 +1,17 @@
 package main
 
-import "time"
+import (
+	"path/filepath"
+	"strings"
+)
+
+// otherName is what another program is called in results: its command may hold what is nobody's business.
+func (c config) otherName() string {
+	if c.baselineName != "" || c.baseline == "" {
+		return c.baselineName
+	}
+	return filepath.Base(strings.Fields(c.baseline)[0])
+}
 
 // other measures another program's first convergence: its copies, under their own name, in all namespaces.
 func (l *lab) other(r *result) error {
@@ -9,27 +20,8 @@ func (l *lab) other(r *result) error {
 	}
 	w := l.witness([]string{l.baselineCopy})
 	defer w.cancel()
-	before, err := l.requests()
-	if err != nil {
-		return err
-	}
-	server := l.serverCPU()
-	started := time.Now()
-	p, err := l.command("sh", "-c", "exec "+l.baseline)
-	if err != nil {
-		return err
-	}
-	ended, err := w.until(each(l.names, func(ns string) bool {
-		return w.copies[ns+"/"+l.baselineCopy] != "" && w.lists[ns+"/default"] > 0
-	}))
-	server = l.serverCPU() - server
-	u := p.stop()
-	if err != nil {
-		return err
-	}
-	after, err := l.requests()
-	r.took(ended.Sub(started))
-	r.used(u, server)
-	r.asked(after.since(before))
-	return err
+	return l.first(r, w, func() (*process, error) { return l.command("sh", "-c", "exec "+l.baseline) },
+		each(l.names, func(ns string) bool {
+			return w.copies[ns+"/"+l.baselineCopy] != "" && w.lists[ns+"/default"] > 0
+		}))
 }

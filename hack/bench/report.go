@@ -44,7 +44,7 @@ func run(ctx context.Context, c config) (missed bool, err error) {
 
 // measure runs the workloads at the size that the cluster has.
 func (l *lab) measure() (results []result, err error) {
-	if l.only != "changes" {
+	if l.only == "" || l.only == "convergence" {
 		if results, err = l.convergence(); err != nil {
 			return nil, err
 		}
@@ -86,6 +86,10 @@ func (r *result) judge(noise float64) {
 		none("no write, no GET")
 	case workloadNothing:
 		none("no write but the note on it")
+	case workloadBaseline:
+		if r.Secrets == 1 && r.Accounts == 1 {
+			over("pullsecrets is not slower", r.Ours.ratio(r.Took, 0))
+		}
 	case workloadRotation:
 		over("1.10 x floor", r.ratio(r.Floor, 0)/1.10)
 	case workloadDuring:
@@ -114,7 +118,7 @@ func print(all []result) {
 }
 
 func (r result) line() string {
-	cells := []string{fmt.Sprint(r.Namespaces), fmt.Sprint(r.Secrets), fmt.Sprint(r.Accounts), r.Workload}
+	cells := []string{fmt.Sprint(r.Namespaces), fmt.Sprint(r.Secrets), fmt.Sprint(r.Accounts), strings.TrimSpace(r.Workload + " " + r.Name)}
 	seconds := func(values []float64) string {
 		if len(values) == 0 {
 			return ""

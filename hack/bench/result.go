@@ -15,11 +15,14 @@ const (
 	workloadNothing  = "edit that changes nothing"
 	workloadDuring   = "new namespaces during a rotation"
 	workloadBurst    = "100 new namespaces in 5 s"
+	workloadBaseline = "first convergence of another program"
 )
 
 // result is one workload at one size. Times are by round, or by namespace where namespaces come one by one.
 type result struct {
 	Workload    string    `json:"workload"`
+	Name        string    `json:"name,omitempty"` // of another program
+	Ours        *result   `json:"ours,omitempty"` // pullsecrets, in the same rounds as another program
 	Namespaces  int       `json:"namespaces"`
 	Secrets     int       `json:"secrets"`
 	Accounts    int       `json:"accounts"`

@@ -27,6 +27,25 @@ func resultTable(all []result) (string, error) {
 		"CPU s: ours / bare / with informers", "peak MiB", "bounds", "verdict"}, rows), nil
 }
 
+// baselineTable is pullsecrets beside another program.
+func baselineTable(all []result) (string, error) {
+	var rows [][]string
+	for _, r := range of(all, workloadBaseline) {
+		both := func(of func(result) string) string { return of(*r.Ours) + " / " + of(r) }
+		rows = append(rows, []string{
+			r.Name, fmt.Sprint(r.Namespaces), seconds(r.Ours.Floor), seconds(r.Ours.Informed), spread(r.Ours.Took), spread(r.Took),
+			fmt.Sprintf("%.2f", r.Ours.ratio(r.Took, 0)),
+			both(func(r result) string { return seconds(r.CPU) }), both(func(r result) string { return seconds(r.Server) }),
+			both(func(r result) string { return mebibytes(median(r.Peak)) }), r.Requests.String(), r.Bound, r.remark(),
+		})
+	}
+	if len(rows) == 0 {
+		return "No other tool was measured.\n", nil
+	}
+	return table([]string{"tool", "namespaces", "bare loop, s", "with informers, s", "pullsecrets, s", "the tool, s", "pullsecrets / the tool",
+		"CPU s: ours / its", "CPU s of the API server: ours / its", "peak MiB: ours / its", "requests of the tool", "bound", "verdict"}, rows), nil
+}
+
 // changeTable is what happens while it runs, and a restart.
 func changeTable(all []result) (string, error) {
 	var rows [][]string
