@@ -144,6 +144,6 @@ func (r *running) bury(all []*birth) error {
 		}
 		return fmt.Errorf("namespace %s is not gone after 3 minutes", ns)
 	})
-	time.Sleep(settle) // what watches them has caught up
+	time.Sleep(2 * time.Second) // what watches them has caught up
 	return err
 }

@@ -18,26 +18,23 @@ type running struct {
 // changes measures what happens while it runs: a rotation, an edit that adds a registry, an edit that changes nothing,
 // new namespaces in the middle of a rotation, and a burst of them.
 func (l *lab) changes() ([]result, error) {
-	edits := []result{l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing)}
-	births := []result{l.result(workloadDuring), l.result(workloadBurst)}
-	if l.only == "burst" {
-		edits = nil
+	results := []result{
+		l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing),
+		l.result(workloadDuring), l.result(workloadBurst),
 	}
 	for round := range l.rounds {
 		r, err := l.converged(round)
-		if err == nil && edits != nil {
-			err = r.edits(&edits[0], &edits[1], &edits[2])
-		}
 		if err == nil {
-			err = r.alive(func() error {
-				return turns(0, func() error { return r.during(&births[0]) }, func() error { return r.burst(&births[1]) })
-			})
+			err = r.changes(results)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return append(edits, births...), nil
+	if l.only == "burst" {
+		return results[3:], nil
+	}
+	return results, nil
 }
 
 // converged has a cluster with all that the policy says, written by the bare loop.
@@ -53,24 +50,36 @@ func (l *lab) converged(round int) (*running, error) {
 // before is the password that is distributed at first.
 func (r *running) before() string { return fmt.Sprintf("before-%d", r.round) }
 
-func (r *running) edits(rotation, added, nothing *result) error {
-	if err := turns(r.round,
-		func() error { return r.bareRotation(rotation) },
-		func() error { return r.rotation(rotation) }); err != nil {
+// changes is one round.
+func (r *running) changes(of []result) error {
+	rotation, added, nothing, during, burst := &of[0], &of[1], &of[2], &of[3], &of[4]
+	births := func() error {
+		if err := r.during(during); err != nil {
+			return err
+		}
+		return r.burst(burst)
+	}
+	if r.l.only == "burst" {
+		return r.alive(births)
+	}
+	if err := turns(r.round, func() error { return r.bareRotation(rotation) }, func() error { return r.rotation(rotation) }); err != nil {
 		return err
 	}
-	if err := turns(r.round,
-		func() error { return r.bareAdded(added) },
-		func() error { return r.registryAdded(added) }); err != nil {
+	if err := turns(r.round, func() error { return r.bareAdded(added) }, func() error { return r.registryAdded(added) }); err != nil {
 		return err
 	}
-	return r.alive(func() error { return r.nothing(nothing) })
+	return r.alive(func() error {
+		if err := r.nothing(nothing); err != nil {
+			return err
+		}
+		return births()
+	})
 }
 
 // alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare
 // loop was before it: that would have written something else, and not be its floor.
 func (r *running) alive(measure func() error) error {
-	p, asked, err := r.l.settled(settle)
+	p, asked, err := r.l.settled()
 	if err != nil {
 		return err
 	}

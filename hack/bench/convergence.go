@@ -10,9 +10,6 @@ import (
 // quiet is until the status is written, at the latest; what a program does that it need not shows in it too.
 const quiet = 6 * time.Second
 
-// settle is until those that watch have seen and done what is to be done, the status apart.
-const settle = 3 * time.Second
-
 func encoded(content func(i int) string) func(i int) string {
 	cache := map[int]string{}
 	return func(i int) string {
@@ -124,7 +121,7 @@ func (l *lab) first(r *result, w *witness, start func() (*process, error), compl
 // restart measures a start on a converged cluster, where nothing is to be done.
 func (l *lab) restart(r *result) error {
 	server := l.serverCPU()
-	p, asked, err := l.settled(quiet)
+	p, asked, err := l.settled()
 	if err != nil {
 		return err
 	}

@@ -36,9 +36,9 @@ func (l *lab) startWith(kubeconfig string) (*process, error) {
 	return p, err
 }
 
-// settled starts pullsecrets on a converged cluster and waits until it has read it, and some time more. asked is what it
-// asked for until then.
-func (l *lab) settled(more time.Duration) (p *process, asked requests, err error) {
+// settled starts pullsecrets on a converged cluster and waits until it has read it and was quiet. asked is what it asked
+// for until then.
+func (l *lab) settled() (p *process, asked requests, err error) {
 	time.Sleep(100 * time.Millisecond) // what was asked last is counted
 	before, err := l.requests()
 	if err != nil {
@@ -49,7 +49,7 @@ func (l *lab) settled(more time.Duration) (p *process, asked requests, err error
 		return nil, nil, err
 	}
 	if err = p.ready(); err == nil {
-		time.Sleep(more)
+		time.Sleep(quiet)
 		asked, err = l.requests()
 	}
 	if err != nil {
