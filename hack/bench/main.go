@@ -1,11 +1,12 @@
-// Command bench measures pullsecrets against the API server's own speed. Each round alternates between the floor, a
-// bare loop that sends the very same writes and does nothing else, and pullsecrets as a process of its own, so that
-// what else the machine does hits both. Ratios within one run mean something; seconds of two runs do not compare.
+// Command bench measures pullsecrets against the API server's own speed. In each round the floor, a bare loop that sends
+// the very same writes and does nothing else, and pullsecrets, a process of its own, take turns on the same cluster, so
+// that what else the machine does hits both. Ratios within one run mean something; seconds of two runs do not compare.
 //
 //	make bench                                  the default sizes
 //	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
-//	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-copy image-pull-secret'
-//	make bench-docs                             every size, for docs/performance.md; takes half an hour
+//	make bench BENCHFLAGS='-only burst'         a part of it
+//	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-name tool -baseline-copy image-pull-secret'
+//	make bench-docs                             every size, for docs/performance.md; takes most of an hour
 package main
 
 import (
