@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
@@ -62,19 +63,28 @@ func (b bareLoop) run(l *lab) error {
 
 // write makes one namespace complete: one server-side apply for each account and one for each copy.
 func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*unstructured.Unstructured) error {
-	force := metav1.ApplyOptions{FieldManager: "pullsecrets", Force: true}
+	// As pullsecrets asks: without field validation, for which the API server would parse each object again.
+	options := metav1.PatchOptions{FieldManager: "pullsecrets", Force: new(true), FieldValidation: metav1.FieldValidationIgnore}
+	apply := func(resource schema.GroupVersionResource, u *unstructured.Unstructured) error {
+		data, err := u.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		_, err = client.Resource(resource).Namespace(ns).Patch(l.ctx, u.GetName(), types.ApplyPatchType, data, options)
+		return err
+	}
 	for _, account := range live {
 		if !b.accounts {
 			break
 		}
-		if _, err := client.Resource(accounts).Namespace(ns).Apply(l.ctx, account.GetName(), l.referencing(account, b.copies), force); err != nil {
+		if err := apply(accounts, l.referencing(account, b.copies)); err != nil {
 			return err
 		}
 	}
 	for i := b.from; i < b.copies; i++ {
 		u := copyOf(ns, fmt.Sprintf("reg-%d", i), credential(i, b.password),
 			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", home, i)})
-		if _, err := client.Resource(secrets).Namespace(ns).Apply(l.ctx, u.GetName(), u, force); err != nil {
+		if err := apply(secrets, u); err != nil {
 			return err
 		}
 	}

@@ -21,8 +21,8 @@ type floor struct {
 	server time.Duration // CPU of the API server meanwhile
 }
 
-// floors measures the loop, as fast as the best of the worker counts makes it, and again with informers and that many.
-// Before each, ready brings the cluster into the state that what is compared begins with.
+// floors measures the loop with each of the worker counts, and again with informers and the best of them. Before each,
+// ready brings the cluster into the state that what is compared begins with.
 func (l *lab) floors(of *result, b *bareLoop, ready func() error) error {
 	measure := func(workers int, informers bool) (floor, error) {
 		if err := ready(); err != nil {
@@ -31,23 +31,18 @@ func (l *lab) floors(of *result, b *bareLoop, ready func() error) error {
 		b.workers, b.informers = workers, informers
 		return l.bare(*b)
 	}
-	var best floor
-	fastest := 0
 	for _, workers := range floorWorkers {
 		f, err := measure(workers, false)
 		if err != nil {
 			return err
 		}
-		if best.took == 0 || f.took < best.took {
-			best, fastest = f, workers
-		}
+		of.bare(workers, f)
 	}
-	var informed floor
-	var err error
-	if of.Workload != workloadAdded { // it takes long, and says what the others say
-		informed, err = measure(fastest, true)
+	if of.Workload == workloadAdded { // with informers it takes long, and says what the others say
+		return nil
 	}
-	of.floors(best, informed)
+	f, err := measure(of.fastest(), true)
+	of.informed(f)
 	return err
 }
 
