@@ -19,6 +19,7 @@ type state struct {
 	g       *generator
 	sources map[types.NamespacedName]policy.SourceState
 	secrets map[string]map[string]*cluster.Secret // by namespace and name
+	told    *render.Parameters
 }
 
 func (g *generator) newState(p *policy.Policy) *state {
@@ -100,6 +101,11 @@ func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured
 	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(plan.ParseLedger(got.Ledger))); diff != "" {
 		rules, _ := render.AdmissionRules(p, w.promises(p))
 		t.Errorf("namespace %s %v %v\naccount %v\nrules %v\n(-controller +API server) %s", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, diff)
+	}
+	for _, name := range propertyNames {
+		if added := slices.Contains(got.PullSecrets, name); !slices.Contains(written.PullSecrets, name) && added != w.told.Add(ns, written, name) {
+			t.Errorf("namespace %s %v %v\naccount %v\nthe API server adds %s: %t, and the parameters say otherwise", ns.Name, ns.Labels, ns.Excluded, u.Object, name, added)
+		}
 	}
 	theirs := slices.DeleteFunc(slices.Clone(got.PullSecrets), func(name string) bool { return slices.Contains(want.Added, name) })
 	if !slices.Equal(theirs, written.PullSecrets) {

@@ -17,7 +17,8 @@ import (
 )
 
 // TestAdmissionDecidesAsTheControllerDoes makes up policies, namespaces and accounts, has the API server create and
-// update accounts in dry runs, and compares what comes out with what the pure decision adds.
+// update accounts in dry runs, and compares what comes out with what the pure decision adds, and with what is said of
+// the parameters.
 func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	s := newSandbox(t)
 	s.component()
@@ -31,7 +32,7 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	for range 25 {
 		p := g.newPolicy()
 		world := g.newState(p)
-		s.parameters(p, world.promises(p))
+		world.told = s.parameters(p, world.promises(p))
 		for _, ns := range g.namespaces {
 			for _, sa := range []*unstructured.Unstructured{g.account(ns, false), g.account(ns, true)} {
 				n := world.compare(p, ns, sa)
@@ -49,19 +50,22 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	}
 }
 
-// parameters puts a policy's parameters in place of those that are there.
-func (s *sandbox) parameters(p *policy.Policy, o render.Promises) {
+// parameters puts a policy's parameters in place of those that are there, and returns them.
+func (s *sandbox) parameters(p *policy.Policy, o render.Promises) *render.Parameters {
 	s.t.Helper()
 	must(s.t, s.client.Resource(admissionRules).Namespace(home).DeleteCollection(s.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
 	rules, errs := render.AdmissionRules(p, o)
 	if len(errs) > 0 {
 		s.t.Fatal(errs)
 	}
+	specs := map[string]any{}
 	for _, u := range rules {
+		specs[u.GetName()] = u.Object["spec"]
 		_, err := s.client.Resource(admissionRules).Namespace(home).Create(s.ctx, u, metav1.CreateOptions{})
 		must(s.t, err)
 	}
 	s.seen()
+	return render.NewParameters(specs)
 }
 
 type generator struct {

@@ -1,0 +1,149 @@
+package render
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// Parameters are admission parameters as the API server evaluates them. It is the parameters that are asked and not
+// the policy: a rule may be too large for one, and a prune that is held keeps an older one.
+type Parameters struct {
+	specs  map[string]any
+	adding map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
+}
+
+// NewParameters takes the specs of AdmissionRules by their names. Each is made ready when it is first asked: most never
+// are, and the expressions of many rules take room.
+func NewParameters(specs map[string]any) *Parameters {
+	p := &Parameters{specs: specs, adding: map[string][]func() (*parameter, error){}}
+	for _, spec := range specs {
+		fields, _ := spec.(map[string]any)
+		ready := sync.OnceValues(func() (*parameter, error) { return newParameter(fields) })
+		names, _ := fields["names"].([]any)
+		for _, n := range names {
+			entry, _ := n.(map[string]any)
+			if name, ok := entry["name"].(string); ok {
+				p.adding[name] = append(p.adding[name], ready)
+			}
+		}
+	}
+	return p
+}
+
+// Same reports whether these are the same parameters.
+func (p *Parameters) Same(specs map[string]any) bool {
+	return p != nil && equality.Semantic.DeepEqual(p.specs, specs)
+}
+
+// Add reports whether the API server adds a name to an account, with each write that leaves it out.
+func (p *Parameters) Add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name string) bool {
+	if ns.Excluded || sa.Excluded {
+		return false
+	}
+	return slices.ContainsFunc(p.adding[name], func(ready func() (*parameter, error)) bool {
+		one, err := ready()
+		return err == nil && one.add(ns, sa, name) // the API server passes over what it cannot evaluate
+	})
+}
+
+// parameter is an AdmissionRule that is ready to be asked.
+type parameter struct {
+	namespaces, accounts selector
+	names                map[string][]answer
+}
+
+// answer is what is said of a name in some namespaces; the first that matches counts.
+type answer struct {
+	namespaces selector
+	add        bool
+}
+
+func (p *parameter) add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name string) bool {
+	if !p.namespaces.matches(ns.Name, ns.Labels) || !p.accounts.matches(sa.Name, sa.Labels) {
+		return false
+	}
+	i := slices.IndexFunc(p.names[name], func(a answer) bool { return a.namespaces.matches(ns.Name, ns.Labels) })
+	return i >= 0 && p.names[name][i].add
+}
+
+// selectorSpec and verdictSpec are as matcher and verdict write them.
+type selectorSpec struct {
+	Include          string                            `json:"include"`
+	Exclude          string                            `json:"exclude"`
+	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions"`
+}
+
+type verdictSpec struct {
+	Name       string        `json:"name"`
+	Add        bool          `json:"add"`
+	Namespaces selectorSpec  `json:"namespaces"` // of an earlier one
+	Earlier    []verdictSpec `json:"earlier"`
+}
+
+func newParameter(fields map[string]any) (*parameter, error) {
+	var spec struct {
+		Namespaces      selectorSpec  `json:"namespaces"`
+		ServiceAccounts selectorSpec  `json:"serviceAccounts"`
+		Names           []verdictSpec `json:"names"`
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec); err != nil {
+		return nil, err
+	}
+	p := &parameter{names: map[string][]answer{}}
+	var err error
+	if p.namespaces, err = newSelector(spec.Namespaces); err != nil {
+		return nil, err
+	}
+	if p.accounts, err = newSelector(spec.ServiceAccounts); err != nil {
+		return nil, err
+	}
+	for _, n := range spec.Names {
+		for _, e := range n.Earlier {
+			at, err := newSelector(e.Namespaces)
+			if err != nil {
+				return nil, err
+			}
+			p.names[n.Name] = append(p.names[n.Name], answer{at, e.Add})
+		}
+		p.names[n.Name] = append(p.names[n.Name], answer{p.namespaces, n.Add})
+	}
+	return p, nil
+}
+
+// selector matches names and labels as the expressions of the admission policy do.
+type selector struct {
+	include, exclude *regexp.Regexp // exclude is nil where nothing is excluded
+	labels           []metav1.LabelSelectorRequirement
+}
+
+func newSelector(spec selectorSpec) (s selector, err error) {
+	s.labels = spec.MatchExpressions
+	if s.include, err = regexp.Compile(spec.Include); err != nil {
+		return s, fmt.Errorf("include: %w", err)
+	}
+	if spec.Exclude != "" {
+		if s.exclude, err = regexp.Compile(spec.Exclude); err != nil {
+			return s, fmt.Errorf("exclude: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s selector) matches(name string, labels cluster.Labels) bool {
+	if !s.include.MatchString(name) || s.exclude != nil && s.exclude.MatchString(name) {
+		return false
+	}
+	return !slices.ContainsFunc(s.labels, func(r metav1.LabelSelectorRequirement) bool {
+		value, ok := labels.Lookup(r.Key)
+		positive := r.Operator == metav1.LabelSelectorOpIn || r.Operator == metav1.LabelSelectorOpExists
+		return positive != (ok && (r.Values == nil || slices.Contains(r.Values, value)))
+	})
+}

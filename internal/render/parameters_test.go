@@ -1,0 +1,87 @@
+package render
+
+import (
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// TestParametersAdd asks parameters as they are rendered; that the API server does the same is a test on a real one.
+func TestParametersAdd(t *testing.T) {
+	const rules = `
+- {name: first, secrets: [{source: {name: s}}, {source: {name: missing}}], namespaces: {include: ["a*"], exclude: ["*-x"], selector: {matchLabels: {team: red}}}}
+- {name: other, secrets: [{source: {name: r}, name: s}, {source: {name: t}}], serviceAccounts: {include: [default, "ci-*"], exclude: [ci-x], selector: {matchExpressions: [{key: old, operator: DoesNotExist}]}}}`
+	missing := policy.Secret{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}
+	promises := Promises{
+		Namespace: "own",
+		Left:      func(s policy.Secret) bool { return s == missing },
+		Withheld:  map[string][]string{"t": {"withheld"}},
+		Kept:      map[policy.Secret]Kept{missing: {Stay: []string{"a-kept"}}},
+	}
+	specs := map[string]any{}
+	parameters, _ := AdmissionRules(parse(t, rules), promises)
+	for _, u := range parameters {
+		specs[u.GetName()] = u.Object["spec"]
+	}
+	p := NewParameters(specs)
+	red := map[string]string{"team": "red"}
+	for _, c := range []struct {
+		why           string
+		namespace     string
+		labels        map[string]string
+		account, name string
+		want          bool
+	}{
+		{"the rule matches", "a", red, "default", "s", true},
+		{"another account", "a", red, "builder", "s", false},
+		{"a namespace without the label, of which the later rule decides", "a", nil, "default", "s", true},
+		{"an excluded namespace, of which the later rule decides", "a-x", red, "default", "s", true},
+		{"the earlier rule's copy is from another source", "a", red, "ci-1", "s", false},
+		{"where there is no earlier rule", "b", nil, "ci-1", "s", true},
+		{"an excluded account", "b", nil, "ci-x", "s", false},
+		{"a name that is withheld", "withheld", nil, "default", "t", false},
+		{"and is not elsewhere", "b", nil, "default", "t", true},
+		{"a copy that is kept", "a-kept", red, "default", "missing", true},
+		{"and is not elsewhere", "a", red, "default", "missing", false},
+		{"a name that nobody asks for", "a", red, "default", "x", false},
+	} {
+		ns := &cluster.Namespace{Meta: cluster.Meta{Name: c.namespace}, Labels: cluster.NewLabels(c.labels)}
+		sa := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: c.namespace, Name: c.account}}
+		if got := p.Add(ns, sa, c.name); got != c.want {
+			t.Errorf("%s: %s/%s gets %s: %t, want %t", c.why, c.namespace, c.account, c.name, got, c.want)
+		}
+		ns.Excluded = true
+		if p.Add(ns, sa, c.name) {
+			t.Errorf("%s: although the namespace is opted out", c.why)
+		}
+		ns.Excluded, sa.Excluded = false, true
+		if p.Add(ns, sa, c.name) {
+			t.Errorf("%s: although the account is opted out", c.why)
+		}
+	}
+	old := &cluster.ServiceAccount{Meta: cluster.Meta{Name: "default"}, Labels: cluster.Labels{{Key: "old"}}}
+	if p.Add(&cluster.Namespace{Meta: cluster.Meta{Name: "b"}}, old, "t") {
+		t.Error("an account gets a name whose label excludes it")
+	}
+	if !p.Same(specs) || p.Same(map[string]any{"first": specs["first"]}) {
+		t.Error("it cannot tell the same parameters from others")
+	}
+}
+
+func TestParametersThatCannotBeEvaluatedAddNothing(t *testing.T) {
+	all := map[string]any{"include": "^.*$"}
+	for why, spec := range map[string]map[string]any{
+		"nothing":         nil,
+		"no expression":   {"namespaces": map[string]any{"include": "("}, "serviceAccounts": all, "names": []any{verdict("s", true, true)}},
+		"another type":    {"namespaces": "all", "serviceAccounts": all, "names": []any{verdict("s", true, true)}},
+		"a list of lists": {"namespaces": all, "serviceAccounts": all, "names": []any{[]any{"s"}}},
+	} {
+		p := NewParameters(map[string]any{"r": spec})
+		if p.Add(&cluster.Namespace{}, &cluster.ServiceAccount{}, "s") {
+			t.Errorf("%s: a name is added", why)
+		}
+	}
+}
