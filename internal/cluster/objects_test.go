@@ -249,7 +249,7 @@ func TestOwnersAreTheOthersOfTheField(t *testing.T) {
 			if tt.path == nil {
 				tt.path = []string{"f:data", "f:" + KeyDockerConfigJSON}
 			}
-			applied, others := owners(object(t, "{metadata: {managedFields: "+tt.entries+"}}"), tt.path...)
+			applied, _, others := owners(object(t, "{metadata: {managedFields: "+tt.entries+"}}"), tt.path...)
 			if applied != tt.applied {
 				t.Errorf("applied by us: %t, want %t", applied, tt.applied)
 			}
@@ -281,6 +281,10 @@ func TestAServiceAccountIsShrunk(t *testing.T) {
 			{manager: pullsecrets, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}},
 			{manager: flux, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}},
 			{manager: kcm, operation: Update, fieldsV1: {"f:secrets": {}}}]}}`,
+			ServiceAccount{Applied: true, OwnsList: true, Owners: []Owner{{Manager: "flux", Operation: "Apply"}}}},
+		{"somebody took the list over, and left us the ledger", `{metadata: {managedFields: [
+			{manager: pullsecrets, operation: Apply, fieldsV1: {"f:metadata": {"f:annotations": {"f:pullsecrets/added": {}}}}},
+			{manager: flux, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}]}}`,
 			ServiceAccount{Applied: true, Owners: []Owner{{Manager: "flux", Operation: "Apply"}}}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {

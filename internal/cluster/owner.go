@@ -14,9 +14,9 @@ type Owner struct {
 	Time      string // RFC 3339, as the API server wrote it; empty when it did not
 }
 
-// owners reads metadata.managedFields: whether we have an Apply entry of our own, and who else owns the
-// field at path (in the f: notation of fieldsV1) or one of its parents as a whole.
-func owners(u *unstructured.Unstructured, path ...string) (applied bool, others []Owner) {
+// owners reads metadata.managedFields: whether we have an Apply entry of our own, whether that owns the field at path
+// (in the f: notation of fieldsV1) or one of its parents as a whole, and who else does.
+func owners(u *unstructured.Unstructured, path ...string) (applied, owned bool, others []Owner) {
 	metadata, _ := u.Object["metadata"].(map[string]any)
 	entries, _ := metadata["managedFields"].([]any)
 	for _, e := range entries {
@@ -26,16 +26,17 @@ func owners(u *unstructured.Unstructured, path ...string) (applied bool, others 
 		}
 		manager, _ := entry["manager"].(string)
 		operation, _ := entry["operation"].(string)
-		if manager == FieldManager && operation == string(metav1.ManagedFieldsOperationApply) {
-			applied = true
-			continue
-		}
-		if fields, ok := entry["fieldsV1"].(map[string]any); ok && owns(fields, path) {
+		fields, _ := entry["fieldsV1"].(map[string]any)
+		owner := owns(fields, path)
+		switch {
+		case manager == FieldManager && operation == string(metav1.ManagedFieldsOperationApply):
+			applied, owned = true, owned || owner
+		case owner:
 			at, _ := entry["time"].(string)
 			others = append(others, Owner{Manager: intern(manager), Operation: intern(operation), Time: at})
 		}
 	}
-	return applied, others
+	return applied, owned, others
 }
 
 func owns(fields map[string]any, path []string) bool {

@@ -85,7 +85,7 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 		}
 	}
 	slices.Sort(s.OtherKeys)
-	s.Applied, s.Owners = owners(u, "f:data", "f:"+key)
+	s.Applied, _, s.Owners = owners(u, "f:data", "f:"+key)
 	if key == "" {
 		s.Defect = DefectType
 		return s, nil

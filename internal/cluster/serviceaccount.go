@@ -11,6 +11,7 @@ type ServiceAccount struct {
 	Ledger      string   // AnnotationAdded, verbatim
 	HasLedger   bool     // the annotation exists, if only empty
 	Applied     bool     // managedFields has our Apply entry
+	OwnsList    bool     // and that owns imagePullSecrets: others need force to apply another list
 	Owners      []Owner  // others that own imagePullSecrets
 }
 
@@ -24,7 +25,7 @@ func NewServiceAccount(u *unstructured.Unstructured) *ServiceAccount {
 	}
 	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
 	sa.Ledger = intern(sa.Ledger)
-	sa.Applied, sa.Owners = owners(u, "f:imagePullSecrets")
+	sa.Applied, sa.OwnsList, sa.Owners = owners(u, "f:imagePullSecrets")
 	if list, ok := u.Object["imagePullSecrets"].([]any); ok && len(list) > 0 {
 		sa.PullSecrets = make([]string, 0, len(list))
 		for _, e := range list {
