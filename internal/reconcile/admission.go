@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -41,9 +42,10 @@ type admission struct {
 	changed bool
 	sources bool // changed, so what is known of the copies is not true any more
 	copies  map[string]exceptions
-	// promised are the names in the parameters, as they were written: the watch tells of them a moment later.
-	promised map[string]bool
-	deaf     bool // the API server was seen not to act on them
+	deaf    bool // the API server was seen not to act on the parameters
+
+	// told are the parameters as they were written, of which the watch tells a moment later; nil while there are none.
+	told atomic.Pointer[render.Parameters]
 
 	// Of the judge's goroutine alone:
 	mutates  bool // the API server knows mutating policies
@@ -153,6 +155,7 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		a.look(p)
 	}
 	if w.forbidden() {
+		a.told.Store(nil)
 		a.absent("does not let us list and watch admissionrules.pullsecrets.internal: install kustomize/components/admission, which needs Kubernetes 1.36")
 		return 0
 	}
@@ -173,7 +176,7 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		a.touch()
 		return judgeRetry
 	}
-	a.wrote(wanted)
+	a.wrote(wanted, live)
 	return 0
 }
 
@@ -208,31 +211,32 @@ func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
-// wrote remembers what the parameters promise now.
-func (a *admission) wrote(parameters []*unstructured.Unstructured) {
-	all := map[string]*parameter{}
-	for _, u := range parameters {
-		all[u.GetName()] = newParameter(u)
+// wrote remembers what the API server was told, and has the namespaces looked at whose lists can be given up by that.
+func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*parameter) {
+	specs := map[string]any{}
+	for _, u := range wanted {
+		specs[u.GetName()] = u.Object["spec"]
 	}
-	if a.c.ceiling.held.Load() { // then those that were there stay as they were
-		maps.Copy(all, a.live())
+	held := a.c.ceiling.held.Load()
+	for name, one := range live {
+		if held || equality.Semantic.DeepEqual(one.spec, specs[name]) { // those that were there stay as they were
+			specs[name] = one.spec
+		}
 	}
+	if a.told.Load().Same(specs) {
+		return
+	}
+	a.told.Store(render.NewParameters(specs))
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	promised := promisedBy(all)
-	a.deaf = a.deaf && maps.Equal(a.promised, promised)
-	a.promised = promised
-}
-
-// promisesAll reports whether the API server has been told to keep all of these names on accounts.
-func (a *admission) promisesAll(names []string) bool {
-	w := a.c.watches.admission
-	if w == nil || !w.settled() || w.forbidden() {
-		return false
+	a.deaf = false
+	a.mu.Unlock()
+	for _, obj := range a.c.watches.accounts.all() {
+		sa := a.c.latestAccount(obj.(*cluster.ServiceAccount))
+		theirs := func(name string) bool { return !slices.Contains(plan.ParseLedger(sa.Ledger), name) }
+		if sa.OwnsList && (len(sa.Owners) > 0 || slices.ContainsFunc(sa.PullSecrets, theirs)) {
+			a.c.enqueue(sa.Namespace, false)
+		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.promised != nil && !slices.ContainsFunc(names, func(name string) bool { return !a.promised[name] })
 }
 
 // unheard has nobody wait for what the API server was told, until it is told something else: it does not act on it,

@@ -21,8 +21,8 @@ type applier interface {
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error
-	// Disown removes our managedFields entry from an object, and our ledger unless it is to stay.
-	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error)
+	// Disown removes our managedFields entry from an object, and our ledger if it is empty.
+	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Touch writes this version of a service account as it is, so that admission sees it.
 	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Inherit makes ours what other managers own of an object by updates, and returns the object as it is then.
@@ -55,8 +55,8 @@ func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersion
 	return err
 }
 
-func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, keepLedger bool) (*unstructured.Unstructured, error) {
-	patch, err := disownPatch(obj, keepLedger)
+func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	patch, err := disownPatch(obj)
 	if err != nil || patch == nil {
 		return obj, err
 	}

@@ -239,7 +239,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if p == nil {
 		return 0, nil
 	}
-	began := time.Now()
+	began, told := time.Now(), c.admission.told.Load()
 	in, have, ok := c.observe(namespace, p)
 	if !ok {
 		c.metrics.gone(namespace)
@@ -264,5 +264,8 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	c.metrics.tried(changes, time.Since(began))
 	c.report.record(todo, changes)
 	c.pass.tried(p, namespace, changes.done())
+	if c.admission.told.Load() != told { // what was written may be given up by now
+		c.enqueue(namespace, false)
+	}
 	return changes.again(), changes.err()
 }

@@ -104,13 +104,13 @@ type patchOperation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// disownPatch removes our Apply entry from managedFields, and our ledger unless it is to stay. Leaving the list out of an apply would do
-// the first too, but would delete the entries of others with it when nobody else owns the list. It is nil when there
-// is nothing to remove.
+// disownPatch removes our Apply entry from managedFields, and our ledger if it is empty: names of ours that stay in the
+// list stay noted. Leaving the list out of an apply would do the first too, but would delete the entries of others with
+// it when nobody else owns the list. It is nil when there is nothing to remove.
 //
 // The resourceVersion is replaced, not tested, so that a stale one is a conflict and not an invalid patch; the trick
 // is that of k8s.io/client-go/util/csaupgrade.
-func disownPatch(obj *unstructured.Unstructured, keepLedger bool) ([]byte, error) {
+func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
 	all := obj.GetManagedFields()
 	kept := make([]metav1.ManagedFieldsEntry, 0, len(all))
 	for _, e := range all {
@@ -125,7 +125,7 @@ func disownPatch(obj *unstructured.Unstructured, keepLedger bool) ([]byte, error
 		}
 		patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/managedFields", Value: kept})
 	}
-	if _, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok && !keepLedger {
+	if ledger, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok && len(plan.ParseLedger(ledger)) == 0 {
 		patch = append(patch, patchOperation{Op: "remove", Path: "/metadata/annotations/pullsecrets~1added"})
 	}
 	if len(patch) == 0 {

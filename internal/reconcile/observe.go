@@ -31,12 +31,13 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		HoldPrune:     c.ceiling.held.Load(),
 		Copies:        map[string]plan.CopyState{},
 	}
+	if told := c.admission.told.Load(); told != nil {
+		have.Promised = func(sa *cluster.ServiceAccount, name string) bool { return told.Add(ns, sa, name) }
+	}
 	copies := c.watches.allCopies()
 	have.Looked = copies.names
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {
-		sa := obj.(*cluster.ServiceAccount)
-		name := cache.ObjectName{Namespace: namespace, Name: sa.Name}
-		in.Accounts = append(in.Accounts, c.written.latest(plan.KindServiceAccount, name, sa, "").(*cluster.ServiceAccount))
+		in.Accounts = append(in.Accounts, c.latestAccount(obj.(*cluster.ServiceAccount)))
 	}
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	for _, w := range copies.watches {
@@ -51,6 +52,11 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		}
 	}
 	return in, have, true
+}
+
+// latestAccount returns a service account of the cache as it is now.
+func (c *Controller) latestAccount(cached *cluster.ServiceAccount) *cluster.ServiceAccount {
+	return c.written.latest(plan.KindServiceAccount, objectName(cached), cached, "").(*cluster.ServiceAccount)
 }
 
 // sourceStates returns the states of all sources of a policy. They are the same for every namespace, so they are

@@ -98,6 +98,9 @@ func (w *world) checkAction(t *testing.T, ns string, a plan.Action) {
 	if a.Verb == plan.Replace && live.Type == a.Copy.Type && !live.Immutable {
 		t.Errorf("a copy is replaced that could be updated: %s", key)
 	}
+	if a.Verb == plan.Release || a.List != nil && a.List.Release {
+		w.checkRelease(t, ns, a)
+	}
 	if a.Verb == plan.SetList {
 		sa := w.account(ns, a.Name)
 		ledger := plan.ParseLedger(sa.Ledger)
@@ -112,6 +115,21 @@ func (w *world) checkAction(t *testing.T, ns string, a plan.Action) {
 			if slices.Contains(sa.PullSecrets, n) {
 				t.Errorf("%s is added to %s/%s a second time", n, ns, a.Name)
 			}
+		}
+	}
+}
+
+// checkRelease holds that a list is given up only if all that we added to it stays there without us.
+func (w *world) checkRelease(t *testing.T, ns string, a plan.Action) {
+	t.Helper()
+	sa := w.account(ns, a.Name)
+	list, ledger := sa.PullSecrets, plan.ParseLedger(sa.Ledger)
+	if a.List != nil {
+		list, ledger = a.List.Names, a.List.Ledger
+	}
+	for _, name := range list {
+		if slices.Contains(ledger, name) && (w.promised == nil || !w.promised(sa, name)) {
+			t.Errorf("the list of %s/%s is given up, with %s in it that nobody keeps there", ns, a.Name, name)
 		}
 	}
 }
@@ -133,12 +151,11 @@ func (w *world) execute(ns string, p plan.Plan) {
 		case plan.SetList:
 			sa := w.account(ns, a.Name)
 			sa.PullSecrets = a.List.Names
-			sa.Ledger, sa.Applied, sa.Owners = plan.FormatLedger(a.List.Ledger), true, nil
-			if a.List.Release {
-				sa.Ledger, sa.Applied = "", false
-			}
+			sa.Ledger, sa.Owners = plan.FormatLedger(a.List.Ledger), nil
+			sa.Applied, sa.OwnsList = !a.List.Release, !a.List.Release
 		case plan.Release:
-			w.account(ns, a.Name).Applied = false
+			sa := w.account(ns, a.Name)
+			sa.Applied, sa.OwnsList = false, false
 		case plan.Delete:
 			delete(w.secrets, key)
 		case plan.Create, plan.Update, plan.Replace:
@@ -163,6 +180,7 @@ func forRandomWorlds(t *testing.T, check func(*testing.T, *rand.Rand, *world)) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		policyText, clusterText := randomPolicy(r), randomCluster(r)
 		w := newWorld(t, policyText, clusterText)
+		w.promised = randomPromises(r)
 		check(t, r, w)
 		if t.Failed() {
 			t.Fatalf("seed %d\n%s\n%s", seed, policyText, clusterText)
@@ -196,6 +214,17 @@ func randomPolicy(r *rand.Rand) string {
 	return b.String()
 }
 
+// randomPromises are what the API server keeps by itself: nothing, a name, or all.
+func randomPromises(r *rand.Rand) func(*cluster.ServiceAccount, string) bool {
+	promised := pick(r, "", "one", "one two three")
+	if promised == "" && r.IntN(2) == 0 {
+		return nil
+	}
+	return func(_ *cluster.ServiceAccount, name string) bool {
+		return slices.Contains(strings.Fields(promised), name)
+	}
+}
+
 func randomCluster(r *rand.Rand) string {
 	var docs []string
 	add := func(format string, args ...any) { docs = append(docs, fmt.Sprintf(format, args...)) }
@@ -209,7 +238,9 @@ func randomCluster(r *rand.Rand) string {
 			}
 			add(`{kind: ServiceAccount, metadata: {name: %s, namespace: %s, annotations: {%s}, managedFields: [%s]}, imagePullSecrets: [%s]}`,
 				sa, ns, pick(r, "", "", "pullsecrets/added: one", `pullsecrets/added: "one,two"`, `pullsecrets/added: " gone, three"`),
-				pick(r, "", "{manager: pullsecrets, operation: Apply, fieldsV1: {}}"), strings.Join(list, ", "))
+				pick(r, "", `{manager: helm, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}, `)+
+					pick(r, "", "{manager: pullsecrets, operation: Apply, fieldsV1: {}}", `{manager: pullsecrets, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}`),
+				strings.Join(list, ", "))
 		}
 		for _, name := range randomNames {
 			if r.IntN(3) == 0 {

@@ -17,13 +17,14 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 var update = flag.Bool("update", false, "write the plans of the scenarios as they are")
 
 // TestScenarios decides each file of testdata/scenarios, the cases that have a story, and of testdata/table, the whole
-// decision table of copies. The comment says why the case matters, policy.yaml and cluster.yaml are what is given,
-// plan is what has to come of it.
+// decision table of copies. The comment says why the case matters, policy.yaml and cluster.yaml are what is given, and
+// admission.yaml the admission parameters, if the controller keeps any; plan is what has to come of it.
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -39,6 +40,7 @@ func TestScenarios(t *testing.T) {
 				t.Error("the comment has to say why")
 			}
 			w := newWorld(t, section(archive, "policy.yaml"), section(archive, "cluster.yaml"))
+			w.promise(t, section(archive, "admission.yaml"))
 			got := w.plans()
 			want := section(archive, "plan")
 			if *update && got != want {
@@ -93,8 +95,9 @@ func section(a *txtar.Archive, name string) string {
 // world is a policy and a cluster that is only a list of objects.
 type world struct {
 	*snapshot
-	policy *policy.Policy
-	hold   bool
+	policy   *policy.Policy
+	hold     bool
+	promised func(*cluster.ServiceAccount, string) bool
 }
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
@@ -104,22 +107,46 @@ func newWorld(t *testing.T, policyText, clusterText string) *world {
 	if p == nil {
 		t.Fatal(problems)
 	}
-	var objects []*unstructured.Unstructured
-	for i, doc := range strings.Split(clusterText, "\n---\n") {
-		u := &unstructured.Unstructured{}
-		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
-			t.Fatalf("cluster.yaml, object %d: %v", i, err)
-		}
+	objects := documents(t, clusterText)
+	for _, u := range objects {
 		if u.GetKind() == "Secret" {
 			encode(u)
 		}
-		objects = append(objects, u)
 	}
 	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), objects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &world{snapshot: s, policy: p}
+}
+
+func documents(t *testing.T, text string) (objects []*unstructured.Unstructured) {
+	t.Helper()
+	for i, doc := range strings.Split(text, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		if err := yaml.UnmarshalStrict([]byte(doc), &u.Object); err != nil {
+			t.Fatalf("object %d: %v", i, err)
+		}
+		objects = append(objects, u)
+	}
+	return objects
+}
+
+// promise has the API server keep what admission parameters tell it; none are no admission.
+func (w *world) promise(t *testing.T, text string) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	specs := map[string]any{}
+	for _, u := range documents(t, text) {
+		specs[u.GetName()] = u.Object["spec"]
+	}
+	told := render.NewParameters(specs)
+	w.promised = func(sa *cluster.ServiceAccount, name string) bool {
+		i := slices.IndexFunc(w.namespaces, func(ns *cluster.Namespace) bool { return ns.Name == sa.Namespace })
+		return told.Add(w.namespaces[i], sa, name)
+	}
 }
 
 // encode turns stringData into data, as the API server does.
@@ -141,4 +168,8 @@ func (w *world) plans() string {
 	return b.String()
 }
 
-func (w *world) plan(ns *cluster.Namespace) plan.Plan { return w.snapshot.plan(w.policy, ns, w.hold) }
+func (w *world) plan(ns *cluster.Namespace) plan.Plan {
+	have := w.observe(w.policy, ns, w.hold)
+	have.Promised = w.promised
+	return decide(w.policy, w.inputs(w.policy, ns), have)
+}

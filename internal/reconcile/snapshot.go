@@ -100,6 +100,12 @@ func (s *snapshot) denials() (errs []error) {
 
 // plan decides one namespace of the snapshot.
 func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Plan {
+	return decide(p, s.inputs(p, ns), s.observe(p, ns, hold))
+}
+
+// observe is what a decision looks at. Nothing is promised: whether a controller goes by admission parameters, and by
+// which, cannot be seen from here.
+func (s *snapshot) observe(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Observed {
 	have := plan.Observed{Namespace: ns, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range slices.Concat(s.names, p.CopyNames()) {
 		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil, Leaving: !slices.Contains(p.CopyNames(), name)}
@@ -108,7 +114,7 @@ func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan
 		}
 		have.Copies[name] = state
 	}
-	return decide(p, s.inputs(p, ns), have)
+	return have
 }
 
 func (s *snapshot) inputs(p *policy.Policy, ns *cluster.Namespace) policy.Inputs {

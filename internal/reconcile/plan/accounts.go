@@ -12,14 +12,18 @@ import (
 //
 // A name that is wanted but may not be added now is not removed either. Where the rule that decides a copy does not
 // prune, the copy's name stays out of the ledger.
-func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPrune bool) Action {
+//
+// A list that we applied is ours, so that somebody else's plain server-side apply of it is refused. Where it need not
+// be, it is given up: after the write that made it ours, or at any later look, should that not have come to pass.
+func decideAccount(account policy.Account, copies map[string]wantedCopy, have Observed) Action {
 	action := Action{
 		Verb: None, Kind: KindServiceAccount, Name: account.Name, Reason: InSync,
 		UID: account.UID, ResourceVersion: account.ResourceVersion, Serves: len(account.Names) > 0,
 	}
 	ledger := ParseLedger(account.Ledger)
-	next, held, adopted := nextList(account, ledger, copies, holdPrune)
+	next, held, adopted := nextList(account, ledger, copies, have.HoldPrune)
 	nothingOfOurs := len(account.Names) == 0 && len(next.Ledger) == 0
+	next.Release = nothingOfOurs || mayGiveUp(account, next, copies, have)
 	switch {
 	case len(next.Added) > 0 && len(next.Removed) > 0:
 		action.Reason = NamesChanged
@@ -37,10 +41,12 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPru
 	case held:
 		action.Reason = PruneHeld
 		return action
+	case next.Release && account.OwnsList:
+		action.Verb, action.Reason = Release, NamesPromised
+		return action
 	default:
 		return action
 	}
-	next.Release = nothingOfOurs
 	action.Verb, action.List = SetList, next
 	action.Rule = firstRule(account, next.Added)
 	if slices.ContainsFunc(next.Added, func(name string) bool { return slices.Contains(ledger, name) }) {
@@ -54,9 +60,7 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, holdPru
 // that the ledger takes over names that imagepullsecret-patcher added, or that were to stay for ever.
 func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, holdPrune bool) (next *List, held, adopted bool) {
 	next = &List{}
-	wanted := func(name string) bool {
-		return slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Name == name })
-	}
+	wanted := func(name string) bool { return isWanted(account, name) }
 	for _, name := range account.PullSecrets {
 		unwanted := slices.Contains(ledger, name) && !wanted(name)
 		if unwanted && !holdPrune {
@@ -88,6 +92,29 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		}
 	}
 	return next, held, adopted
+}
+
+// mayGiveUp reports whether a list is of use to others, and need not be ours for our names to stay in it. That others
+// have entries in it counts as much as that they own it: an owner loses it to us with the write that makes it ours.
+func mayGiveUp(account policy.Account, next *List, copies map[string]wantedCopy, have Observed) bool {
+	if have.Promised == nil {
+		return false
+	}
+	shared := len(account.Owners) > 0
+	for _, name := range next.Names {
+		stays := isWanted(account, name) && !copies[name].prune // so it is in no ledger, and may be ours
+		switch {
+		case !stays && !slices.Contains(next.Ledger, name):
+			shared = true
+		case !have.Promised(account.ServiceAccount, name):
+			return false
+		}
+	}
+	return shared
+}
+
+func isWanted(account policy.Account, name string) bool {
+	return slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Name == name })
 }
 
 // firstRule names the rule that brought the first of the added names, for the log and the counts.

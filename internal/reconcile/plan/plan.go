@@ -79,7 +79,7 @@ type List struct {
 	Names          []string // the whole list; an entry without a name is ""
 	Ledger         []string
 	Added, Removed []string
-	Release        bool // nothing of ours is in it any more: give it back
+	Release        bool // it is given up after that: see NothingOfOurs and NamesPromised
 }
 
 // HasChanges reports whether anything is to be written.

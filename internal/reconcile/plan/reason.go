@@ -26,6 +26,7 @@ const (
 	NamesAdopted   Reason = "NamesAdopted"   // its list has names that are ours from now on: see Adopted, and prune: false turned on again
 	LedgerStale    Reason = "LedgerStale"    // the list is right, our record of what we added is not
 	NothingOfOurs  Reason = "NothingOfOurs"  // nothing of ours is left: the list is given back to its owners
+	NamesPromised  Reason = "NamesPromised"  // others use the list too, and the API server itself keeps our names in it: it need not be ours
 )
 
 // Reasons to do nothing, because all is well.
