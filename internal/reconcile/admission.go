@@ -211,7 +211,7 @@ func (a *admission) serverMutates(ctx context.Context) (wait time.Duration) {
 	return wait
 }
 
-// wrote remembers what the API server was told, and has the namespaces looked at whose lists can be given up by that.
+// wrote remembers what the API server was told.
 func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*parameter) {
 	specs := map[string]any{}
 	for _, u := range wanted {
@@ -230,6 +230,12 @@ func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*
 	a.mu.Lock()
 	a.deaf = false
 	a.mu.Unlock()
+	a.lookAgain()
+}
+
+// lookAgain has the namespaces looked at where a list is ours that others use too: it may be that it can be given up now.
+// It costs nothing elsewhere, and where the list was given up nothing from then on.
+func (a *admission) lookAgain() {
 	for _, obj := range a.c.watches.accounts.all() {
 		sa := a.c.latestAccount(obj.(*cluster.ServiceAccount))
 		theirs := func(name string) bool { return !slices.Contains(plan.ParseLedger(sa.Ledger), name) }

@@ -264,7 +264,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	c.metrics.tried(changes, time.Since(began))
 	c.report.record(todo, changes)
 	c.pass.tried(p, namespace, changes.done())
-	if c.admission.told.Load() != told { // what was written may be given up by now
+	if c.admission.told.Load() != told { // lookAgain may have been too early for what was written here
 		c.enqueue(namespace, false)
 	}
 	return changes.again(), changes.err()

@@ -38,7 +38,7 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, have Ob
 	case nothingOfOurs && account.Applied:
 		action.Verb, action.Reason = Release, NothingOfOurs
 		return action
-	case held:
+	case held: // this is said until it ends; what else there is to do can wait
 		action.Reason = PruneHeld
 		return action
 	case next.Release && account.OwnsList:
