@@ -87,7 +87,25 @@ func TestAListIsGivenUpHoweverTheRemovalEnded(t *testing.T) {
 			if n := len(r.lines("list given back", "NamesPromised")); n != 1 {
 				t.Errorf("it was given up %d times", n)
 			}
+			r.stop()
+			s.wantNoRequestsForAccounts(oneRule + forApp)
 		})
+	}
+}
+
+// wantNoRequestsForAccounts has a controller start on a cluster where there is nothing to do.
+func (s *sandbox) wantNoRequestsForAccounts(rules string) {
+	s.t.Helper()
+	var requests atomic.Int32
+	r := s.start(before(func(r *http.Request) {
+		if strings.Contains(r.URL.Path, "/serviceaccounts/") {
+			requests.Add(1)
+		}
+	}))
+	s.revised("Ready", rules) // every namespace was tried
+	r.stop()
+	if n := requests.Load(); n > 0 {
+		s.t.Errorf("where there is nothing to do, a start makes %d requests for service accounts", n)
 	}
 }
 
