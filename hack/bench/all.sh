@@ -13,7 +13,13 @@ measure() {
   go -C hack/controlplane run . run -- "$PWD/bin/bench" -binary "$PWD/bin/pullsecrets" -noise 1000 -json "$parts/$name.json" "$@"
 }
 
-measure small -sizes 300,1000 -rounds 3
+# Another program that distributes one secret takes part if BASELINE is its command; see the -baseline flags.
+other=()
+if [ -n "${BASELINE:-}" ]; then
+  other=(-baseline "$BASELINE" -baseline-copy "${BASELINE_COPY:-image-pull-secret}" -baseline-name "${BASELINE_NAME:-}")
+fi
+
+measure small -sizes 300,1000 -rounds 3 "${other[@]}"
 measure large -sizes 3000 -rounds 2
 measure secrets -sizes 300,1000 -secrets 5 -rounds 1 -only convergence
 measure accounts -sizes 300,1000 -accounts 10 -rounds 1 -only convergence

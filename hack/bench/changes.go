@@ -103,7 +103,7 @@ func (r *running) measure(to *result, wait time.Duration, change func() error, w
 	if err := change(); err != nil {
 		return err
 	}
-	ended, err := r.w.until(want())
+	ended, err := r.w.until(want(), r.p)
 	if err != nil {
 		return fmt.Errorf("%s: %w", to.Workload, err)
 	}

@@ -101,7 +101,7 @@ func (l *lab) first(r *result, w *witness, start func() (*process, error), compl
 	if err != nil {
 		return err
 	}
-	ended, err := w.until(complete)
+	ended, err := w.until(complete, p)
 	if err != nil {
 		p.stop()
 		return err

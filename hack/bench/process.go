@@ -19,6 +19,7 @@ type process struct {
 	cmd    *exec.Cmd
 	log    *os.File
 	health string // address of /readyz, of pullsecrets only
+	ended  chan struct{}
 }
 
 // start starts pullsecrets as a pod would.
@@ -76,7 +77,11 @@ func (p *process) ready() error {
 
 func (l *lab) command(name string, args ...string) (*process, error) {
 	p := l.prepared(name, args...)
-	return p, p.cmd.Start()
+	if err := p.cmd.Start(); err != nil {
+		return p, err
+	}
+	p.wait()
+	return p, nil
 }
 
 // prepared is a process that was not started.
@@ -129,20 +134,27 @@ func (p *process) usage() (u usage) {
 	return u
 }
 
+// wait has ended closed when the process is no more.
+func (p *process) wait() {
+	p.ended = make(chan struct{})
+	go func() {
+		defer close(p.ended)
+		_ = p.cmd.Wait()
+	}()
+}
+
 // stop ends the process, as a pod is ended.
 func (p *process) stop() usage {
 	u := p.usage()
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = p.cmd.Wait()
-	}()
+	if p.ended == nil { // its output was read until now
+		p.wait()
+	}
 	select {
-	case <-ended:
+	case <-p.ended:
 	case <-time.After(10 * time.Second):
 		_ = p.cmd.Process.Kill()
-		<-ended
+		<-p.ended
 	}
 	if p.log != nil {
 		_ = p.log.Close()

@@ -28,7 +28,7 @@ func (l *lab) wire(r *result) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.until(w.all(l.names, l.secrets, encoded(with("wire"))))
+	_, err = w.until(w.all(l.names, l.secrets, encoded(with("wire"))), p)
 	time.Sleep(time.Second) // the last events are on their way
 	r.Sent, r.Received = int(relay.sent.Load()), int(relay.received.Load())
 	p.stop()

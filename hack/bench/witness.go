@@ -118,8 +118,16 @@ func (w *witness) hasCopies(ns string, secrets int, want func(i int) string) boo
 	return true
 }
 
-// until waits until a condition on all that is seen holds, and returns when the last change of it was seen.
-func (w *witness) until(condition func() bool) (time.Time, error) {
+// until waits until a condition on all that is seen holds, and returns when the last change of it was seen. It is an
+// error if one of the processes that are to bring it about ends before.
+func (w *witness) until(condition func() bool, by ...*process) (time.Time, error) {
+	ended := make(chan struct{}, len(by))
+	for _, p := range by {
+		go func() {
+			<-p.ended
+			ended <- struct{}{}
+		}()
+	}
 	deadline := time.After(5 * time.Minute)
 	for {
 		w.mu.Lock()
@@ -131,6 +139,8 @@ func (w *witness) until(condition func() bool) (time.Time, error) {
 		select {
 		case <-w.changed:
 			time.Sleep(2 * time.Millisecond) // events come in bursts; the condition looks at everything
+		case <-ended:
+			return time.Time{}, fmt.Errorf("the program ended before all was complete; -logs shows why")
 		case <-deadline:
 			return time.Time{}, fmt.Errorf("not complete after 5 minutes")
 		}
