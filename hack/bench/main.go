@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -72,12 +73,9 @@ func main() {
 		}
 		return
 	}
-	for text := range strings.SplitSeq(sizes, ",") {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			fail(fmt.Errorf("-sizes %q: numbers of namespaces, comma-separated", sizes))
-		}
-		c.sizes = append(c.sizes, n)
+	var err error
+	if c.sizes, err = numbers(sizes); err != nil {
+		fail(fmt.Errorf("-sizes %q: %w", sizes, err))
 	}
 	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
 		fail(fmt.Errorf("-only %q: convergence, changes or burst", c.only))
@@ -98,6 +96,17 @@ func main() {
 	if missed {
 		os.Exit(1)
 	}
+}
+
+func numbers(text string) (out []int, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(part)
+		if err != nil || n < 1 {
+			return nil, errors.New("numbers of namespaces, comma-separated")
+		}
+		out = append(out, n)
+	}
+	return out, nil
 }
 
 // loopOnly is what a child process does.

@@ -63,6 +63,11 @@ func (l *lab) settled() (p *process, asked requests, err error) {
 // ready waits until the process has read the cluster.
 func (p *process) ready() error {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		select {
+		case <-p.ended:
+			return errors.New("pullsecrets ended before it was ready; -logs shows why")
+		default:
+		}
 		answer, err := http.Get("http://" + p.health + "/readyz")
 		if err != nil {
 			continue

@@ -46,9 +46,7 @@ func (s *sandbox) appliedByKubectl(ns string) (apply func() error) {
 func TestAListIsGivenUpHoweverTheRemovalEnded(t *testing.T) {
 	for _, end := range []string{"the process ends", "the API server comes back"} {
 		t.Run(end, func(t *testing.T) {
-			s := newSandbox(t)
-			s.component()
-			s.admission = true
+			s := newAdmissionSandbox(t)
 			s.source("hub", credential("hub.example", "one"))
 			s.source("ghcr", credential("ghcr.example", "one"))
 			ns := s.namespace("a")
@@ -113,9 +111,7 @@ func (s *sandbox) wantNoRequestsForAccounts(rules string) {
 func TestAListIsGivenUpOnceItsNamesArePromised(t *testing.T) {
 	for _, prune := range []string{"true", "false"} {
 		t.Run("prune: "+prune, func(t *testing.T) {
-			s := newSandbox(t)
-			s.component()
-			s.admission = true
+			s := newAdmissionSandbox(t)
 			s.source("hub", credential("hub.example", "one"))
 			ns, alone := s.namespace("a"), s.namespace("b")
 			s.account(alone, "app")

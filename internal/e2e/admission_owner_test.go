@@ -36,9 +36,7 @@ func (s *sandbox) goesOn(do func() error) func() error {
 func TestAPolicyEditLeavesTheListToItsOwner(t *testing.T) {
 	for way, apply := range appliers {
 		t.Run(way, func(t *testing.T) {
-			s := newSandbox(t)
-			s.component()
-			s.admission = true
+			s := newAdmissionSandbox(t)
 			s.source("hub", credential("hub.example", "one"))
 			s.source("ghcr", credential("ghcr.example", "one"))
 			ns := s.namespace("a")

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,14 @@ var (
 	admissionBindings = schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingadmissionpolicybindings"}
 	definitions       = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 )
+
+// newAdmissionSandbox returns a sandbox with the component installed, whose processes run with -admission.
+func newAdmissionSandbox(t *testing.T) *sandbox {
+	s := newSandbox(t)
+	s.component()
+	s.admission = true
+	return s
+}
 
 // component applies kustomize/components/admission, with failurePolicy Fail, because Ignore would hide a mistake, and
 // removes it when the test ends.

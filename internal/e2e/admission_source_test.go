@@ -9,9 +9,7 @@ import (
 func TestWhileASourceIsMissingNobodyFightsOverItsName(t *testing.T) {
 	for _, prune := range []bool{true, false} {
 		t.Run(fmt.Sprintf("prune %t", prune), func(t *testing.T) {
-			s := newSandbox(t)
-			s.component()
-			s.admission = true
+			s := newAdmissionSandbox(t)
 			s.source("hub", credential("hub.example", "one"))
 			ns := s.namespace("a")
 			r := s.start()

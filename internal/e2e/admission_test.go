@@ -90,9 +90,7 @@ const twoRules = `
 `
 
 func TestAdmissionFollowsThePolicyAndLeavesNothingStale(t *testing.T) {
-	s := newSandbox(t)
-	s.component()
-	s.admission = true
+	s := newAdmissionSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	s.source("ghcr", credential("ghcr.example", "one"))
 	ns := s.namespace("a")
@@ -149,9 +147,7 @@ func (s *sandbox) wantLedger(ns, account string, want ...string) {
 }
 
 func TestANameIsPromisedWhereItsCopyWillCome(t *testing.T) {
-	s := newSandbox(t)
-	s.component()
-	s.admission = true
+	s := newAdmissionSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	ns, taken := s.namespace("a"), s.namespace("b")
 	s.create(secrets, secret(taken, s.name("reg"), credential("theirs.example", "x")))
@@ -235,9 +231,7 @@ func TestAnAPIServerBeforeMutatingPoliciesIsToldOf(t *testing.T) {
 }
 
 func TestPurgeRemovesTheParametersFirst(t *testing.T) {
-	s := newSandbox(t)
-	s.component()
-	s.admission = true
+	s := newAdmissionSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	ns := s.namespace("a")
 	r := s.start()
@@ -262,9 +256,7 @@ func TestPurgeRemovesTheParametersFirst(t *testing.T) {
 // TestTheControllersOwnTokenIsEnoughForAdmission has the controller write and delete parameters under the roles that
 // pullsecrets rbac -admission prints, and nothing of the policy or its binding.
 func TestTheControllersOwnTokenIsEnoughForAdmission(t *testing.T) {
-	s := newSandbox(t)
-	s.component()
-	s.admission = true
+	s := newAdmissionSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	ns := s.namespace("a")
 	s.grant(oneRule)
@@ -302,9 +294,7 @@ func TestTheControllersOwnTokenIsEnoughForAdmission(t *testing.T) {
 
 // TestWhileAPruneIsHeldItsPromiseStays because without it the next apply of somebody else's list would remove the name.
 func TestWhileAPruneIsHeldItsPromiseStays(t *testing.T) {
-	s := newSandbox(t)
-	s.component()
-	s.admission = true
+	s := newAdmissionSandbox(t)
 	s.source("hub", credential("hub.example", "one"))
 	var last string
 	for i := range 12 {
