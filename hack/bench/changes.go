@@ -94,6 +94,7 @@ func (r *running) alive(measure func() error) error {
 
 // measure holds the clock from a change to when what it is to bring about was seen.
 func (r *running) measure(to *result, wait time.Duration, change func() error, want func() func() bool) error {
+	r.l.calm()
 	before, err := r.l.requests()
 	if err != nil {
 		return err

@@ -91,6 +91,7 @@ func (l *lab) converge(r *result, password string) error {
 // first measures a program from the start of its process until all is there. What it asks for and the memory that it
 // takes are counted until it was quiet.
 func (l *lab) first(r *result, w *witness, start func() (*process, error), complete func() bool) error {
+	l.calm()
 	before, err := l.requests()
 	if err != nil {
 		return err

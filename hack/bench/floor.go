@@ -12,7 +12,7 @@ import (
 )
 
 // floorWorkers are tried, and the best of them is the floor.
-var floorWorkers = []int{8, 16, 32}
+var floorWorkers = []int{16, 32, 64}
 
 // floor is how long bare writes took, and what they cost.
 type floor struct {
@@ -60,6 +60,7 @@ func (l *lab) bare(b bareLoop) (f floor, err error) {
 	}
 	w := l.witness(l.copyNames(b.copies))
 	defer w.cancel()
+	l.calm()
 	before, server := p.usage(), l.serverCPU()
 	started := time.Now()
 	fmt.Fprintln(in, "write")

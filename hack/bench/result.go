@@ -35,6 +35,7 @@ type result struct {
 	FloorCPU    []float64 `json:"floorCPUSeconds,omitempty"` // of the bare loop
 	Server      []float64 `json:"serverCPUSeconds,omitempty"`
 	FloorSrv    []float64 `json:"floorServerCPUSeconds,omitempty"`
+	InformedSrv []float64 `json:"informedFloorServerCPUSeconds,omitempty"`
 	Peak        []float64 `json:"peakRSS,omitempty"`   // bytes
 	Storage     int       `json:"storage,omitempty"`   // bytes of etcd's database in use after it
 	ServerRSS   int       `json:"serverRSS,omitempty"` // bytes of the API server, resident after it
@@ -96,6 +97,7 @@ func (r *result) fastest() (workers int) {
 func (r *result) informed(f floor) {
 	r.Informed = append(r.Informed, f.took.Seconds())
 	r.InformedCPU = append(r.InformedCPU, f.client.CPU.Seconds())
+	r.InformedSrv = append(r.InformedSrv, f.server.Seconds())
 }
 
 // asked keeps the requests of the worst round, which is the one that a bound is held to.
