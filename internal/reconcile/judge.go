@@ -44,6 +44,7 @@ type judge struct {
 	accepted accepted // the last text that was accepted; its policy is nil until there is one
 	verdict  verdict  // on the last text that was judged
 	unsaved  string   // why an accepted policy cannot be saved, and so is not in force
+	parsed   *parsed  // the last documents that were parsed
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
 	statusWritten time.Time
@@ -81,6 +82,7 @@ func (j *judge) wakeSoon() {
 }
 
 func (j *judge) run(ctx context.Context) {
+	j.foresee(ctx)
 	again := time.NewTimer(0)
 	for {
 		select {
@@ -129,6 +131,9 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.unspend()
 	j.read()
 	j.judged = true
+	if j.accepted.policy == nil {
+		w.keep(nil, nil) // what was foreseen did not come
+	}
 	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
 		sources := j.c.watchedSources(p)
 		w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
@@ -138,6 +143,9 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		j.recover()
 		names := union(j.inUse, p.CopyNames())
 		w.need(sources, names)
+		if j.c.active.Load() == nil { // nothing was decided yet, and nothing is by what was foreseen
+			w.keep(sources, names)
+		}
 		if !w.settled() {
 			j.settled.Store(false)
 			return 0

@@ -1,9 +1,5 @@
 package reconcile
 
-import (
-	"github.com/pullsecrets/pullsecrets/internal/policy"
-)
-
 // restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
 // may have changed with the flags or the version.
 func (j *judge) restore() {
@@ -30,33 +26,12 @@ func (j *judge) restore() {
 	if documents == nil {
 		return
 	}
-	p, problems := policy.Parse(documents, j.options())
+	p, problems := j.parse(documents)
 	if p == nil {
 		j.c.Log.Warn().Strs("problems", lines(problems.Errors())).Msg("the last good policy is no longer acceptable; nothing is removed")
 		return
 	}
 	j.accepted = accepted{documents, p}
-}
-
-// follow has a standby watch all that the leader watches, so that it can take over at once. It remembers nothing of
-// what it reads: whoever takes over starts from the status as the last leader left it.
-func (j *judge) follow() {
-	var names []string
-	documents, _, _ := j.text()
-	p, _ := policy.Parse(documents, j.options())
-	if status := j.statusMap(); status != nil {
-		names = parseNames(status.Data[statusNames])
-		if p == nil {
-			documents, _ = unpackPolicy(status.BinaryData[statusPolicy])
-			p, _ = policy.Parse(documents, j.options())
-		}
-	}
-	if p != nil {
-		sources, names := j.c.watchedSources(p), union(names, p.CopyNames())
-		j.c.watches.need(sources, names)
-		j.c.watches.keep(sources, names)
-	}
-	j.settled.Store(j.c.watches.settled())
 }
 
 // startOver has a judge that put nothing in force yet begin again from the status as it is by then. One that did knows

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -18,6 +19,22 @@ func (j *judge) options() policy.Options {
 	return policy.Options{Namespace: j.c.Namespace, SourceNamespaces: j.c.SourceNamespaces}
 }
 
+// parsed is what documents came to.
+type parsed struct {
+	documents map[string]string
+	policy    *policy.Policy
+	problems  policy.Problems
+}
+
+// parse parses documents, and not again if they are the same as the last: a large policy takes a second.
+func (j *judge) parse(documents map[string]string) (*policy.Policy, policy.Problems) {
+	if j.parsed == nil || !maps.Equal(j.parsed.documents, documents) {
+		p, problems := policy.Parse(documents, j.options())
+		j.parsed = &parsed{documents, p, problems}
+	}
+	return j.parsed.policy, j.parsed.problems
+}
+
 // read judges the policy ConfigMap, if its text is another than the last.
 func (j *judge) read() {
 	documents, revision, ok := j.text()
@@ -30,7 +47,7 @@ func (j *judge) read() {
 		j.verdict.revision = revision
 		return
 	}
-	p, problems := policy.Parse(documents, j.options())
+	p, problems := j.parse(documents)
 	j.verdict = verdict{hash: hash, revision: revision, errors: problems.Errors()}
 	log := j.c.Log.With().Str("hash", hash).Logger()
 	if !j.fixed() {
