@@ -46,8 +46,8 @@ const (
 	stopPatience = time.Second
 	// slow is how long a namespace may take before somebody stands in for its worker.
 	slow = time.Second
-	// reliefFactor bounds who stands in, per worker.
-	reliefFactor = 4
+	// reliefFactor bounds who stands in, per worker, and mostRelief all of them, unless there are more workers than that.
+	reliefFactor, mostRelief = 4, 64
 	// earlyTries take about two seconds: longer than the API server takes to see that a parameter went.
 	earlyTries = 6
 )
@@ -59,6 +59,7 @@ type Controller struct {
 	projector *cluster.Projector
 	watches   *watches
 	queue     *queue
+	rush      rush
 	written   *written
 	report    *report
 	pass      *pass
@@ -123,8 +124,8 @@ func (c *Controller) Run(ctx context.Context) error {
 	if c.given != nil {
 		c.running.Go(func() { c.given.follow(ctx, c.sourceChanged) })
 	}
-	for range c.Workers {
-		c.running.Go(func() { c.work(ctx) })
+	for i := range c.Workers {
+		c.running.Go(func() { c.work(ctx, i >= steadyWorkers) })
 	}
 	resign := c.Election.start(c.judge.wake, c.troubles.election)
 	var err error
@@ -166,6 +167,7 @@ func (c *Controller) enqueue(namespace string, urgent bool) {
 	c.metrics.waits(namespace)
 	switch {
 	case urgent:
+		c.rush.begin()
 		c.queue.AddUrgent(namespace)
 	default:
 		c.queue.Add(namespace)
@@ -191,8 +193,15 @@ func (c *Controller) sourceChanged() {
 	c.judge.wake()
 }
 
-func (c *Controller) work(ctx context.Context) {
-	for c.workOnce(ctx) {
+// work works until there is nothing to come. One that yields rests while something is urgent.
+func (c *Controller) work(ctx context.Context, yields bool) {
+	for {
+		if yields && !c.rush.pass(ctx) {
+			return
+		}
+		if !c.workOnce(ctx) {
+			return
+		}
 	}
 }
 
@@ -206,11 +215,14 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 	c.running.Add(1)
 	relief := time.AfterFunc(slow, func() {
 		defer c.running.Done()
+		c.rush.slow.Add(1)
 		c.relieve(ctx)
 	})
 	again, err := c.reconcile(ctx, namespace)
 	if relief.Stop() {
 		c.running.Done()
+	} else {
+		c.rush.slow.Add(-1)
 	}
 	if err != nil {
 		c.queue.AddRateLimited(namespace)
@@ -227,7 +239,7 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 // example: as many bad namespaces as workers would otherwise hold up all the others.
 func (c *Controller) relieve(ctx context.Context) {
 	defer c.relief.Add(-1)
-	if c.relief.Add(1) <= int32(c.Workers*reliefFactor) {
+	if c.relief.Add(1) <= int32(min(reliefFactor*c.Workers, max(mostRelief, c.Workers))) {
 		c.workOnce(ctx)
 	}
 }

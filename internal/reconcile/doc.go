@@ -5,6 +5,7 @@
 //
 //	policy ConfigMap -> judge -> last good policy -> every namespace's key        judge.go
 //	namespace, source, copy, service account events -> that namespace's key       watches.go, hooks.go
+//	that key -> a free worker, what is new first                                  queue.go, rush.go
 //	key -> observe (caches) -> decide (pure) -> execute (SSA) -> report            controller.go
 //
 // The queue's key is a namespace, and all of one namespace is decided at once. Nothing here decides what should

@@ -1,0 +1,94 @@
+package reconcile
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// TestWorkersThatYieldRest while something is urgent, unless a namespace holds up a worker.
+func TestWorkersThatYieldRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r rush
+		waits := func(want time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if !r.pass(t.Context()) {
+				t.Error("the context has not ended")
+			}
+			if waited := time.Since(began); waited != want {
+				t.Errorf("it rested for %v, want %v", waited, want)
+			}
+		}
+		waits(0)
+		r.begin()
+		time.Sleep(rushLasts / 2)
+		r.begin()
+		waits(rushLasts)
+		waits(0)
+		r.begin()
+		r.slow.Add(1)
+		waits(0)
+		r.slow.Add(-1)
+		ended, end := context.WithCancel(t.Context())
+		end()
+		if r.pass(ended) {
+			t.Error("it works on after the end")
+		}
+	})
+}
+
+// TestARollOutYields looks at a worker of each sort while a namespace waits and another one is new.
+func TestARollOutYields(t *testing.T) {
+	for _, yields := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			p := largePolicy(t, 1)
+			ins, haves := largeCluster(p, 1, 1, true)
+			c := cached(p, ins, haves)
+			c.active.Store(p)
+			c.queue.Add(ins[0].Namespace.Name)
+			c.rush.begin()
+			ctx, cancel := context.WithCancel(t.Context())
+			go c.work(ctx, yields)
+			synctest.Wait()
+			if rests := c.queue.Len() == 1; rests != yields {
+				t.Errorf("a worker that yields is %t: it rests is %t", yields, rests)
+			}
+			time.Sleep(rushLasts)
+			synctest.Wait()
+			if c.queue.Len() > 0 {
+				t.Error("it still rests although nothing is urgent")
+			}
+			cancel()
+			c.queue.ShutDown()
+		})
+	}
+}
+
+// TestWhatIsUrgent is a namespace or an account that comes while a policy is in force, not one that is read at the start.
+func TestWhatIsUrgent(t *testing.T) {
+	p := largePolicy(t, 1)
+	ins, haves := largeCluster(p, 1, 1, true)
+	namespace, account := ins[0].Namespace, &cluster.ServiceAccount{}
+	for name, tt := range map[string]struct {
+		happens func(c *Controller)
+		urgent  bool
+	}{
+		"a new namespace":            {func(c *Controller) { c.namespaceEvent(event{new: namespace}) }, true},
+		"a new account":              {func(c *Controller) { c.accountEvent(event{new: account}) }, true},
+		"a namespace that was there": {func(c *Controller) { c.namespaceEvent(event{new: namespace, initial: true}) }, false},
+		"a namespace that goes":      {func(c *Controller) { c.namespaceEvent(event{old: namespace}) }, false},
+		"an account that changes":    {func(c *Controller) { c.accountEvent(event{old: account, new: account}) }, false},
+		"a roll-out":                 {func(c *Controller) { c.enqueueAll() }, false},
+	} {
+		c := cached(p, ins, haves)
+		c.active.Store(p)
+		tt.happens(c)
+		if urgent := c.rush.until.Load() != nil; urgent != tt.urgent {
+			t.Errorf("%s: urgent is %t", name, urgent)
+		}
+	}
+}
