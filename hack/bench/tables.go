@@ -5,7 +5,13 @@ import (
 	"strings"
 )
 
-func seconds(values []float64) string { return fmt.Sprintf("%.2f", median(values)) }
+// seconds is the median; what was not measured is no number.
+func seconds(values []float64) string {
+	if len(values) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f", median(values))
+}
 
 func mebibytes(bytes float64) string { return fmt.Sprintf("%.1f", bytes/(1<<20)) }
 
@@ -20,11 +26,12 @@ func resultTable(all []result) (string, error) {
 		rows = append(rows, []string{
 			fmt.Sprint(r.Namespaces), seconds(r.Floor), seconds(r.Informed), spread(r.Took),
 			fmt.Sprintf("%.2f", r.ratio(r.Floor, 0)), fmt.Sprintf("%.2f", r.ratio(r.Informed, 0)),
-			seconds(r.CPU) + " / " + seconds(r.FloorCPU) + " / " + seconds(r.InformedCPU), mebibytes(median(r.Peak)), r.Bound, r.verdict(),
+			seconds(r.CPU) + " / " + seconds(r.FloorCPU) + " / " + seconds(r.InformedCPU),
+			seconds(r.Server) + " / " + seconds(r.FloorSrv) + " / " + seconds(r.InformedSrv), mebibytes(median(r.Peak)), r.Bound, r.verdict(),
 		})
 	}
 	return table([]string{"namespaces", "bare loop, s", "with informers, s", "pullsecrets, s", "of the bare loop", "of that with informers",
-		"CPU s: ours / bare / with informers", "peak MiB", "bounds", "verdict"}, rows), nil
+		"CPU s: ours / bare / with informers", "CPU s of the API server: ours / bare / with informers", "peak MiB", "bounds", "verdict"}, rows), nil
 }
 
 // baselineTable is pullsecrets beside another program.
