@@ -18,19 +18,15 @@ var counted = []string{"secrets", "serviceaccounts", "namespaces", "configmaps"}
 // metrics reads the API server's metrics.
 func (l *lab) metrics() (string, error) { return l.get("/metrics") }
 
-// get reads a path of the API server, with at most one parameter.
-func (l *lab) get(path string, parameter ...string) (string, error) {
+// get reads a path of the API server, which may have a query.
+func (l *lab) get(path string) (string, error) {
 	config := rest.CopyConfig(l.rest)
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	client, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return "", err
 	}
-	request := client.Get().AbsPath(path)
-	if len(parameter) == 2 {
-		request.Param(parameter[0], parameter[1])
-	}
-	text, err := request.DoRaw(l.ctx)
+	text, err := client.Get().RequestURI(path).DoRaw(l.ctx)
 	return string(text), err
 }
 
@@ -41,10 +37,10 @@ func (l *lab) serverCPU() time.Duration {
 }
 
 // calm has the API server collect its garbage, and the cluster come to rest, before a clock starts: what came before is
-// then paid for by nobody, and all that is compared begin at the same distance from the next collection, of which a
-// second has only a few. Where profiling is off, it is only the rest.
+// then paid for by nobody, and all that is compared begin at the same distance from the next collection. Where profiling
+// is off, it is only the rest.
 func (l *lab) calm() {
-	_, _ = l.get("/debug/pprof/heap", "gc", "1")
+	_, _ = l.get("/debug/pprof/heap?gc=1")
 	time.Sleep(time.Second)
 }
 

@@ -195,13 +195,7 @@ func (c *Controller) sourceChanged() {
 
 // work works until there is nothing to come. One that yields rests while something is urgent.
 func (c *Controller) work(ctx context.Context, yields bool) {
-	for {
-		if yields && !c.rush.pass(ctx) {
-			return
-		}
-		if !c.workOnce(ctx) {
-			return
-		}
+	for (!yields || c.rush.pass(ctx)) && c.workOnce(ctx) {
 	}
 }
 
