@@ -62,7 +62,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	registerCluster(fs, &f.kubeconfig, &f.namespace)
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
 	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
-	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces worked on at a time; of more than 16, the others rest while namespaces or service accounts are new")
+	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces worked on at a time; of more than 8, the others do only what is new while namespaces or service accounts are")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
 	fs.BoolVar(&f.admission, "admission", false, "have the API server itself add the names too; needs kustomize/components/admission")

@@ -59,7 +59,7 @@ type Controller struct {
 	projector *cluster.Projector
 	watches   *watches
 	queue     *queue
-	rush      rush
+	rush      *rush
 	written   *written
 	report    *report
 	pass      *pass
@@ -90,6 +90,7 @@ func New(cfg Config) *Controller {
 		api:       dynamicApplier{cfg.Client},
 		projector: newProjector(),
 		queue:     newQueue(),
+		rush:      newRush(cfg.Workers),
 		written:   newWritten(),
 		ceiling:   &ceiling{percent: cfg.MaxPrune},
 		fights:    newFights(),
@@ -169,6 +170,7 @@ func (c *Controller) enqueue(namespace string, urgent bool) {
 	case urgent:
 		c.rush.begin()
 		c.queue.AddUrgent(namespace)
+		c.rush.call()
 	default:
 		c.queue.Add(namespace)
 	}
@@ -193,9 +195,9 @@ func (c *Controller) sourceChanged() {
 	c.judge.wake()
 }
 
-// work works until there is nothing to come. One that yields rests while something is urgent.
+// work works until there is nothing to come. One that yields does only what is urgent while something is.
 func (c *Controller) work(ctx context.Context, yields bool) {
-	for (!yields || c.rush.pass(ctx)) && c.workOnce(ctx) {
+	for (!yields || c.rush.rest(ctx, c.queue.Urgent)) && c.workOnce(ctx) {
 	}
 }
 

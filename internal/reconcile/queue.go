@@ -39,6 +39,13 @@ func (q *queue) AddUrgent(namespace string) {
 	q.Add(namespace)
 }
 
+// Urgent reports whether something urgent waits.
+func (q *queue) Urgent() bool {
+	q.urgent.mu.Lock()
+	defer q.urgent.mu.Unlock()
+	return len(q.urgent.first) > 0
+}
+
 // lanes is a workqueue.Queue of two first-in first-out lanes. The workqueue calls its methods one at a time, but
 // for mark, which callers use before they add.
 type lanes struct {

@@ -12,11 +12,11 @@ import (
 // TestWorkersThatYieldRest while something is urgent, unless a namespace holds up a worker.
 func TestWorkersThatYieldRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var r rush
+		r, urgent := newRush(1), false
 		waits := func(want time.Duration) {
 			t.Helper()
 			began := time.Now()
-			if !r.pass(t.Context()) {
+			if !r.rest(t.Context(), func() bool { return urgent }) {
 				t.Error("the context has not ended")
 			}
 			if waited := time.Since(began); waited != want {
@@ -33,11 +33,40 @@ func TestWorkersThatYieldRest(t *testing.T) {
 		r.slow.Add(1)
 		waits(0)
 		r.slow.Add(-1)
+		urgent = true
+		waits(0)
+		urgent = false
+		r.call()
+		waits(rushLasts) // somebody else was faster
+		r.begin()
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if r.pass(ended) {
+		if r.rest(ended, func() bool { return false }) {
 			t.Error("it works on after the end")
 		}
+	})
+}
+
+// TestWorkersThatYieldDoWhatIsUrgent: one of them is called while the others are busy.
+func TestWorkersThatYieldDoWhatIsUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := largePolicy(t, 1)
+		ins, haves := largeCluster(p, 1, 2, true)
+		c := cached(p, ins, haves)
+		c.active.Store(p)
+		c.rush.begin()
+		ctx, cancel := context.WithCancel(t.Context())
+		go c.work(ctx, true)
+		synctest.Wait()
+		began := time.Now()
+		c.enqueue(ins[0].Namespace.Name, false)
+		c.enqueue(ins[1].Namespace.Name, true)
+		synctest.Wait()
+		if n := c.queue.Len(); n != 1 || c.queue.Urgent() || time.Since(began) > 0 {
+			t.Errorf("%d wait, one of them urgent is %t, %v later; want only what is not urgent, at once", n, c.queue.Urgent(), time.Since(began))
+		}
+		cancel()
+		c.queue.ShutDown()
 	})
 }
 
