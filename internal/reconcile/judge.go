@@ -82,7 +82,6 @@ func (j *judge) wakeSoon() {
 }
 
 func (j *judge) run(ctx context.Context) {
-	j.foresee(ctx)
 	again := time.NewTimer(0)
 	for {
 		select {
@@ -118,8 +117,9 @@ func (j *judge) look(wait time.Duration) *outlook {
 // for ever.
 func (j *judge) advance(ctx context.Context) time.Duration {
 	w := j.c.watches
-	settled := w.settled()
-	j.settled.Store(settled)
+	if !w.settled() {
+		j.settled.Store(false)
+	}
 	if !w.configMapsSettled() {
 		return 0
 	}
@@ -131,10 +131,10 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.unspend()
 	j.read()
 	j.judged = true
-	if j.accepted.policy == nil {
-		w.keep(nil, nil) // what was foreseen did not come
-	}
-	if p := j.accepted.policy; p != nil && p != j.c.active.Load() {
+	p := j.accepted.policy
+	if p == nil || p == j.c.active.Load() {
+		j.settled.Store(w.settled())
+	} else {
 		sources := j.c.watchedSources(p)
 		w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
 		if !w.accounts.settled() || !w.namespaces.settled() {
@@ -143,9 +143,6 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		j.recover()
 		names := union(j.inUse, p.CopyNames())
 		w.need(sources, names)
-		if j.c.active.Load() == nil { // nothing was decided yet, and nothing is by what was foreseen
-			w.keep(sources, names)
-		}
 		if !w.settled() {
 			j.settled.Store(false)
 			return 0

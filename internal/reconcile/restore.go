@@ -34,6 +34,27 @@ func (j *judge) restore() {
 	j.accepted = accepted{documents, p}
 }
 
+// follow has a standby watch all that the leader watches, so that it can take over at once. It remembers nothing of
+// what it reads: whoever takes over starts from the status as the last leader left it.
+func (j *judge) follow() {
+	var names []string
+	documents, _, _ := j.text()
+	p, _ := j.parse(documents)
+	if status := j.statusMap(); status != nil {
+		names = parseNames(status.Data[statusNames])
+		if p == nil {
+			documents, _ = unpackPolicy(status.BinaryData[statusPolicy])
+			p, _ = j.parse(documents)
+		}
+	}
+	if p != nil {
+		sources, names := j.c.watchedSources(p), union(names, p.CopyNames())
+		j.c.watches.need(sources, names)
+		j.c.watches.keep(sources, names)
+	}
+	j.settled.Store(j.c.watches.settled())
+}
+
 // startOver has a judge that put nothing in force yet begin again from the status as it is by then. One that did knows
 // better than the status what is in use.
 func (j *judge) startOver() {
