@@ -61,7 +61,7 @@ func BenchmarkObserveAndDecide(b *testing.B) {
 
 // cached is a Controller whose caches hold a cluster.
 func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *Controller {
-	c := New(Config{Log: zerolog.Nop()})
+	c := New(Config{Log: zerolog.Nop(), Workers: 1})
 	held := func(t target) *watch {
 		w := &watch{target: t, synced: true, upTo: func() string { return "1" }}
 		w.store = cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())

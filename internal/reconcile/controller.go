@@ -203,7 +203,7 @@ func (c *Controller) work(ctx context.Context, yields bool) {
 
 // workOnce works on one namespace, and returns false when there are none to come.
 func (c *Controller) workOnce(ctx context.Context) bool {
-	namespace, shutdown := c.queue.Get()
+	namespace, urgent, shutdown := c.queue.Next()
 	if shutdown {
 		return false
 	}
@@ -221,7 +221,7 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 		c.rush.slow.Add(-1)
 	}
 	if err != nil {
-		c.queue.AddRateLimited(namespace)
+		c.queue.Retry(namespace, urgent)
 	} else {
 		c.queue.Forget(namespace)
 	}

@@ -143,6 +143,10 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		j.recover()
 		names := union(j.inUse, p.CopyNames())
 		w.need(sources, names)
+		if active := j.c.active.Load(); active != nil {
+			sources = append(sources, j.c.watchedSources(active)...)
+		}
+		w.keep(sources, names) // what only a text names that never came in force is not waited for
 		if !w.settled() {
 			j.settled.Store(false)
 			return 0

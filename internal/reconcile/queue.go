@@ -20,7 +20,7 @@ type queue struct {
 }
 
 func newQueue() *queue {
-	l := &lanes{urgent: map[string]bool{}, in: map[string]*[]string{}}
+	l := &lanes{urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
 	return &queue{
 		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost),
@@ -39,6 +39,20 @@ func (q *queue) AddUrgent(namespace string) {
 	q.Add(namespace)
 }
 
+// Next waits for the next namespace.
+func (q *queue) Next() (namespace string, urgent, shutdown bool) {
+	namespace, shutdown = q.Get()
+	return namespace, q.urgent.wasUrgent(namespace), shutdown
+}
+
+// Retry adds a namespace that failed again, later each time. One that was urgent is urgent again for the first few.
+func (q *queue) Retry(namespace string, urgent bool) {
+	if urgent && q.NumRequeues(namespace) < earlyTries {
+		q.urgent.mark(namespace)
+	}
+	q.AddRateLimited(namespace)
+}
+
 // Urgent reports whether something urgent waits.
 func (q *queue) Urgent() bool {
 	q.urgent.mu.Lock()
@@ -52,6 +66,7 @@ type lanes struct {
 	mu            sync.Mutex
 	urgent        map[string]bool      // marked, not yet in a lane
 	in            map[string]*[]string // the lane that each waiting item is served from
+	served        map[string]bool      // came from the first lane, nobody asked yet
 	first, second []string             // second may still hold items that were moved to first
 }
 
@@ -108,7 +123,19 @@ func (l *lanes) Pop() string {
 		*lane = (*lane)[1:]
 		if l.in[item] == lane {
 			delete(l.in, item)
+			if lane == &l.first {
+				l.served[item] = true
+			}
 			return item
 		}
 	}
+}
+
+// wasUrgent reports once whether an item that was popped was urgent.
+func (l *lanes) wasUrgent(item string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.served[item]
+	delete(l.served, item)
+	return was
 }

@@ -59,6 +59,6 @@ func (j *judge) follow() {
 // better than the status what is in use.
 func (j *judge) startOver() {
 	if j.c.active.Load() == nil {
-		j.restored, j.verdict, j.accepted = false, verdict{}, accepted{}
+		j.restored, j.judged, j.verdict, j.accepted = false, false, verdict{}, accepted{}
 	}
 }

@@ -9,7 +9,7 @@ import (
 const (
 	// steadyWorkers are those that work at any time. All others make a roll-out faster (docs/performance.md), but with
 	// more requests on their way each takes longer, also that of a new namespace: while something is urgent, they do
-	// only that. One that waits for work already does one more.
+	// only that. One that waits for work already does one more, and so may one that is called and comes too late.
 	steadyWorkers = 8
 	// rushLasts is longer than the cluster takes to make the default account of a new namespace, which is the next thing
 	// that is urgent.
@@ -19,7 +19,7 @@ const (
 // rush is the time in which something is urgent: from when it was noticed until nothing was for a while.
 type rush struct {
 	until atomic.Pointer[time.Time] // nil: nothing ever was
-	slow  atomic.Int32              // workers that a namespace holds up; then nobody rests, or the roll-out would wait for those
+	slow  atomic.Int32              // workers that a namespace holds up; then nobody begins to rest, or the roll-out would wait for those
 	wake  chan struct{}             // calls one that rests
 }
 

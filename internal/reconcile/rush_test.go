@@ -9,7 +9,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
-// TestWorkersThatYieldRest while something is urgent, unless a namespace holds up a worker.
+// TestWorkersThatYieldRest while something is urgent, unless that waits, or a namespace holds up a worker.
 func TestWorkersThatYieldRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, urgent := newRush(1), false
@@ -39,6 +39,16 @@ func TestWorkersThatYieldRest(t *testing.T) {
 		r.call()
 		waits(rushLasts) // somebody else was faster
 		r.begin()
+		looked := false
+		if !r.rest(t.Context(), func() bool {
+			if !looked { // it comes just after this look
+				r.call()
+			}
+			defer func() { looked = true }()
+			return looked
+		}) || time.Until(*r.until.Load()) != rushLasts {
+			t.Error("a call between the look and the rest was lost")
+		}
 		ended, end := context.WithCancel(t.Context())
 		end()
 		if r.rest(ended, func() bool { return false }) {
@@ -47,7 +57,7 @@ func TestWorkersThatYieldRest(t *testing.T) {
 	})
 }
 
-// TestWorkersThatYieldDoWhatIsUrgent: one of them is called while the others are busy.
+// TestWorkersThatYieldDoWhatIsUrgent, and nothing else.
 func TestWorkersThatYieldDoWhatIsUrgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := largePolicy(t, 1)

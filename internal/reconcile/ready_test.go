@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+)
+
+const onePolicy = "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n- name: a\n  secrets: [{source: {name: hub}, name: regcred}]\n"
+
+// slowAPI is an API server that has one policy and nothing else, and does not answer whoever watches copies of the
+// name regcred until it is released.
+type slowAPI struct {
+	asked   chan struct{} // somebody watches them
+	release chan struct{}
+	edits   chan string // of the policy
+}
+
+func (s *slowAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	policy := query.Get("fieldSelector") == "metadata.name=the-policy"
+	w.Header().Set("Content-Type", "application/json")
+	answer := json.NewEncoder(w)
+	switch {
+	case strings.Contains(r.URL.Path, "/leases/"): // somebody else keeps it
+		http.Error(w, "", http.StatusInternalServerError)
+	case r.Method == http.MethodPatch:
+		var applied map[string]any
+		_ = json.NewDecoder(r.Body).Decode(&applied)
+		applied["metadata"].(map[string]any)["uid"] = "u"
+		applied["metadata"].(map[string]any)["resourceVersion"] = "2"
+		_ = answer.Encode(applied)
+	case query.Get("watch") == "":
+		items := []any{}
+		if policy {
+			items = append(items, policyObject(onePolicy, "1"))
+		}
+		_ = answer.Encode(map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}, "items": items})
+	default:
+		send := func(kind string, object any) {
+			_ = answer.Encode(map[string]any{"type": kind, "object": object})
+			w.(http.Flusher).Flush()
+		}
+		if query.Get("fieldSelector") == "metadata.name=regcred" {
+			s.asked <- struct{}{}
+			select {
+			case <-s.release:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if query.Get("sendInitialEvents") == "true" {
+			if policy {
+				send("ADDED", policyObject(onePolicy, "1"))
+			}
+			bookmark := policyObject("", "1")
+			bookmark["metadata"].(map[string]any)["annotations"] = map[string]any{metav1.InitialEventsAnnotationKey: "true"}
+			send("BOOKMARK", bookmark)
+		}
+		var edits chan string
+		if policy {
+			edits = s.edits
+		}
+		for {
+			select {
+			case text := <-edits:
+				send("MODIFIED", policyObject(text, "3"))
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+}
+
+func policyObject(text, version string) map[string]any {
+	return map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": "the-policy", "namespace": "pullsecrets", "uid": "u", "resourceVersion": version},
+		"data":     map[string]any{"policy.yaml": text},
+	}
+}
+
+// start runs a controller against it, and returns when that watches the copies.
+func (s *slowAPI) start(t *testing.T, standby bool) (c *Controller, end func()) {
+	t.Helper()
+	*s = slowAPI{make(chan struct{}, 10), make(chan struct{}), make(chan string)}
+	server := httptest.NewServer(s)
+	config := &rest.Config{Host: server.URL, QPS: -1}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := Config{Client: client, Namespace: "pullsecrets", PolicyName: "the-policy", StatusName: "the-status", Workers: 1, Log: zerolog.Nop()}
+	if standby {
+		if cfg.Election, err = NewElection(config, "pullsecrets", zerolog.Nop()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c = New(cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	end = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		server.CloseClientConnections()
+		server.Close()
+	}
+	for deadline := time.Now().Add(time.Minute); ; {
+		select {
+		case <-s.asked:
+			return c, end
+		default:
+		}
+		if c.Ready() {
+			t.Fatal("it was ready before it watched the copies")
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the copies are never watched")
+		}
+	}
+}
+
+func becomesReady(t *testing.T, c *Controller) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !c.Ready(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it never became ready")
+		}
+	}
+}
+
+// TestReadyIsWhenThePolicysWatchesAre settled, for the one that works and for one that stands by.
+func TestReadyIsWhenThePolicysWatchesAre(t *testing.T) {
+	for name, standby := range map[string]bool{"leader": false, "standby": true} {
+		t.Run(name, func(t *testing.T) {
+			var api slowAPI
+			c, end := api.start(t, standby)
+			defer end()
+			if c.Ready() {
+				t.Error("it is ready, and has not read the copies")
+			}
+			close(api.release)
+			becomesReady(t, c)
+		})
+	}
+}
+
+// TestATextThatNeverCameInForceIsNotWaitedFor: its names may be the mistake that the next text mends.
+func TestATextThatNeverCameInForceIsNotWaitedFor(t *testing.T) {
+	for name, standby := range map[string]bool{"leader": false, "standby": true} {
+		t.Run(name, func(t *testing.T) {
+			var api slowAPI
+			c, end := api.start(t, standby)
+			defer end()
+			api.edits <- strings.Replace(onePolicy, "regcred", "other", 1)
+			becomesReady(t, c)
+		})
+	}
+}
