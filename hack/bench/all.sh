@@ -21,8 +21,8 @@ fi
 
 measure small -sizes 300,1000 -rounds 3 "${other[@]}"
 measure large -sizes 3000 -rounds 2
-measure secrets -sizes 300,1000 -secrets 5 -rounds 1 -only convergence
-measure accounts -sizes 300,1000 -accounts 10 -rounds 1 -only convergence
+measure secrets -sizes 300,1000 -secrets 5 -rounds 2 -only convergence
+measure accounts -sizes 300,1000 -accounts 10 -rounds 2 -only convergence
 measure both -sizes 300,1000 -secrets 5 -accounts 10 -rounds 1 -only convergence
 measure unrelated -sizes 1000 -unrelated 20000 -rounds 2 -only convergence
 bin/bench -docs docs/performance.json "$parts"/*.json

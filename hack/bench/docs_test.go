@@ -136,6 +136,14 @@ func TestARatioIsTakenWithinARound(t *testing.T) {
 	}
 }
 
+func TestTheMedianOfTwoFlattersNobody(t *testing.T) {
+	for want, values := range map[float64][]float64{0: nil, 3: {3}, 4: {7, 1}, 5: {9, 5, 1}, 6: {9, 1, 7, 5}} {
+		if got := median(values); got != want {
+			t.Errorf("median of %v: got %v, want %v", values, got, want)
+		}
+	}
+}
+
 func TestASampleIsOfTheMetricAndNotOfALongerName(t *testing.T) {
 	text := "# HELP a b\na_total 3\na{x=\"1 2\"} 4.5\n"
 	if got := sample(text, "a"); got != 4.5 {

@@ -149,4 +149,14 @@ func quantile(values []float64, share float64) float64 {
 	return sorted[min(len(sorted)-1, max(0, int(math.Ceil(share*float64(len(sorted))))-1))]
 }
 
-func median(values []float64) float64 { return quantile(values, 0.5) }
+// median is the mean of the two in the middle where there is no middle one.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted, half := slices.Sorted(slices.Values(values)), len(values)/2
+	if len(values)%2 == 1 {
+		return sorted[half]
+	}
+	return (sorted[half-1] + sorted[half]) / 2
+}
