@@ -59,7 +59,7 @@ type Controller struct {
 	projector *cluster.Projector
 	watches   *watches
 	queue     *queue
-	rush      *rush
+	rush      rush
 	written   *written
 	report    *report
 	pass      *pass
@@ -89,8 +89,7 @@ func New(cfg Config) *Controller {
 		Config:    cfg,
 		api:       dynamicApplier{cfg.Client},
 		projector: newProjector(),
-		queue:     newQueue(),
-		rush:      newRush(cfg.Workers),
+		queue:     newQueue(cfg.Workers),
 		written:   newWritten(),
 		ceiling:   &ceiling{percent: cfg.MaxPrune},
 		fights:    newFights(),
@@ -170,7 +169,6 @@ func (c *Controller) enqueue(namespace string, urgent bool) {
 	case urgent:
 		c.rush.begin()
 		c.queue.AddUrgent(namespace)
-		c.rush.call()
 	default:
 		c.queue.Add(namespace)
 	}
@@ -197,7 +195,7 @@ func (c *Controller) sourceChanged() {
 
 // work works until there is nothing to come. One that yields does only what is urgent while something is.
 func (c *Controller) work(ctx context.Context, yields bool) {
-	for (!yields || c.rush.rest(ctx, c.queue.Urgent)) && c.workOnce(ctx) {
+	for (!yields || c.rush.rest(ctx, c.queue.Urgent, c.queue.urgent.wake)) && c.workOnce(ctx) {
 	}
 }
 

@@ -131,45 +131,58 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	j.unspend()
 	j.read()
 	j.judged = true
-	p := j.accepted.policy
-	if p == nil || p == j.c.active.Load() {
+	switch p := j.accepted.policy; p {
+	case nil:
+		w.keep(nil, nil) // what an earlier text named that never came in force
 		j.settled.Store(w.settled())
-	} else {
-		sources := j.c.watchedSources(p)
-		w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
-		if !w.accounts.settled() || !w.namespaces.settled() {
-			return 0
+	case j.c.active.Load():
+		j.settled.Store(w.settled())
+	default:
+		if wait, ok := j.enforce(ctx, p); !ok {
+			return wait
 		}
-		j.recover()
-		names := union(j.inUse, p.CopyNames())
-		w.need(sources, names)
-		if active := j.c.active.Load(); active != nil {
-			sources = append(sources, j.c.watchedSources(active)...)
-		}
-		w.keep(sources, names) // what only a text names that never came in force is not waited for
-		if !w.settled() {
-			j.settled.Store(false)
-			return 0
-		}
-		j.settled.Store(true)
-		if err := j.save(ctx, names); isStale(err) {
-			j.startOver()
-			return staleRetry
-		} else if err != nil {
-			j.c.troubles.write("the status ConfigMap", err)
-			if !apierrors.IsForbidden(err) {
-				j.unsaved = describe(err)
-				j.tell(ctx)
-				return judgeRetry
-			}
-			j.inUse = names // one missing permission must not stop the rest; only a restart forgets them
-		}
-		j.unsaved = ""
-		j.activate(ctx, p)
 	}
 	j.confirm(ctx)
 	again := j.c.admission.keep(ctx, j.c.active.Load())
 	return sooner(again, j.tell(ctx))
+}
+
+// enforce puts an accepted policy in force, once all that it needs is watched and saved. Where that is not so yet, it
+// returns false, and how long to wait before looking again; 0 is until woken.
+func (j *judge) enforce(ctx context.Context, p *policy.Policy) (wait time.Duration, ok bool) {
+	w := j.c.watches
+	sources := j.c.watchedSources(p)
+	w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
+	if !w.accounts.settled() || !w.namespaces.settled() {
+		return 0, false
+	}
+	j.recover()
+	names := union(j.inUse, p.CopyNames())
+	w.need(sources, names)
+	if active := j.c.active.Load(); active != nil {
+		sources = append(sources, j.c.watchedSources(active)...)
+	}
+	w.keep(sources, names) // what only a text names that never came in force is not waited for
+	if !w.settled() {
+		j.settled.Store(false)
+		return 0, false
+	}
+	j.settled.Store(true)
+	if err := j.save(ctx, names); isStale(err) {
+		j.startOver()
+		return staleRetry, false
+	} else if err != nil {
+		j.c.troubles.write("the status ConfigMap", err)
+		if !apierrors.IsForbidden(err) {
+			j.unsaved = describe(err)
+			j.tell(ctx)
+			return judgeRetry, false
+		}
+		j.inUse = names // one missing permission must not stop the rest; only a restart forgets them
+	}
+	j.unsaved = ""
+	j.activate(ctx, p)
+	return 0, true
 }
 
 // tell brings status and feedback up to date.

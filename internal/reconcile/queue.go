@@ -19,8 +19,9 @@ type queue struct {
 	urgent *lanes
 }
 
-func newQueue() *queue {
-	l := &lanes{urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
+// newQueue returns an empty queue for a number of workers.
+func newQueue(workers int) *queue {
+	l := &lanes{wake: make(chan struct{}, workers), urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
 	return &queue{
 		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost),
@@ -68,6 +69,7 @@ type lanes struct {
 	in            map[string]*[]string // the lane that each waiting item is served from
 	served        map[string]bool      // came from the first lane, nobody asked yet
 	first, second []string             // second may still hold items that were moved to first
+	wake          chan struct{}        // calls a worker that rests to what entered the first lane; see rush
 }
 
 func (l *lanes) mark(item string) {
@@ -101,6 +103,12 @@ func (l *lanes) Push(item string) {
 func (l *lanes) enter(item string, lane *[]string) {
 	l.in[item] = lane
 	*lane = append(*lane, item)
+	if lane == &l.first {
+		select {
+		case l.wake <- struct{}{}:
+		default: // as many as there are workers are called already
+		}
+	}
 }
 
 // Len is the number of items that wait.

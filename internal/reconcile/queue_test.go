@@ -9,7 +9,7 @@ import (
 // TestARetryOfWhatIsUrgentIsUrgent for the first few tries; after them it waits for its turn like everybody.
 func TestARetryOfWhatIsUrgentIsUrgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := newQueue()
+		q := newQueue(1)
 		defer q.ShutDown()
 		q.AddUrgent("new")
 		for try := range earlyTries + 2 {

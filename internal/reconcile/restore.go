@@ -1,5 +1,9 @@
 package reconcile
 
+import (
+	"k8s.io/apimachinery/pkg/types"
+)
+
 // restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
 // may have changed with the flags or the version.
 func (j *judge) restore() {
@@ -37,6 +41,7 @@ func (j *judge) restore() {
 // follow has a standby watch all that the leader watches, so that it can take over at once. It remembers nothing of
 // what it reads: whoever takes over starts from the status as the last leader left it.
 func (j *judge) follow() {
+	var sources []types.NamespacedName
 	var names []string
 	documents, _, _ := j.text()
 	p, _ := j.parse(documents)
@@ -48,10 +53,10 @@ func (j *judge) follow() {
 		}
 	}
 	if p != nil {
-		sources, names := j.c.watchedSources(p), union(names, p.CopyNames())
-		j.c.watches.need(sources, names)
-		j.c.watches.keep(sources, names)
+		sources, names = j.c.watchedSources(p), union(names, p.CopyNames())
 	}
+	j.c.watches.need(sources, names)
+	j.c.watches.keep(sources, names)
 	j.settled.Store(j.c.watches.settled())
 }
 

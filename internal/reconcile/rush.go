@@ -20,27 +20,16 @@ const (
 type rush struct {
 	until atomic.Pointer[time.Time] // nil: nothing ever was
 	slow  atomic.Int32              // workers that a namespace holds up; then nobody begins to rest, or the roll-out would wait for those
-	wake  chan struct{}             // calls one that rests
 }
-
-func newRush(workers int) *rush { return &rush{wake: make(chan struct{}, workers)} }
 
 func (r *rush) begin() {
 	until := time.Now().Add(rushLasts)
 	r.until.Store(&until)
 }
 
-// call has one that rests look whether something urgent waits.
-func (r *rush) call() {
-	select {
-	case r.wake <- struct{}{}:
-	default: // as many as there are workers are called already
-	}
-}
-
-// rest waits until something urgent is to be done, nothing is urgent any more, or every hand is needed. It returns false
-// if ctx ended before.
-func (r *rush) rest(ctx context.Context, urgent func() bool) bool {
+// rest waits until something urgent waits, nothing is urgent any more, or every hand is needed. wake has it look whether
+// something urgent does. It returns false if ctx ended before.
+func (r *rush) rest(ctx context.Context, urgent func() bool, wake <-chan struct{}) bool {
 	for {
 		until := r.until.Load()
 		if until == nil || time.Until(*until) <= 0 || r.slow.Load() > 0 || urgent() {
@@ -49,7 +38,7 @@ func (r *rush) rest(ctx context.Context, urgent func() bool) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-r.wake:
+		case <-wake:
 		case <-time.After(time.Until(*until)):
 		}
 	}

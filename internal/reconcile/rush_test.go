@@ -12,11 +12,11 @@ import (
 // TestWorkersThatYieldRest while something is urgent, unless that waits, or a namespace holds up a worker.
 func TestWorkersThatYieldRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, urgent := newRush(1), false
+		r, urgent, wake := rush{}, false, make(chan struct{}, 1)
 		waits := func(want time.Duration) {
 			t.Helper()
 			began := time.Now()
-			if !r.rest(t.Context(), func() bool { return urgent }) {
+			if !r.rest(t.Context(), func() bool { return urgent }, wake) {
 				t.Error("the context has not ended")
 			}
 			if waited := time.Since(began); waited != want {
@@ -36,22 +36,22 @@ func TestWorkersThatYieldRest(t *testing.T) {
 		urgent = true
 		waits(0)
 		urgent = false
-		r.call()
+		wake <- struct{}{}
 		waits(rushLasts) // somebody else was faster
 		r.begin()
 		looked := false
 		if !r.rest(t.Context(), func() bool {
 			if !looked { // it comes just after this look
-				r.call()
+				wake <- struct{}{}
 			}
 			defer func() { looked = true }()
 			return looked
-		}) || time.Until(*r.until.Load()) != rushLasts {
+		}, wake) || time.Until(*r.until.Load()) != rushLasts {
 			t.Error("a call between the look and the rest was lost")
 		}
 		ended, end := context.WithCancel(t.Context())
 		end()
-		if r.rest(ended, func() bool { return false }) {
+		if r.rest(ended, func() bool { return false }, wake) {
 			t.Error("it works on after the end")
 		}
 	})
@@ -74,6 +74,12 @@ func TestWorkersThatYieldDoWhatIsUrgent(t *testing.T) {
 		synctest.Wait()
 		if n := c.queue.Len(); n != 1 || c.queue.Urgent() || time.Since(began) > 0 {
 			t.Errorf("%d wait, one of them urgent is %t, %v later; want only what is not urgent, at once", n, c.queue.Urgent(), time.Since(began))
+		}
+		c.queue.Retry(ins[1].Namespace.Name, true)
+		time.Sleep(retryFirst)
+		synctest.Wait()
+		if n := c.queue.Len(); n != 1 || c.queue.Urgent() {
+			t.Errorf("%d wait, one of them urgent is %t; want only what is not urgent: a retry is urgent too", n, c.queue.Urgent())
 		}
 		cancel()
 		c.queue.ShutDown()

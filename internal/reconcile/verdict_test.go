@@ -6,7 +6,9 @@ import (
 
 // TestATextIsParsedOnce compares pointers: what is parsed anew is another policy.
 func TestATextIsParsedOnce(t *testing.T) {
-	j := New(Config{Namespace: "pullsecrets"}).judge
+	c := New(Config{Namespace: "pullsecrets"})
+	defer c.queue.ShutDown()
+	j := c.judge
 	first, _ := j.parse(map[string]string{"policy.yaml": onePolicy})
 	again, _ := j.parse(map[string]string{"policy.yaml": onePolicy})
 	other, _ := j.parse(map[string]string{"policy.yaml": onePolicy + "# edited\n"})
@@ -27,7 +29,9 @@ func TestATextIsParsedOnce(t *testing.T) {
 func TestWhoStartsOverHasNotJudged(t *testing.T) {
 	p := largePolicy(t, 1)
 	ins, haves := largeCluster(p, 1, 1, true)
-	j := cached(p, ins, haves).judge
+	c := cached(p, ins, haves)
+	defer c.queue.ShutDown()
+	j := c.judge
 	j.judged = true
 	if j.look(0) == nil {
 		t.Error("it has judged, and says nothing")
