@@ -37,7 +37,7 @@ type result struct {
 	FloorSrv    []float64 `json:"floorServerCPUSeconds,omitempty"`
 	InformedSrv []float64 `json:"informedFloorServerCPUSeconds,omitempty"`
 	Peak        []float64 `json:"peakRSS,omitempty"`   // bytes
-	Storage     int       `json:"storage,omitempty"`   // bytes of etcd's database in use after it
+	Storage     int       `json:"storage,omitempty"`   // bytes that etcd's database takes after it
 	ServerRSS   int       `json:"serverRSS,omitempty"` // bytes of the API server, resident after it
 	Sent        int       `json:"bytesSent,omitempty"`
 	Received    int       `json:"bytesReceived,omitempty"`
