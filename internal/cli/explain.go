@@ -94,7 +94,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 		target = args[1]
 	}
 	e, err := reconcile.Explain(ctx, client,
-		reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName},
+		reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)},
 		f.judgement(), documents, args[0], target)
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ type origin struct {
 }
 
 func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
-	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName}
+	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
 	if f.dump != "" {
 		objects, err := readDump(f.dump, stdin)
 		if err != nil {

@@ -16,10 +16,11 @@ import (
 )
 
 func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
-	var kubeconfig, namespace string
+	var kubeconfig, namespace, sourceNamespaces string
 	var yes bool
 	fs := newFlagSet("purge", stderr)
 	registerCluster(fs, &kubeconfig, &namespace)
+	fs.StringVar(&sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources were in, comma-separated")
 	fs.BoolVar(&yes, "yes", false, "do not ask")
 	return &ffcli.Command{
 		Name: "purge", ShortUsage: "pullsecrets purge [FLAGS]", ShortHelp: "remove all our copies and references, to uninstall",
@@ -31,8 +32,10 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if len(args) > 0 {
 				return fmt.Errorf("purge takes flags only, found %q", args[0])
 			}
-			if len(validation.IsDNS1123Label(namespace)) > 0 {
-				return fmt.Errorf("-namespace %q is not the name of a namespace", namespace)
+			for _, ns := range append(splitNames(sourceNamespaces), namespace) {
+				if len(validation.IsDNS1123Label(ns)) > 0 {
+					return fmt.Errorf("%q is not the name of a namespace", ns)
+				}
 			}
 			log, err := newLogger(stdout, "info", "auto")
 			if err != nil {
@@ -46,7 +49,9 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return fmt.Errorf("make a client: %w", err)
 			}
-			p, err := reconcile.NewPurge(ctx, client, namespace, statusName, log)
+			p, err := reconcile.NewPurge(ctx, client, reconcile.Place{
+				Namespace: namespace, StatusName: statusName, SourceNamespaces: splitNames(sourceNamespaces),
+			}, log)
 			if err != nil {
 				return err
 			}

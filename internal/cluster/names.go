@@ -6,15 +6,18 @@ const (
 	// FieldManager is the server-side apply field manager, and the value of LabelManagedBy.
 	FieldManager = "pullsecrets"
 
-	// LabelManagedBy marks a copy, together with AnnotationSource.
+	// LabelManagedBy marks a copy, together with AnnotationFor.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// AnnotationRule names the policy rule that decides a copy.
 	AnnotationRule = "pullsecrets/rule"
 	// AnnotationSource is the namespace/name of the Secret that a copy was made from.
 	AnnotationSource = "pullsecrets/source"
+	// AnnotationFor is HOME/NAMESPACE of a copy: the installation that made it, by the namespace that it lives in, and
+	// the namespace that the copy was made for.
+	AnnotationFor = "pullsecrets/for"
 	// AnnotationPrune is "false" on a copy whose rule says that it outlives the rule.
 	AnnotationPrune = "pullsecrets/prune"
-	// AnnotationAdded is the ledger of a service account: the names that we added, comma-separated.
+	// AnnotationAdded is the ledger of a service account, see Ledger.
 	AnnotationAdded = "pullsecrets/added"
 
 	// AncestorManager is the value of the label or annotation LabelManagedBy by which imagepullsecret-patcher and its

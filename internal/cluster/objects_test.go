@@ -183,29 +183,6 @@ func TestADefectiveSecretSaysWhyAndKeepsWhatElseIsKnown(t *testing.T) {
 	}
 }
 
-func TestASecretIsOursByEitherMark(t *testing.T) {
-	ours := "{manager: pullsecrets, operation: Apply, fieldsV1: {}}"
-	for _, tt := range []struct {
-		why      string
-		metadata string
-		want     bool
-	}{
-		{"nothing says so", "{}", false},
-		{"our field manager applied it, and its labels were stripped", "{managedFields: [" + ours + "]}", true},
-		{"our field manager updated it", "{managedFields: [{manager: pullsecrets, operation: Update, fieldsV1: {}}]}", false},
-		{"another applied it", "{managedFields: [{manager: flux, operation: Apply, fieldsV1: {}}]}", false},
-		{"label and source, restored from a backup",
-			"{labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: a/b}}", true},
-		{"the label alone", "{labels: {app.kubernetes.io/managed-by: pullsecrets}}", false},
-		{"the source alone", "{annotations: {pullsecrets/source: a/b}}", false},
-		{"somebody else's label", "{labels: {app.kubernetes.io/managed-by: Helm}, annotations: {pullsecrets/source: a/b}}", false},
-	} {
-		if got := NewProjector(nil).Secret(object(t, "metadata: "+tt.metadata)).Ours(); got != tt.want {
-			t.Errorf("%s: %t, want %t", tt.why, got, tt.want)
-		}
-	}
-}
-
 func TestOwnersAreTheOthersOfTheField(t *testing.T) {
 	const other = `manager: helm, operation: Update, time: "2026-01-02T03:04:05Z"`
 	for _, tt := range []struct {

@@ -13,6 +13,7 @@ type Marks struct {
 	ManagedBy string
 	Rule      string
 	Source    string // namespace/name
+	For       string // HOME/NAMESPACE: the installation that made it, and the namespace that it was made for
 	Prune     string // "false", or absent
 }
 
@@ -27,14 +28,9 @@ type Secret struct {
 	Marks     Marks
 	Ancestor  bool    // imagepullsecret-patcher or a fork of it made it
 	Applied   bool    // managedFields has our Apply entry
+	OwnsData  bool    // and that owns the data key of its type
 	Owners    []Owner // others that own the data key of its type
 }
-
-// Ours reports whether the secret is a copy that we made or took over. Either mark is enough, because labels
-// get stripped and a restore from a backup loses managedFields.
-func (s *Secret) Ours() bool { return s.Applied || s.marked() }
-
-func (s *Secret) marked() bool { return s.Marks.ManagedBy == FieldManager && s.Marks.Source != "" }
 
 // SameContent reports whether two secrets are of one type and mean the same to whoever pulls with them.
 func (s *Secret) SameContent(other *Secret) bool {
@@ -72,6 +68,7 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 			ManagedBy: intern(labels[LabelManagedBy]),
 			Rule:      intern(annotations[AnnotationRule]),
 			Source:    intern(annotations[AnnotationSource]),
+			For:       intern(annotations[AnnotationFor]),
 			Prune:     intern(annotations[AnnotationPrune]),
 		},
 		Ancestor: labels[LabelManagedBy] == AncestorManager || annotations[LabelManagedBy] == AncestorManager,
@@ -85,7 +82,7 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 		}
 	}
 	slices.Sort(s.OtherKeys)
-	s.Applied, _, s.Owners = owners(u, "f:data", "f:"+key)
+	s.Applied, s.OwnsData, s.Owners = owners(u, "f:data", "f:"+key)
 	if key == "" {
 		s.Defect = DefectType
 		return s, nil

@@ -14,6 +14,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
+// here is the installation whose decisions are compared.
+var here = cluster.Installation{Home: home}
+
 // state is what else there is: sources, and secrets under copies' names, of ours and of others.
 type state struct {
 	g       *generator
@@ -26,10 +29,10 @@ func (g *generator) newState(p *policy.Policy) *state {
 	w := &state{g: g, sources: map[types.NamespacedName]policy.SourceState{}, secrets: map[string]map[string]*cluster.Secret{}}
 	for _, key := range p.Sources() {
 		if key.Name == "missing" {
-			w.sources[key] = policy.NewSourceState(nil)
+			w.sources[key] = policy.NewSourceState(nil, here)
 			continue
 		}
-		w.sources[key] = policy.NewSourceState(g.projector.Source(secret(key.Namespace, key.Name, credential(key.Name+".example", "x"))))
+		w.sources[key] = policy.NewSourceState(g.projector.Source(secret(key.Namespace, key.Name, credential(key.Name+".example", "x"))), here)
 	}
 	for _, ns := range g.namespaces {
 		w.secrets[ns.Name] = map[string]*cluster.Secret{}
@@ -38,8 +41,10 @@ func (g *generator) newState(p *policy.Policy) *state {
 			case 0:
 				w.secrets[ns.Name][name] = g.projector.Secret(u)
 			case 1, 2:
-				u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
-				u.SetAnnotations(map[string]string{cluster.AnnotationSource: home + "/hub"})
+				u.SetAnnotations(map[string]string{cluster.AnnotationFor: here.For(ns.Name)})
+				w.secrets[ns.Name][name] = g.projector.Secret(u)
+			case 3:
+				u.SetAnnotations(map[string]string{cluster.AnnotationFor: "other/" + pick(g, ns.Name, "elsewhere")})
 				w.secrets[ns.Name][name] = g.projector.Secret(u)
 			}
 		}
@@ -48,7 +53,7 @@ func (g *generator) newState(p *policy.Policy) *state {
 }
 
 func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster.ServiceAccount) plan.Plan {
-	have := plan.Observed{Namespace: ns, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+	have := plan.Observed{Namespace: ns, Installation: here, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
 	for _, name := range p.CopyNames() {
 		have.Copies[name] = plan.CopyState{Secret: w.secrets[ns.Name][name]}
 	}
@@ -64,7 +69,7 @@ func (w *state) promises(p *policy.Policy) render.Promises {
 	out.Left = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
 	for _, ns := range w.g.namespaces {
 		for _, a := range w.decide(p, ns).Actions {
-			if a.Reason == plan.ForeignSecret {
+			if a.Blocked() {
 				out.Withheld[a.Name] = append(out.Withheld[a.Name], ns.Name)
 			}
 			if key := (policy.Secret{Source: a.Source, Name: a.Name}); a.Kept {
@@ -84,7 +89,7 @@ func (w *state) promises(p *policy.Policy) render.Promises {
 // compare writes an account in a dry run, and again what came of it. It returns how many names were added.
 func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured.Unstructured) int {
 	t, written := w.g.s.t, cluster.NewServiceAccount(u)
-	want := &plan.List{Names: written.PullSecrets, Ledger: plan.ParseLedger(written.Ledger)}
+	want := &plan.List{Names: written.PullSecrets, Ledger: here.NotedOn(written)}
 	for _, a := range w.decide(p, ns, written).Actions {
 		if a.Kind == plan.KindServiceAccount && a.List != nil {
 			want.Names, want.Added = append(slices.Clone(written.PullSecrets), a.List.Added...), a.List.Added
@@ -98,7 +103,7 @@ func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured
 	first := w.dryRun(u)
 	got, second := cluster.NewServiceAccount(first), cluster.NewServiceAccount(w.dryRun(asWritten(first, u)))
 	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
-	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(plan.ParseLedger(got.Ledger))); diff != "" {
+	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(here.NotedOn(got))); diff != "" {
 		rules, _ := render.AdmissionRules(p, w.promises(p))
 		t.Errorf("namespace %s %v %v\naccount %v\nrules %v\n(-controller +API server) %s", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, diff)
 	}

@@ -65,7 +65,7 @@ func (s *sandbox) parameters(p *policy.Policy, o render.Promises) *render.Parame
 		must(s.t, err)
 	}
 	s.seen()
-	return render.NewParameters(specs)
+	return render.NewParameters(home, specs)
 }
 
 type generator struct {
@@ -175,7 +175,9 @@ func (g *generator) account(ns *cluster.Namespace, exists bool) *unstructured.Un
 	}
 	annotations := g.annotations(cluster.AnnotationExclude)
 	if g.IntN(2) == 0 {
-		annotations[cluster.AnnotationAdded] = pick(g, "", "reg-a", "reg-b,hub", " reg-a ,,reg-a,gone", "gone")
+		annotations[cluster.AnnotationAdded] = pick(g, "", "reg-a", "reg-b,hub", " reg-a ,,reg-a,gone", "gone",
+			here.Ledger(ns.Name, []string{"reg-a", "gone"}), " "+home+"/"+ns.Name+" : hub ,, hub", here.For(ns.Name)+":",
+			here.Ledger("elsewhere", []string{"reg-a"}), "other/"+ns.Name+": reg-a", "other/elsewhere: reg-a", ": reg-a", "/"+ns.Name+": reg-a")
 	}
 	if g.IntN(4) > 0 {
 		u.SetAnnotations(annotations)

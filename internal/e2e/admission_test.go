@@ -137,7 +137,10 @@ func (s *sandbox) wantLedger(ns, account string, want ...string) {
 		if err != nil {
 			return err
 		}
-		got := strings.Split(strings.ReplaceAll(u.GetAnnotations()["pullsecrets/added"], s.prefix, ""), ",")
+		got := slices.Clone(cluster.Installation{Home: home}.NotedOn(cluster.NewServiceAccount(u)))
+		for i, name := range got {
+			got[i] = strings.TrimPrefix(name, s.prefix)
+		}
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {
 			return errors.New(diff)

@@ -44,7 +44,7 @@ func wantBareCopy(t *testing.T, u *unstructured.Unstructured) {
 	got := map[string]any{"labels": u.GetLabels(), "annotations": u.GetAnnotations(), "owners": len(u.GetOwnerReferences()),
 		"finalizers": len(u.GetFinalizers()), "keys": len(data), "managers": len(u.GetManagedFields())}
 	want := map[string]any{"labels": map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"},
-		"annotations": map[string]string{"pullsecrets/rule": "hub", "pullsecrets/source": "pullsecrets/hub"},
+		"annotations": map[string]string{"pullsecrets/rule": "hub", "pullsecrets/source": "pullsecrets/hub", "pullsecrets/for": "pullsecrets/" + u.GetNamespace()},
 		"owners":      0, "finalizers": 0, "keys": 1, "managers": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got): %s", diff)
@@ -69,13 +69,13 @@ func TestNothingCarriesTheMarksOfAnotherTool(t *testing.T) {
 
 	s.wantList(ns, "default", "+reg")
 	born := s.get(accounts, ns, "default")
-	if diff := cmp.Diff(map[string]string{"pullsecrets/added": s.name("reg")}, born.GetAnnotations()); diff != "" || len(born.GetLabels()) > 0 || len(born.GetOwnerReferences()) > 0 {
+	if diff := cmp.Diff(map[string]string{"pullsecrets/added": s.ledger(ns, "reg")}, born.GetAnnotations()); diff != "" || len(born.GetLabels()) > 0 || len(born.GetOwnerReferences()) > 0 {
 		t.Errorf("the account got labels %v, owners %v, annotations (-want +got) %s", born.GetLabels(), born.GetOwnerReferences(), diff)
 	}
 	s.wantList(ns, "app", "+reg")
 	now := s.get(accounts, ns, "app")
 	annotations := maps.Clone(toolAnnotations)
-	annotations["pullsecrets/added"] = s.name("reg")
+	annotations["pullsecrets/added"] = s.ledger(ns, "reg")
 	if diff := cmp.Diff(app.GetLabels(), now.GetLabels()) + cmp.Diff(annotations, now.GetAnnotations()) +
 		cmp.Diff(app.GetOwnerReferences(), now.GetOwnerReferences()) + cmp.Diff(app.GetFinalizers(), now.GetFinalizers()); diff != "" {
 		t.Errorf("an account that a tool owns lost or got a mark (-before +after): %s", diff)

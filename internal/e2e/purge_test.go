@@ -12,7 +12,7 @@ import (
 )
 
 func (s *sandbox) purge() (*reconcile.Purge, error) {
-	return reconcile.NewPurge(s.ctx, s.client, home, "pullsecrets-status", zerolog.Nop())
+	return reconcile.NewPurge(s.ctx, s.client, reconcile.Place{Namespace: home, StatusName: "pullsecrets-status"}, zerolog.Nop())
 }
 
 func TestPurgeRemovesWhatIsOursAndNothingElse(t *testing.T) {

@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
@@ -366,6 +367,15 @@ func (s *sandbox) wantList(ns, account string, want ...string) {
 		}
 		return nil
 	})
+}
+
+// ledger is the annotation for names of the sandbox that the controller added.
+func (s *sandbox) ledger(ns string, short ...string) string {
+	var names []string
+	for _, n := range short {
+		names = append(names, s.name(n))
+	}
+	return cluster.Installation{Home: home}.Ledger(ns, names)
 }
 
 // wantCopy waits until a copy has this content, and returns it.

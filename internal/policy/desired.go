@@ -26,12 +26,14 @@ type SourceState struct {
 	Source *cluster.Source // nil when Missing or Forbidden
 }
 
-// NewSourceState judges what was observed under a source's name; nil is a secret that does not exist.
-func NewSourceState(s *cluster.Source) SourceState {
-	switch {
-	case s == nil:
+// NewSourceState judges what was observed under a source's name; nil is a secret that does not exist. A copy of the
+// installation that asks is no source, because chains of copies could feed on themselves.
+func NewSourceState(s *cluster.Source, by cluster.Installation) SourceState {
+	if s == nil {
 		return SourceState{Status: SourceMissing}
-	case s.Ours():
+	}
+	switch owner, _ := by.Owns(s.Secret, true); {
+	case owner == cluster.Ours:
 		return SourceState{Status: SourceIsCopy, Source: s}
 	case s.Defect != "":
 		return SourceState{Status: SourceInvalid, Source: s}

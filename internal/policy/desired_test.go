@@ -312,6 +312,9 @@ func TestACopyCarriesTheStateOfItsSourceAndTheRuleThatDecides(t *testing.T) {
 }
 
 func TestASourceIsJudgedByWhatItIs(t *testing.T) {
+	marked := func(mark string) *cluster.Source {
+		return &cluster.Source{Secret: &cluster.Secret{Meta: cluster.Meta{Namespace: "a"}, Marks: cluster.Marks{For: mark}}}
+	}
 	for _, tt := range []struct {
 		why    string
 		source *cluster.Source
@@ -320,13 +323,16 @@ func TestASourceIsJudgedByWhatItIs(t *testing.T) {
 		{"no such secret", nil, SourceMissing},
 		{"a credential", &cluster.Source{Secret: &cluster.Secret{}}, SourceUsable},
 		{"no credential", &cluster.Source{Secret: &cluster.Secret{Defect: cluster.DefectNotJSON}}, SourceInvalid},
-		{"our field manager applied it", &cluster.Source{Secret: &cluster.Secret{Applied: true}}, SourceIsCopy},
-		{"our mark", &cluster.Source{Secret: &cluster.Secret{
-			Marks: cluster.Marks{ManagedBy: cluster.FieldManager, Source: "a/b"},
+		{"our field manager applied its content", &cluster.Source{Secret: &cluster.Secret{OwnsData: true}}, SourceIsCopy},
+		{"a copy of ours", marked("home/a"), SourceIsCopy},
+		{"a copy that was copied here", marked("home/b"), SourceUsable},
+		{"a copy of another installation", marked("other/a"), SourceUsable},
+		{"the marks of an earlier version", &cluster.Source{Secret: &cluster.Secret{
+			Marks: cluster.Marks{ManagedBy: cluster.FieldManager, Source: "home/b"},
 		}}, SourceIsCopy},
-		{"a broken copy is a copy first", &cluster.Source{Secret: &cluster.Secret{Applied: true, Defect: cluster.DefectType}}, SourceIsCopy},
+		{"a broken copy is a copy first", &cluster.Source{Secret: &cluster.Secret{OwnsData: true, Defect: cluster.DefectType}}, SourceIsCopy},
 	} {
-		got := NewSourceState(tt.source)
+		got := NewSourceState(tt.source, cluster.Installation{Home: "home"})
 		if got.Status != tt.want || got.Source != tt.source {
 			t.Errorf("%s: got %s, want %s, with the source itself", tt.why, got.Status, tt.want)
 		}

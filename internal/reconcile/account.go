@@ -19,7 +19,7 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 		return err
 	}
 	obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
-		return c.api.Apply(ctx, accountResource, listObject(namespace, a), true)
+		return c.api.Apply(ctx, accountResource, listObject(c.installation(), namespace, a), true)
 	})
 	if err == nil && cameBack(obj, a.List.Removed) {
 		return errCameBack
@@ -70,7 +70,7 @@ func (c *Controller) touchOnly(ctx context.Context, namespace string, a *plan.Ac
 		account := cluster.NewServiceAccount(obj)
 		a.ResourceVersion = account.ResourceVersion
 		if !slices.ContainsFunc(a.List.Added, func(name string) bool { return !slices.Contains(account.PullSecrets, name) }) {
-			return sameNames(plan.ParseLedger(account.Ledger), a.List.Ledger), nil
+			return sameNames(c.installation().NotedOn(account), a.List.Ledger), nil
 		}
 		select {
 		case <-ctx.Done():

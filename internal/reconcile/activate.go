@@ -11,23 +11,23 @@ import (
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(ctx context.Context, p *policy.Policy) {
-	gone := j.c.wouldRemove(p)
-	n, all := total(gone), j.c.present()
+	gone, all := j.c.wouldRemove(p)
+	n := total(gone)
 	switch {
-	case n == removals{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
+	case n == plan.Count{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
 		j.c.ceiling.accept()
 	case j.confirmed():
 		j.c.ceiling.release()
 	default:
 		j.c.ceiling.held.Store(true)
-		j.c.Log.Warn().Int("removedCopies", n.copies).Int("copies", all.copies).
-			Int("removedReferences", n.references).Int("references", all.references).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
+		j.c.Log.Warn().Int("removedCopies", n.Copies).Int("copies", all.Copies).
+			Int("removedReferences", n.References).Int("references", all.References).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
 	}
 	j.begin(ctx, p, gone)
 }
 
 // begin has every namespace tried under a policy; gone is what that removes in each, if nothing is held.
-func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]removals) {
+func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]plan.Count) {
 	j.c.admission.begin(ctx, p)
 	j.c.pass.begin(p, gone)
 	j.c.active.Store(p)
@@ -65,11 +65,11 @@ func (j *judge) confirm(ctx context.Context) {
 	if p == nil || !j.c.ceiling.held.Load() {
 		return
 	}
-	gone := j.c.wouldRemove(p)
+	gone, _ := j.c.wouldRemove(p)
 	switch {
 	case j.confirmed():
 		j.c.ceiling.release()
-	case total(gone) == removals{}:
+	case total(gone) == plan.Count{}:
 		j.c.ceiling.accept()
 	default:
 		return

@@ -94,7 +94,7 @@ func (a *admission) note(namespace string, todo plan.Plan) {
 	}
 	var now exceptions
 	for _, action := range todo.Actions {
-		if action.Reason == plan.ForeignSecret {
+		if action.Blocked() {
 			now.blocked = append(now.blocked, action.Name)
 		}
 		if action.Kept {
@@ -226,7 +226,7 @@ func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*
 	if a.told.Load().Same(specs) {
 		return
 	}
-	a.told.Store(render.NewParameters(specs))
+	a.told.Store(render.NewParameters(a.c.Namespace, specs))
 	a.mu.Lock()
 	a.deaf = false
 	a.mu.Unlock()
@@ -238,7 +238,8 @@ func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*
 func (a *admission) lookAgain() {
 	for _, obj := range a.c.watches.accounts.all() {
 		sa := a.c.latestAccount(obj.(*cluster.ServiceAccount))
-		theirs := func(name string) bool { return !slices.Contains(plan.ParseLedger(sa.Ledger), name) }
+		noted := a.c.installation().NotedOn(sa)
+		theirs := func(name string) bool { return !slices.Contains(noted, name) }
 		if sa.OwnsList && (len(sa.Owners) > 0 || slices.ContainsFunc(sa.PullSecrets, theirs)) {
 			a.c.enqueue(sa.Namespace, false)
 		}

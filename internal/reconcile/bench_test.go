@@ -114,7 +114,7 @@ func largeCluster(p *policy.Policy, rules, spaces int, converged bool) (ins []po
 		sources[key] = policy.NewSourceState(&cluster.Source{
 			Secret:     &cluster.Secret{Meta: cluster.Meta{Namespace: key.Namespace, Name: key.Name}, Type: cluster.TypeDockerConfigJSON, Content: content},
 			Credential: cluster.NewCredential([]byte(value)),
-		})
+		}, cluster.Installation{})
 	}
 	for i := range spaces {
 		name := fmt.Sprintf("team-%d-%d", i%rules, i)
@@ -139,7 +139,7 @@ func converge(p *policy.Policy, in policy.Inputs, have plan.Observed) {
 		case a.List != nil:
 			for _, sa := range in.Accounts {
 				if sa.Name == a.Name {
-					sa.PullSecrets, sa.Ledger, sa.HasLedger, sa.Applied = a.List.Names, plan.FormatLedger(a.List.Ledger), true, true
+					sa.PullSecrets, sa.Ledger, sa.HasLedger, sa.Applied = a.List.Names, have.Installation.Ledger(sa.Namespace, a.List.Ledger), true, true
 				}
 			}
 		case a.Verb == plan.Create:

@@ -26,42 +26,49 @@ type ceiling struct {
 
 	held   atomic.Bool
 	mu     sync.Mutex
-	recent []removal // within the window
+	recent []removal             // within the window
+	there  map[string]plan.Count // by namespace; those without any are left out
+	all    plan.Count            // the sum of there
 }
 
-// removals are copies, and references of ours in the lists of service accounts.
-type removals struct{ copies, references int }
+func newCeiling(percent int) *ceiling {
+	return &ceiling{percent: percent, there: map[string]plan.Count{}}
+}
 
 type removal struct {
 	at time.Time
-	removals
+	plan.Count
 }
 
-func (r removals) plus(o removals) removals {
-	return removals{r.copies + o.copies, r.references + o.references}
+// tooMany reports whether these removals, out of all that there is, are held. 100 percent holds nothing.
+func (c *ceiling) tooMany(gone, all plan.Count) bool {
+	over := func(gone, all int) bool { return c.percent < 100 && gone > max(freePrunes, all*c.percent/100) }
+	return over(gone.Copies, all.Copies) || over(gone.References, all.References)
 }
 
-// minus never goes below nothing.
-func (r removals) minus(o removals) removals {
-	return removals{max(0, r.copies-o.copies), max(0, r.references-o.references)}
-}
-
-// tooMany reports whether these removals, out of all that there is, are held.
-func (c *ceiling) tooMany(gone, all removals) bool {
-	over := func(gone, all int) bool { return gone > max(freePrunes, all*c.percent/100) }
-	return over(gone.copies, all.copies) || over(gone.references, all.references)
+// seen notes what there is of ours in a namespace. It is counted by the plans, as what they remove is: from the caches
+// and our own writes that those do not show yet. Two ways of counting would differ right after a write.
+func (c *ceiling) seen(namespace string, there plan.Count) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = c.all.Minus(c.there[namespace]).Plus(there)
+	if there == (plan.Count{}) {
+		delete(c.there, namespace)
+		return
+	}
+	c.there[namespace] = there
 }
 
 // take asks for removals now, out of all that there is, and holds everything if they are too many.
-func (c *ceiling) take(gone, all removals, now time.Time) bool {
+func (c *ceiling) take(gone plan.Count, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.recent = slices.DeleteFunc(c.recent, func(r removal) bool { return now.Sub(r.at) > pruneWindow })
-	var before removals
+	var before plan.Count
 	for _, r := range c.recent {
-		before = before.plus(r.removals)
+		before = before.Plus(r.Count)
 	}
-	if c.tooMany(before.plus(gone), before.plus(all)) {
+	if c.tooMany(before.Plus(gone), before.Plus(c.all)) {
 		c.held.Store(true)
 		return false
 	}
@@ -80,50 +87,24 @@ func (c *ceiling) release() {
 	c.held.Store(false)
 }
 
-// removed counts what a plan removes.
-func removed(p plan.Plan) (n removals) {
-	for _, a := range p.Actions {
-		switch {
-		case a.Verb == plan.Delete:
-			n.copies++
-		case a.List != nil:
-			n.references += len(a.List.Removed)
-		}
-	}
-	return n
-}
-
-// present counts our copies and references.
-func (c *Controller) present() (n removals) {
-	for _, w := range c.watches.allCopies().watches {
-		for _, obj := range w.all() {
-			if obj.(*cluster.Secret).Ours() {
-				n.copies++
-			}
-		}
-	}
-	for _, obj := range c.watches.accounts.all() {
-		n.references += len(plan.ParseLedger(obj.(*cluster.ServiceAccount).Ledger))
-	}
-	return n
-}
-
-// wouldRemove counts what a policy would remove in each namespace, if nothing were held.
-func (c *Controller) wouldRemove(p *policy.Policy) map[string]removals {
-	n := map[string]removals{}
+// wouldRemove counts what a policy would remove in each namespace if nothing were held, and what there is in all.
+func (c *Controller) wouldRemove(p *policy.Policy) (gone map[string]plan.Count, all plan.Count) {
+	gone = map[string]plan.Count{}
 	for _, obj := range c.watches.namespaces.all() {
 		name := obj.(*cluster.Namespace).Name
 		if in, have, ok := c.observe(name, p); ok {
 			have.HoldPrune = false
-			n[name] = removed(decide(p, in, have))
+			todo := decide(p, in, have)
+			gone[name], all = todo.Removed(), all.Plus(todo.There)
+			c.ceiling.seen(name, todo.There)
 		}
 	}
-	return n
+	return gone, all
 }
 
-func total(counts map[string]removals) (n removals) {
-	for _, r := range counts {
-		n = n.plus(r)
+func total(counts map[string]plan.Count) (n plan.Count) {
+	for _, c := range counts {
+		n = n.Plus(c)
 	}
 	return n
 }

@@ -41,6 +41,10 @@ type Config struct {
 	Log zerolog.Logger
 }
 
+func (c Config) installation() cluster.Installation {
+	return cluster.Installation{Home: c.Namespace, Sources: c.SourceNamespaces}
+}
+
 const (
 	// stopPatience is how long stopping waits for watches.
 	stopPatience = time.Second
@@ -91,7 +95,7 @@ func New(cfg Config) *Controller {
 		projector: newProjector(),
 		queue:     newQueue(cfg.Workers),
 		written:   newWritten(),
-		ceiling:   &ceiling{percent: cfg.MaxPrune},
+		ceiling:   newCeiling(cfg.MaxPrune),
 		fights:    newFights(),
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
@@ -250,14 +254,17 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if !ok {
 		c.metrics.gone(namespace)
 		c.report.forget(namespace)
+		c.ceiling.seen(namespace, plan.Count{})
 		c.admission.note(namespace, plan.Plan{})
 		c.pass.tried(p, namespace, true)
 		return 0, nil
 	}
 	todo := decide(p, in, have)
+	c.judge.track(todo.Untracked)
 	// What the policy itself brings about was held against the ceiling before it came in force.
-	n := removed(todo).minus(c.pass.allowed(p, namespace))
-	if n != (removals{}) && !c.ceiling.take(n, c.present(), time.Now()) {
+	c.ceiling.seen(namespace, todo.There)
+	n := todo.Removed().Minus(c.pass.allowed(p, namespace))
+	if n != (plan.Count{}) && !c.ceiling.take(n, time.Now()) {
 		have.HoldPrune = true
 		todo = decide(p, in, have)
 	}

@@ -94,6 +94,9 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 	case plan.SetList:
 		return c.setList(ctx, namespace, a)
 	case plan.Release:
+		if a.Kind == plan.KindSecret {
+			return c.releaseCopy(ctx, namespace, a)
+		}
 		obj, err := c.api.Get(ctx, accountResource, namespace, a.Name)
 		if err != nil {
 			return err
@@ -134,6 +137,22 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 		}
 		return c.projector.Secret(applied), nil
 	})
+}
+
+// releaseCopy takes our marks off a copy that another field manager owns by now. Its content stays.
+func (c *Controller) releaseCopy(ctx context.Context, namespace string, a plan.Action) error {
+	obj := releasedObject(namespace, a)
+	err := c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
+		applied, err := c.api.Apply(ctx, secretResource, obj, true)
+		if err != nil {
+			return nil, err
+		}
+		return c.projector.Secret(applied), nil
+	})
+	if err == nil {
+		c.fights.forgive(keyOf(namespace, a))
+	}
+	return err
 }
 
 func otherVersion(resource schema.GroupVersionResource, name string) error {

@@ -82,7 +82,7 @@ type explainer struct {
 // documents may be nil: the policy is then the cluster's.
 func Explain(ctx context.Context, client dynamic.Interface, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
 	e := &explainer{
-		reader: reader{ctx: ctx, client: client, projector: newProjector(), snapshot: emptySnapshot()},
+		reader: reader{ctx: ctx, client: client, projector: newProjector(), snapshot: emptySnapshot(at.installation())},
 		at:     at, namespace: namespace,
 		raw: map[types.NamespacedName]*unstructured.Unstructured{}, accounts: map[string]*unstructured.Unstructured{},
 	}
@@ -257,7 +257,7 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		}
 	}
 	action := find(todo, plan.KindServiceAccount, account.Name)
-	ledger := plan.ParseLedger(account.Ledger)
+	ledger := e.snapshot.installation.NotedOn(account.ServiceAccount)
 	for _, n := range account.Names {
 		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(account.PullSecrets, n.Name)}
 		switch {

@@ -44,6 +44,7 @@ type deed struct {
 
 type fight struct {
 	repairs int
+	drifts  int // repairs of content that another field manager owned
 	last    time.Time
 	rule    string
 	owners  []cluster.Owner // the last that were known
@@ -168,11 +169,22 @@ func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
 	defer f.mu.Unlock()
 	o := f.at(key, now)
 	o.repairs++
+	if a.Reason == plan.Drifted && len(a.Owners) > 0 {
+		o.drifts++
+	}
 	o.rule = a.Rule
 	if len(a.Owners) > 0 { // an object that was deleted has none
 		o.owners = a.Owners
 	}
 	return o.repairs
+}
+
+// insisted reports whether somebody wrote content of their own again after each of the repairs that are made at once.
+func (f *fights) insisted(key writtenKey) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := f.objects[key.Namespace][key]
+	return o != nil && o.drifts >= freeRepairs
 }
 
 // forget ends the fights in a namespace.

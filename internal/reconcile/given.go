@@ -38,7 +38,7 @@ type givenSource struct {
 }
 
 func newGivenSource(credential Credential, projector *cluster.Projector) *givenSource {
-	g := &givenSource{Credential: credential, projector: projector, state: policy.NewSourceState(nil)}
+	g := &givenSource{Credential: credential, projector: projector, state: policy.NewSourceState(nil, cluster.Installation{})}
 	g.look()
 	return g
 }
@@ -57,14 +57,14 @@ func (g *givenSource) look() (changed bool) {
 	}
 	g.value = value
 	if value == nil {
-		g.state = policy.NewSourceState(nil)
+		g.state = policy.NewSourceState(nil, cluster.Installation{})
 		return true
 	}
 	g.state = policy.NewSourceState(g.projector.Source(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "Secret", "type": cluster.TypeDockerConfigJSON,
 		"metadata": map[string]any{"namespace": g.Source.Namespace, "name": g.Source.Name},
 		"data":     map[string]any{cluster.KeyDockerConfigJSON: base64.StdEncoding.EncodeToString(value)},
-	}}))
+	}}), cluster.Installation{})
 	return true
 }
 

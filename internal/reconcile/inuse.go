@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -40,17 +42,17 @@ func (j *judge) recover() {
 			continue
 		}
 		for _, sa := range j.c.watches.accounts.inNamespace(ns.Name) {
-			j.inUse = union(j.inUse, ledgerNames(sa.(*cluster.ServiceAccount)))
+			j.inUse = union(j.inUse, ledgerNames(j.c.installation(), sa.(*cluster.ServiceAccount)))
 		}
 	}
 }
 
-// retire lets go of the names that are no longer in the policy and have no copy left, and stops the watches that
-// nobody needs. It waits for a whole pass, because until then a copy may still be on its way.
+// retire lets go of the names that are no longer in the policy, have no copy left and are in no ledger, and stops the
+// watches that nobody needs. It waits for a whole pass, because until then a copy may still be on its way.
 func (j *judge) retire() {
 	p := j.c.active.Load()
 	names := slices.DeleteFunc(slices.Clone(j.inUse), func(name string) bool {
-		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name)
+		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name) && !j.c.notedAnywhere(name)
 	})
 	j.inUse = names
 	j.c.watches.keep(j.c.watchedSources(p), union(names, p.CopyNames()))
@@ -63,11 +65,57 @@ func (j *judge) hasCopies(name string) bool {
 		return true
 	}
 	for _, obj := range w.all() {
-		if secret := obj.(*cluster.Secret); secret.Ours() {
+		secret := obj.(*cluster.Secret)
+		if owner, _ := j.c.installation().Owns(secret, j.c.vouched(secret)); owner == cluster.Ours {
 			return true
 		}
 	}
 	return j.c.written.pending(plan.KindSecret, name)
+}
+
+// maxUntracked bounds how many names are taken from ledgers besides those in use: whoever may annotate service accounts
+// could have any number of names watched.
+const maxUntracked = 100
+
+// track has names taken into use that were found in ledgers, as a backup brings them back with copies of rules that are
+// long gone. They are taken in the judge's own time, see trackFound.
+func (j *judge) track(names []string) {
+	if len(names) == 0 {
+		return
+	}
+	j.foundMu.Lock()
+	j.found = union(j.found, parseNames(strings.Join(names, " ")))
+	j.foundMu.Unlock()
+	j.wake()
+}
+
+// trackFound saves the names that were found and watches their copies, so that the next decisions see them. wait is how
+// long to wait before the next try; 0 is that there is nothing left to do.
+func (j *judge) trackFound(ctx context.Context, p *policy.Policy) (wait time.Duration) {
+	j.foundMu.Lock()
+	found := j.found
+	j.found = nil
+	j.foundMu.Unlock()
+	found = slices.DeleteFunc(found, func(name string) bool { return slices.Contains(j.inUse, name) })
+	if len(found) == 0 {
+		return 0
+	}
+	others := len(j.inUse) - len(p.CopyNames())
+	if room := max(0, maxUntracked-others); len(found) > room {
+		j.c.troubles.say(levelWarn, fmt.Sprintf("service accounts have ledgers with more than %d names that no rule has; the rest waits until those are gone", maxUntracked))
+		found = found[:room]
+	}
+	names := union(j.inUse, found)
+	switch err := j.save(ctx, names); {
+	case err != nil && !isForbidden(err):
+		j.track(found)
+		return staleRetry
+	case err != nil:
+		j.inUse = names // as when a policy comes in force: only a restart forgets them
+	}
+	j.c.Log.Info().Strs("names", found).Msg("service accounts have names in their ledgers that no rule has; their copies are looked for")
+	j.c.watches.need(nil, names)
+	return 0
 }
 
 func union(a, b []string) []string {
@@ -85,6 +133,23 @@ func parseNames(text string) []string {
 	return slices.Compact(names)
 }
 
-func ledgerNames(sa *cluster.ServiceAccount) []string {
-	return parseNames(strings.ReplaceAll(sa.Ledger, ",", " "))
+// ledgerNames are the names that an installation noted on an account, without those that no secret can have.
+func ledgerNames(by cluster.Installation, sa *cluster.ServiceAccount) []string {
+	return parseNames(strings.Join(by.NotedOn(sa), " "))
+}
+
+// vouched reports whether a ledger vouches for a copy, see cluster.Ledger.Vouches.
+func (c *Controller) vouched(secret *cluster.Secret) bool {
+	return slices.ContainsFunc(c.watches.accounts.inNamespace(secret.Namespace), func(obj any) bool {
+		return cluster.ParseLedger(c.latestAccount(obj.(*cluster.ServiceAccount)).Ledger).Vouches(secret.Name)
+	})
+}
+
+// notedAnywhere reports whether a ledger of ours in any namespace has a name.
+func (c *Controller) notedAnywhere(name string) bool {
+	return slices.ContainsFunc(c.watches.accounts.all(), func(obj any) bool {
+		sa := c.latestAccount(obj.(*cluster.ServiceAccount))
+		ns, ok := c.watches.namespaces.get(sa.Namespace).(*cluster.Namespace)
+		return ok && !ns.Terminating && slices.Contains(c.installation().NotedOn(sa), name)
+	})
 }

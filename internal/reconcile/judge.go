@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type judge struct {
 	verdict  verdict  // on the last text that was judged
 	unsaved  string   // why an accepted policy cannot be saved, and so is not in force
 	parsed   *parsed  // the last documents that were parsed
+	foundMu  sync.Mutex
+	found    []string // names in ledgers that are not in use, see track
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
 	statusWritten time.Time
@@ -136,6 +139,9 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		w.keep(nil, nil) // what an earlier text named that never came in force
 		j.settled.Store(w.settled())
 	case j.c.active.Load():
+		if wait := j.trackFound(ctx, p); wait > 0 {
+			return wait
+		}
 		j.settled.Store(w.settled())
 	default:
 		if wait, ok := j.enforce(ctx, p); !ok {

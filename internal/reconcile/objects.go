@@ -28,6 +28,7 @@ func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	annotations := map[string]any{
 		cluster.AnnotationRule:   a.Copy.Marks.Rule,
 		cluster.AnnotationSource: a.Copy.Marks.Source,
+		cluster.AnnotationFor:    a.Copy.Marks.For,
 	}
 	if a.Copy.Marks.Prune != "" {
 		annotations[cluster.AnnotationPrune] = a.Copy.Marks.Prune
@@ -47,10 +48,21 @@ func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	}}
 }
 
+// releasedObject is what we apply to give a copy up: a field that we owned and leave out is removed, unless somebody else
+// owns it too. The type stays ours, because the API permits nobody to remove it.
+func releasedObject(namespace string, a plan.Action) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "Secret", "type": a.Copy.Type,
+		"metadata": map[string]any{
+			"name": a.Name, "namespace": namespace, "uid": string(a.UID), "resourceVersion": a.ResourceVersion,
+		},
+	}}
+}
+
 // listObject is what we apply for a service account: the whole list, because it is atomic, under the uid and the
 // resourceVersion that it was decided on. A stale version is refused; a version alone would re-create an account
 // that was deleted, the uid does not.
-func listObject(namespace string, a plan.Action) *unstructured.Unstructured {
+func listObject(by cluster.Installation, namespace string, a plan.Action) *unstructured.Unstructured {
 	names := make([]any, 0, len(a.List.Names))
 	for _, name := range a.List.Names {
 		entry := map[string]any{}
@@ -61,9 +73,13 @@ func listObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	}
 	obj := accountObject(namespace, a.Name, string(a.UID), a.ResourceVersion)
 	obj.Object["imagePullSecrets"] = names
-	// An empty ledger is written, not left out: the admission policy may have made it, and then leaving it out
-	// removes nothing.
-	obj.SetAnnotations(map[string]string{cluster.AnnotationAdded: plan.FormatLedger(a.List.Ledger)})
+	ledger := by.Ledger(namespace, a.List.Ledger)
+	if len(a.List.Ledger) == 0 && a.List.Release {
+		// An empty ledger is written, not left out: the admission policy may have made it, and then leaving it out
+		// removes nothing.
+		ledger = ""
+	}
+	obj.SetAnnotations(map[string]string{cluster.AnnotationAdded: ledger})
 	return obj
 }
 
@@ -125,7 +141,7 @@ func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
 		}
 		patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/managedFields", Value: kept})
 	}
-	if ledger, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok && len(plan.ParseLedger(ledger)) == 0 {
+	if ledger, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok && len(cluster.ParseLedger(ledger).Names) == 0 {
 		patch = append(patch, patchOperation{Op: "remove", Path: "/metadata/annotations/pullsecrets~1added"})
 	}
 	if len(patch) == 0 {

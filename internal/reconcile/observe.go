@@ -27,6 +27,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 	in = policy.Inputs{Namespace: ns, Sources: c.sourceStates(p)}
 	have = plan.Observed{
 		Namespace:     ns,
+		Installation:  c.installation(),
 		AccountsKnown: !c.watches.accounts.forbidden(),
 		HoldPrune:     c.ceiling.held.Load(),
 		Copies:        map[string]plan.CopyState{},
@@ -35,7 +36,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		have.Promised = func(sa *cluster.ServiceAccount, name string) bool { return told.Add(ns, sa, name) }
 	}
 	copies := c.watches.allCopies()
-	have.Looked = copies.names
+	have.Looked = copies.settled()
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {
 		in.Accounts = append(in.Accounts, c.latestAccount(obj.(*cluster.ServiceAccount)))
 	}
@@ -48,7 +49,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		key := cache.ObjectName{Namespace: namespace, Name: w.name}
 		// In most namespaces most names have no copy, and those are not noted.
 		if secret, ok := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret); ok {
-			have.Copies[w.name] = plan.CopyState{Secret: secret}
+			have.Copies[w.name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(writtenKey{plan.KindSecret, key})}
 		}
 	}
 	return in, have, true
@@ -79,7 +80,7 @@ func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]pol
 			continue
 		}
 		source, _ := w.get(key.String()).(*cluster.Source)
-		c.sources[key] = policy.NewSourceState(source)
+		c.sources[key] = policy.NewSourceState(source, c.installation())
 	}
 	c.metrics.follow(c.sources)
 	return c.sources

@@ -138,7 +138,7 @@ func (c *Controller) sumUp(o *outlook, state passState) error {
 // leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
 func (p problem) leftAlone() bool {
 	switch plan.Reason(p.Reason) {
-	case plan.ForeignSecret, plan.RuleConflict, plan.OtherSource, plan.OtherData:
+	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData:
 		return true
 	}
 	return false

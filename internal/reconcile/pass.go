@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // pass follows a policy's first way through all namespaces: what is reported of a policy is reported once each
@@ -13,24 +14,24 @@ type pass struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
 	pending  map[string]bool
-	budget   map[string]removals  // what the policy itself removes, where it removes anything, until that succeeded
-	failing  map[string]time.Time // since when
+	budget   map[string]plan.Count // what the policy itself removes, where it removes anything, until that succeeded
+	failing  map[string]time.Time  // since when
 	total    int
 	finished func()
 }
 
 // begin starts a pass over namespaces, with what the policy itself removes in each.
-func (p *pass) begin(of *policy.Policy, namespaces map[string]removals) {
+func (p *pass) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.policy = of
-	p.budget = map[string]removals{}
+	p.budget = map[string]plan.Count{}
 	p.failing = map[string]time.Time{}
 	p.total = len(namespaces)
 	p.pending = make(map[string]bool, len(namespaces))
 	for ns, n := range namespaces {
 		p.pending[ns] = true
-		if n != (removals{}) {
+		if n != (plan.Count{}) {
 			p.budget[ns] = n
 		}
 	}
@@ -62,11 +63,11 @@ func (p *pass) tried(of *policy.Policy, namespace string, succeeded bool) {
 
 // allowed is what in a namespace was held against the ceiling with the policy as a whole, and is not to be counted
 // again; nothing once it succeeded.
-func (p *pass) allowed(of *policy.Policy, namespace string) removals {
+func (p *pass) allowed(of *policy.Policy, namespace string) plan.Count {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.policy != of {
-		return removals{}
+		return plan.Count{}
 	}
 	return p.budget[namespace]
 }

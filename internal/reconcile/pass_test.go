@@ -8,7 +8,7 @@ func TestAPassEndsAlthoughANamespaceWent(t *testing.T) {
 	p := largePolicy(t, 2)
 	ins, haves := largeCluster(p, 2, 4, true)
 	c := cached(p, ins, haves)
-	gone := c.wouldRemove(p)
+	gone, _ := c.wouldRemove(p)
 	if err := c.watches.namespaces.store.Delete(ins[0].Namespace); err != nil {
 		t.Fatal(err)
 	}

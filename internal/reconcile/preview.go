@@ -18,7 +18,14 @@ import (
 )
 
 // Place says where a controller lives: its namespace and the names of its two ConfigMaps.
-type Place struct{ Namespace, PolicyName, StatusName string }
+type Place struct {
+	Namespace, PolicyName, StatusName string
+	SourceNamespaces                  []string // other namespaces that its sources may be in
+}
+
+func (p Place) installation() cluster.Installation {
+	return cluster.Installation{Home: p.Namespace, Sources: p.SourceNamespaces}
+}
 
 func (p Place) key(name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: p.Namespace, Name: name}
@@ -61,7 +68,7 @@ type OverlapSide struct{ Rule, Copy string }
 func PreviewCluster(ctx context.Context, client dynamic.Interface, at Place, documents map[string]string, p *policy.Policy,
 	maxPrune int, progress func(done, total int)) (*Preview, error) {
 	s, err := read(ctx, client, newProjector(), scope{
-		status: at.key(at.StatusName), policy: at.key(at.PolicyName),
+		installation: at.installation(), status: at.key(at.StatusName), policy: at.key(at.PolicyName),
 		sources: p.Sources(), copyNames: p.CopyNames(), progress: progress,
 	})
 	if err != nil {
@@ -143,7 +150,7 @@ func (d *Dump) Policy() (map[string]string, error) {
 
 // Preview decides on the dump.
 func (d *Dump) Preview(documents map[string]string, p *policy.Policy, maxPrune int) (*Preview, error) {
-	s, err := newSnapshot(newProjector(), d.objects)
+	s, err := newSnapshot(newProjector(), d.at.installation(), d.objects)
 	if err != nil {
 		return nil, err
 	}
@@ -156,42 +163,25 @@ func (d *Dump) Preview(documents map[string]string, p *policy.Policy, maxPrune i
 func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview {
 	v := &Preview{}
 	slices.SortFunc(s.namespaces, func(a, b *cluster.Namespace) int { return strings.Compare(a.Name, b.Name) })
-	var gone removals
+	var gone, all plan.Count
 	for _, ns := range s.namespaces {
 		todo := s.plan(p, ns, false)
-		gone = gone.plus(removed(todo))
+		gone, all = gone.Plus(todo.Removed()), all.Plus(todo.There)
 		v.Plans = append(v.Plans, todo)
 	}
-	all := s.present(p)
 	spent := ""
 	if s.status != nil {
 		spent = parseSpent(s.status.Data[statusJSON])
 	}
-	limit := ceiling{percent: maxPrune}
+	limit := newCeiling(maxPrune)
 	if limit.tooMany(gone, all) && !confirms(s.policy, hash, spent) {
 		v.Held = true
 		for i, ns := range s.namespaces {
 			v.Plans[i] = s.plan(p, ns, true)
 		}
 	}
-	v.RemovedCopies, v.Copies = gone.copies, all.copies
-	v.RemovedReferences, v.References = gone.references, all.references
+	v.RemovedCopies, v.Copies = gone.Copies, all.Copies
+	v.RemovedReferences, v.References = gone.References, all.References
 	v.Overlaps = s.overlaps(p)
 	return v
-}
-
-// present counts our copies under the names that the controller watches, and our references.
-func (s *snapshot) present(p *policy.Policy) (n removals) {
-	names := union(s.names, p.CopyNames())
-	for key, secret := range s.secrets {
-		if secret.Ours() && slices.Contains(names, key.Name) {
-			n.copies++
-		}
-	}
-	for _, list := range s.accounts {
-		for _, sa := range list {
-			n.references += len(plan.ParseLedger(sa.Ledger))
-		}
-	}
-	return n
 }

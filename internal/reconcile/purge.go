@@ -35,8 +35,10 @@ type Purge struct {
 type PurgeCount struct{ Copies, Accounts, Namespaces int }
 
 // NewPurge looks at the cluster and decides. It writes nothing.
-func NewPurge(ctx context.Context, client dynamic.Interface, namespace, statusName string, log zerolog.Logger) (*Purge, error) {
-	p := &Purge{c: New(Config{Client: client, Namespace: namespace, StatusName: statusName, Log: log})}
+func NewPurge(ctx context.Context, client dynamic.Interface, at Place, log zerolog.Logger) (*Purge, error) {
+	p := &Purge{c: New(Config{
+		Client: client, Namespace: at.Namespace, SourceNamespaces: at.SourceNamespaces, StatusName: at.StatusName, Log: log,
+	})}
 	holder, err := p.holder(ctx)
 	if err != nil {
 		return nil, err
@@ -135,8 +137,9 @@ func (p *Purge) execute(ctx context.Context) error {
 
 func (p *Purge) plan(ctx context.Context) error {
 	s, err := read(ctx, p.c.Client, p.c.projector, scope{
-		status:     types.NamespacedName{Namespace: p.c.Namespace, Name: p.c.StatusName},
-		everyLabel: true,
+		installation: p.c.installation(),
+		status:       types.NamespacedName{Namespace: p.c.Namespace, Name: p.c.StatusName},
+		everyLabel:   true,
 	})
 	if err == nil {
 		err = errors.Join(s.denials()...)

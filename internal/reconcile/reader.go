@@ -18,19 +18,20 @@ import (
 
 // scope is what a snapshot is to show of a cluster, besides all namespaces and service accounts.
 type scope struct {
-	status     types.NamespacedName   // the status ConfigMap, for the copy names in use
-	policy     types.NamespacedName   // the policy ConfigMap, for its annotations; empty: not wanted
-	progress   func(done, total int)  // nil: nobody wants to know
-	sources    []types.NamespacedName // of the policy
-	copyNames  []string               // of the policy
-	everyLabel bool                   // also what carries our label under any other name
+	installation cluster.Installation   // that asks
+	status       types.NamespacedName   // the status ConfigMap, for the copy names in use
+	policy       types.NamespacedName   // the policy ConfigMap, for its annotations; empty: not wanted
+	progress     func(done, total int)  // nil: nobody wants to know
+	sources      []types.NamespacedName // of the policy
+	copyNames    []string               // of the policy
+	everyLabel   bool                   // also what carries our label under any other name
 }
 
 // read lists a cluster, as the controller's watches would: one request for each name, so that a role can be limited to
 // the names. What is forbidden is noted in the snapshot, as the controller does; any other error is an error, because
 // a list that failed is no empty cluster. Nothing is written.
 func read(ctx context.Context, client dynamic.Interface, projector *cluster.Projector, what scope) (*snapshot, error) {
-	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot(), progress: what.progress}
+	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot(what.installation), progress: what.progress}
 	r.total = 2 + len(what.copyNames) + len(what.sources)
 	r.status(what.status)
 	r.annotations(what.policy)

@@ -59,7 +59,7 @@ const (
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
 func (p problem) everywhere() bool {
-	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed && p.Reason != contestedObject ||
+	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherInstallation) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed && p.Reason != contestedObject ||
 		p.Detail == unreachable
 }
 
@@ -213,7 +213,14 @@ func (r *report) logResult(namespace string, res result) {
 			e = e.Strs("removed", l.Removed)
 		}
 	}
-	e.Msg(done[res.Verb])
+	e.Msg(words(res.Action))
+}
+
+func words(a plan.Action) string {
+	if a.Verb == plan.Release && a.Kind == plan.KindSecret {
+		return "copy given up: it is another field manager's by now"
+	}
+	return done[a.Verb]
 }
 
 var done = map[plan.Verb]string{

@@ -113,10 +113,12 @@ func newWorld(t *testing.T, policyText, clusterText string) *world {
 			encode(u)
 		}
 	}
-	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), objects)
+	by := cluster.Installation{Home: "pullsecrets", Sources: []string{"vault"}}
+	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), by, objects)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.recover()
 	return &world{snapshot: s, policy: p}
 }
 
@@ -142,7 +144,7 @@ func (w *world) promise(t *testing.T, text string) {
 	for _, u := range documents(t, text) {
 		specs[u.GetName()] = u.Object["spec"]
 	}
-	told := render.NewParameters(specs)
+	told := render.NewParameters("pullsecrets", specs)
 	w.promised = func(sa *cluster.ServiceAccount, name string) bool {
 		i := slices.IndexFunc(w.namespaces, func(ns *cluster.Namespace) bool { return ns.Name == sa.Namespace })
 		return told.Add(w.namespaces[i], sa, name)

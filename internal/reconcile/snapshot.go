@@ -17,6 +17,8 @@ import (
 // snapshot is a cluster at one moment, as a list of objects: what the controller knows from its caches, for whoever
 // has no caches.
 type snapshot struct {
+	installation cluster.Installation // that asks
+
 	namespaces []*cluster.Namespace
 	accounts   map[string][]*cluster.ServiceAccount
 	secrets    map[types.NamespacedName]*cluster.Source
@@ -30,8 +32,9 @@ type snapshot struct {
 	sourcesDenied                map[types.NamespacedName]error
 }
 
-func emptySnapshot() *snapshot {
+func emptySnapshot(by cluster.Installation) *snapshot {
 	return &snapshot{
+		installation:  by,
 		accounts:      map[string][]*cluster.ServiceAccount{},
 		secrets:       map[types.NamespacedName]*cluster.Source{},
 		copiesDenied:  map[string]error{},
@@ -40,8 +43,8 @@ func emptySnapshot() *snapshot {
 }
 
 // newSnapshot sorts objects out by kind. Of ConfigMaps only the controller's two may be among them.
-func newSnapshot(projector *cluster.Projector, objects []*unstructured.Unstructured) (*snapshot, error) {
-	s := emptySnapshot()
+func newSnapshot(projector *cluster.Projector, by cluster.Installation, objects []*unstructured.Unstructured) (*snapshot, error) {
+	s := emptySnapshot(by)
 	for _, u := range objects {
 		if err := s.add(projector, u); err != nil {
 			return nil, err
@@ -72,17 +75,15 @@ func (s *snapshot) add(projector *cluster.Projector, u *unstructured.Unstructure
 	return nil
 }
 
-// recover takes the names in use from the ledgers, where there is no status to tell them.
+// recover adds the names in the ledgers to those that the status has: the status may be lost, and a backup may bring
+// back a ledger with its copies.
 func (s *snapshot) recover() {
-	if s.status != nil || s.statusDenied != nil {
-		return
-	}
 	for _, ns := range s.namespaces {
 		if ns.Terminating {
 			continue
 		}
 		for _, sa := range s.accounts[ns.Name] {
-			s.names = union(s.names, ledgerNames(sa))
+			s.names = union(s.names, ledgerNames(s.installation, sa))
 		}
 	}
 }
@@ -106,7 +107,7 @@ func (s *snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan
 // observe is what a decision looks at. Nothing is promised: whether a controller goes by admission parameters, and by
 // which, cannot be seen from here.
 func (s *snapshot) observe(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Observed {
-	have := plan.Observed{Namespace: ns, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
+	have := plan.Observed{Namespace: ns, Installation: s.installation, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range slices.Concat(s.names, p.CopyNames()) {
 		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil, Leaving: !slices.Contains(p.CopyNames(), name)}
 		if source := s.secrets[types.NamespacedName{Namespace: ns.Name, Name: name}]; source != nil && !state.Forbidden {
@@ -134,5 +135,5 @@ func (s *snapshot) source(key types.NamespacedName) policy.SourceState {
 	if s.sourcesDenied[key] != nil {
 		return policy.SourceState{Status: policy.SourceForbidden}
 	}
-	return policy.NewSourceState(s.secrets[key])
+	return policy.NewSourceState(s.secrets[key], s.installation)
 }

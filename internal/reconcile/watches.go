@@ -41,6 +41,20 @@ type copyWatches struct {
 	watches []*watch // of these names
 }
 
+// settled returns the names of the watches that have given their first answer, sorted. The slice is shared.
+func (c *copyWatches) settled() []string {
+	if !slices.ContainsFunc(c.watches, func(w *watch) bool { return !w.settled() }) {
+		return c.names
+	}
+	var names []string
+	for i, w := range c.watches {
+		if w.settled() {
+			names = append(names, c.names[i])
+		}
+	}
+	return names
+}
+
 // hooks are what happens on events, by what they are about.
 type hooks struct {
 	namespace, account, copy, source, configMap func(event)

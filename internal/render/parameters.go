@@ -16,14 +16,15 @@ import (
 // Parameters are admission parameters as the API server evaluates them. It is the parameters that are asked and not
 // the policy: a rule may be too large for one, and a prune that is held keeps an older one.
 type Parameters struct {
+	by     cluster.Installation
 	specs  map[string]any
 	adding map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
 }
 
-// NewParameters takes the specs of AdmissionRules by their names. Each is made ready when it is first asked: most never
+// NewParameters takes the specs of AdmissionRules by their names, and the namespace that they are in. Each is made ready when it is first asked: most never
 // are, and the expressions of many rules take room.
-func NewParameters(specs map[string]any) *Parameters {
-	p := &Parameters{specs: specs, adding: map[string][]func() (*parameter, error){}}
+func NewParameters(home string, specs map[string]any) *Parameters {
+	p := &Parameters{by: cluster.Installation{Home: home}, specs: specs, adding: map[string][]func() (*parameter, error){}}
 	for _, spec := range specs {
 		fields, _ := spec.(map[string]any)
 		ready := sync.OnceValues(func() (*parameter, error) { return newParameter(fields) })
@@ -46,6 +47,9 @@ func (p *Parameters) Same(specs map[string]any) bool {
 // Add reports whether the API server adds a name to an account, with each write that leaves it out.
 func (p *Parameters) Add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name string) bool {
 	if ns.Excluded || sa.Excluded {
+		return false
+	}
+	if _, other := p.by.Noted(sa.Namespace, cluster.ParseLedger(sa.Ledger)); other != "" {
 		return false
 	}
 	return slices.ContainsFunc(p.adding[name], func(ready func() (*parameter, error)) bool {

@@ -26,7 +26,7 @@ func TestParametersAdd(t *testing.T) {
 	for _, u := range parameters {
 		specs[u.GetName()] = u.Object["spec"]
 	}
-	p := NewParameters(specs)
+	p := NewParameters("own", specs)
 	red := map[string]string{"team": "red"}
 	for _, c := range []struct {
 		why           string
@@ -79,7 +79,7 @@ func TestParametersThatCannotBeEvaluatedAddNothing(t *testing.T) {
 		"another type":    {"namespaces": "all", "serviceAccounts": all, "names": []any{verdict("s", true, true)}},
 		"a list of lists": {"namespaces": all, "serviceAccounts": all, "names": []any{[]any{"s"}}},
 	} {
-		p := NewParameters(map[string]any{"r": spec})
+		p := NewParameters("own", map[string]any{"r": spec})
 		if p.Add(&cluster.Namespace{}, &cluster.ServiceAccount{}, "s") {
 			t.Errorf("%s: a name is added", why)
 		}

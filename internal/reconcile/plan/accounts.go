@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
@@ -15,13 +14,22 @@ import (
 //
 // A list that we applied is ours, so that somebody else's plain server-side apply of it is refused. Where it need not
 // be, it is given up: after the write that made it ours, or at any later look, should that not have come to pass.
-func decideAccount(account policy.Account, copies map[string]wantedCopy, have Observed) Action {
+//
+// Where another installation keeps the ledger, nothing is written: it would have to be noted who added which name.
+func decideAccount(account policy.Account, ledger ledger, copies map[string]wantedCopy, have Observed) Action {
 	action := Action{
 		Verb: None, Kind: KindServiceAccount, Name: account.Name, Reason: InSync,
 		UID: account.UID, ResourceVersion: account.ResourceVersion, Serves: len(account.Names) > 0,
 	}
-	ledger := ParseLedger(account.Ledger)
-	next, held, adopted := nextList(account, ledger, copies, have.HoldPrune)
+	if ledger.other != "" {
+		if slices.ContainsFunc(account.Names, func(n policy.Name) bool {
+			return copies[n.Name].referable && !slices.Contains(account.PullSecrets, n.Name)
+		}) {
+			action.Reason, action.Home = OtherInstallation, ledger.other
+		}
+		return action
+	}
+	next, held, adopted := nextList(account, ledger.names, copies, have)
 	nothingOfOurs := len(account.Names) == 0 && len(next.Ledger) == 0
 	next.Release = nothingOfOurs || mayGiveUp(account, next, copies, have)
 	switch {
@@ -33,7 +41,7 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, have Ob
 		action.Reason = NamesNotWanted
 	case adopted:
 		action.Reason = NamesAdopted
-	case !slices.Equal(ledger, next.Ledger):
+	case !slices.Equal(ledger.names, next.Ledger):
 		action.Reason = LedgerStale
 	case nothingOfOurs && account.Applied:
 		action.Verb, action.Reason = Release, NothingOfOurs
@@ -49,7 +57,7 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, have Ob
 	}
 	action.Verb, action.List = SetList, next
 	action.Rule = firstRule(account, next.Added)
-	if slices.ContainsFunc(next.Added, func(name string) bool { return slices.Contains(ledger, name) }) {
+	if slices.ContainsFunc(next.Added, func(name string) bool { return slices.Contains(ledger.names, name) }) {
 		action.Restores = true
 	}
 	action.Owners = account.Owners
@@ -58,12 +66,14 @@ func decideAccount(account policy.Account, copies map[string]wantedCopy, have Ob
 
 // nextList works out the list and the ledger. held says that names stay which would be removed otherwise, adopted
 // that the ledger takes over names that imagepullsecret-patcher added, or that were to stay for ever.
-func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, holdPrune bool) (next *List, held, adopted bool) {
+//
+// A name whose copy nobody looked for is kept: with the name, the ledger would lose what tells that the copy is ours.
+func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, have Observed) (next *List, held, adopted bool) {
 	next = &List{}
 	wanted := func(name string) bool { return isWanted(account, name) }
 	for _, name := range account.PullSecrets {
-		unwanted := slices.Contains(ledger, name) && !wanted(name)
-		if unwanted && !holdPrune {
+		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name)
+		if unwanted && !have.HoldPrune {
 			next.Removed = append(next.Removed, name)
 			continue
 		}
@@ -71,7 +81,8 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		next.Names = append(next.Names, name)
 	}
 	for _, name := range ledger {
-		if wanted(name) && copies[name].prune || !wanted(name) && holdPrune && slices.Contains(account.PullSecrets, name) {
+		stays := have.HoldPrune && slices.Contains(account.PullSecrets, name) || !have.looked(name)
+		if wanted(name) && copies[name].prune || !wanted(name) && stays {
 			next.Ledger = append(next.Ledger, name)
 		}
 	}
@@ -126,18 +137,3 @@ func firstRule(account policy.Account, added []string) string {
 	}
 	return ""
 }
-
-// ParseLedger reads a ledger annotation. People edit annotations, so empty and repeated names and spaces are
-// passed over.
-func ParseLedger(text string) []string {
-	var out []string
-	for name := range strings.SplitSeq(text, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(out, name) {
-			out = append(out, name)
-		}
-	}
-	return out
-}
-
-// FormatLedger writes a ledger annotation.
-func FormatLedger(names []string) string { return strings.Join(names, ",") }

@@ -12,6 +12,8 @@ import (
 // Observed is what is there, besides the accounts, which policy.Desired carries along.
 type Observed struct {
 	Namespace *cluster.Namespace
+	// Installation is who asks. Copies and ledgers of another one are as anybody else's.
+	Installation cluster.Installation
 	// AccountsKnown is false when service accounts may not be listed.
 	AccountsKnown bool
 	// HoldPrune has everything that would be removed kept, and reported.
@@ -30,10 +32,18 @@ type Observed struct {
 func (o Observed) state(name string) CopyState {
 	state, ok := o.Copies[name]
 	if !ok {
-		_, looked := slices.BinarySearch(o.Looked, name)
-		state.Forbidden = !looked // nobody looked, so nothing may be concluded
+		state.Forbidden = !o.looked(name) // nobody looked, so nothing may be concluded
 	}
 	return state
+}
+
+// looked reports whether it is known what there is under a copy's name, be it that it may not be read.
+func (o Observed) looked(name string) bool {
+	if _, ok := o.Copies[name]; ok {
+		return true
+	}
+	_, ok := slices.BinarySearch(o.Looked, name)
+	return ok
 }
 
 // CopyState is what was observed under one copy's name.
@@ -41,6 +51,8 @@ type CopyState struct {
 	Secret    *cluster.Secret // nil: there is none, or it may not be read
 	Forbidden bool            // it may not be read
 	Leaving   bool            // no rule of the policy has this name, in whatever namespace
+	// Insisted says that another field manager wrote its own content again after each of our repairs.
+	Insisted bool
 }
 
 // Compute decides what to do in one namespace.
@@ -49,13 +61,16 @@ func Compute(want policy.Desired, have Observed) Plan {
 	if have.Namespace.Terminating {
 		return p
 	}
+	ledgers := readLedgers(want.Accounts, have)
 	copies := make([]Action, 0, len(want.Copies)) // most names in use are of other namespaces
 	byName := make(map[string]wantedCopy, len(want.Copies))
 	for _, c := range want.Copies {
-		state := have.state(c.Name)
-		action, referable := decideCopy(c, state, want.Protected[c.Name], p.Namespace)
+		live := observedCopy{CopyState: have.state(c.Name), protected: want.Protected[c.Name]}
+		live.owner, live.home = have.Installation.Owns(live.Secret, vouched(ledgers, c.Name))
+		action, referable := decideCopy(c, live, have)
 		copies = append(copies, action)
-		ours := state.Secret != nil && state.Secret.Ours()
+		ours := live.owner == cluster.Ours
+		p.count(ours && !live.protected)
 		byName[c.Name] = wantedCopy{
 			referable: referable, prune: c.Rule.Prune,
 			adopted: action.AfterAccounts && !ours, kept: action.AfterAccounts && ours,
@@ -65,16 +80,20 @@ func Compute(want policy.Desired, have Observed) Plan {
 		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
 	}
 	for name, state := range have.Copies {
-		if _, wanted := byName[name]; !wanted && state.Forbidden {
-			copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: name, Reason: forbiddenReason(state)})
+		if _, wanted := byName[name]; wanted || want.Protected[name] && !state.Forbidden {
+			continue
 		}
-		if _, wanted := byName[name]; !wanted && state.Secret != nil && state.Secret.Ours() && !want.Protected[name] {
-			copies = append(copies, decideLeftover(state.Secret, have))
+		owner, home := have.Installation.Owns(state.Secret, vouched(ledgers, name))
+		p.count(owner == cluster.Ours)
+		if action, ok := decideUnwanted(name, state, owner, home, have); ok {
+			copies = append(copies, action)
 		}
 	}
-	for _, account := range want.Accounts {
+	for i, account := range want.Accounts {
 		if !account.Deleting {
-			p.Actions = append(p.Actions, decideAccount(account, byName, have))
+			p.There.References += ledgers[i].references(account.PullSecrets)
+			p.Untracked = append(p.Untracked, ledgers[i].untracked(have)...)
+			p.Actions = append(p.Actions, decideAccount(account, ledgers[i], byName, have))
 		}
 	}
 	p.Actions = append(p.Actions, copies...)
@@ -82,6 +101,14 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// observedCopy is what there is under the name of a copy that is wanted.
+type observedCopy struct {
+	CopyState
+	protected bool // it is the source of a rule
+	owner     cluster.Ownership
+	home      string // of the other installation that made it
 }
 
 // forbiddenReason tells a name that was forgotten when the policy got it from one that was taken out of the roles too

@@ -16,62 +16,75 @@ import (
 //	usable    ours, other                     update, or replace             added
 //	usable    imagepullsecret-patcher's       update, or replace             added
 //	usable    foreign, equal                  nothing                        added
+//	usable    another installation's          nothing, reported              not added
 //	usable    foreign, other      force       update, or replace, with diff  added
 //	usable    foreign, other      no force    nothing, reported              not added
+//	usable    ours, insisted      no force    release, reported              not added
 //	not       ours                            nothing, reported              added
 //	not       nothing, foreign                nothing, reported              not added
 //	usable    being deleted                   nothing                        added if ours
 //	          a source of a rule              nothing                        added if its own
 //	          unreadable                      nothing, reported              not added
-func decideCopy(want policy.Copy, have CopyState, protected bool, namespace string) (action Action, referable bool) {
+func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Action, referable bool) {
 	action = Action{Verb: None, Kind: KindSecret, Name: want.Name, Rule: want.Rule.Name, Source: want.Source}
-	live := have.Secret
+	live, ours := there.Secret, there.owner == cluster.Ours
+	after := marks(want, have)
 	if live != nil {
 		action.UID, action.ResourceVersion = live.UID, live.ResourceVersion
 	}
 	usable := want.State.Status == policy.SourceUsable
 	switch {
-	case protected && want.Source == types.NamespacedName{Namespace: namespace, Name: want.Name}:
+	case there.protected && want.Source == types.NamespacedName{Namespace: have.Namespace.Name, Name: want.Name}:
 		action.Reason = OwnSource
 		if !usable {
 			action.Reason, action.Defect = sourceProblem(want.State)
 		}
 		return action, usable
-	case protected:
+	case there.protected:
 		action.Reason = OtherSource
 		return action, false
-	case have.Forbidden:
+	case there.Forbidden:
 		action.Reason = CopyForbidden
 		return action, false
 	case !usable:
 		action.Reason, action.Defect = sourceProblem(want.State)
-		action.Kept = live != nil && (live.Ours() || live.Ancestor)
+		action.Kept = live != nil && (ours || adoptable(live))
 		return action, action.Kept
 	case live == nil:
-		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want)
+		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want, after)
 		return action, true
 	case live.Deleting:
 		action.Reason = BeingDeleted
-		return action, live.Ours()
-	case live.Ours():
-		return decideOurs(action, want, live), true
-	case live.Ancestor:
+		return action, ours
+	case ours && there.Insisted && !want.Rule.Force && !live.SameContent(want.State.Source.Secret):
+		// It has another owner now. Our marks on it go, so that this is known after a restart too.
+		action.Verb, action.Reason, action.Owners = Release, ForeignSecret, live.Owners
+		action.Copy = &Copy{Type: live.Type}
+		return action, false
+	case ours:
+		return decideOurs(action, want, live, after), true
+	case adoptable(live):
 		action.Reason, action.AfterAccounts = Adopted, true
 	case live.SameContent(want.State.Source.Secret):
 		action.Reason = EqualForeign
 		return action, true
+	case there.owner == cluster.OtherInstallation:
+		action.Reason, action.Home = OtherInstallation, there.home
+		return action, false
 	case !want.Rule.Force:
-		action.Reason = ForeignSecret
+		action.Reason, action.Owners = ForeignSecret, live.Owners
 		return action, false
 	default:
 		action.Reason, action.Owners = TakenOver, live.Owners
 	}
-	return write(action, want, live), true
+	return write(action, want, live, after), true
 }
 
+// adoptable reports whether imagepullsecret-patcher or a fork of it made a secret, and no installation of ours since.
+func adoptable(live *cluster.Secret) bool { return live.Ancestor && live.Marks.For == "" }
+
 // decideOurs decides on a copy of ours that is wanted and whose source can be used.
-func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
-	after := marks(want)
+func decideOurs(action Action, want policy.Copy, live *cluster.Secret, after cluster.Marks) Action {
 	// The names of a copy that was to stay were kept out of the ledgers. They go in before its mark does, which tells.
 	action.AfterAccounts = live.Marks.Prune == "false" && want.Rule.Prune
 	switch {
@@ -80,25 +93,36 @@ func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
 		if !live.Applied || len(live.Owners) > 0 {
 			action.Reason, action.Restores, action.Owners = Drifted, true, live.Owners
 		}
-		return write(action, want, live)
-	case live.Marks == after:
+		return write(action, want, live, after)
+	case sameMarks(live, after):
 		action.Reason = InSync
 		return action
 	}
-	action.Verb, action.Reason, action.Copy = Update, MarksChanged, newCopy(want)
+	action.Verb, action.Reason, action.Copy = Update, MarksChanged, newCopy(want, after)
 	action.Restores = live.Marks.ManagedBy != after.ManagedBy
 	if live.Immutable && live.Content != want.State.Source.Content {
 		// The same meaning in other bytes: even these the API forbids to write.
-		return write(action, want, live)
+		return write(action, want, live, after)
 	}
 	return action
 }
 
+// sameMarks reports whether a copy's marks need no write. What an earlier version wrote has all but one; it gets that
+// with its next write, so that an upgrade by itself writes nothing. Only one that a backup brought back gets it at once:
+// nothing but the ledger says that it is ours, and that may change.
+func sameMarks(live *cluster.Secret, after cluster.Marks) bool {
+	have := live.Marks
+	if have.For == "" && live.Applied {
+		have.For = after.For
+	}
+	return have == after
+}
+
 // write completes an action that writes a secret's content, with the diff where it is not our own that changes.
-func write(action Action, want policy.Copy, live *cluster.Secret) Action {
+func write(action Action, want policy.Copy, live *cluster.Secret, after cluster.Marks) Action {
 	source := want.State.Source.Secret
 	explain := !live.SameContent(source) && action.Reason != SourceChanged
-	action.Verb, action.Copy = Update, newCopy(want)
+	action.Verb, action.Copy = Update, newCopy(want, after)
 	switch {
 	case live.Type != source.Type:
 		action.Verb, action.Reason = Replace, TypeChanged
@@ -111,9 +135,9 @@ func write(action Action, want policy.Copy, live *cluster.Secret) Action {
 	return action
 }
 
-func newCopy(want policy.Copy) *Copy {
+func newCopy(want policy.Copy, marks cluster.Marks) *Copy {
 	source := want.State.Source
-	return &Copy{Type: source.Type, Credential: source.Credential, Marks: marks(want)}
+	return &Copy{Type: source.Type, Credential: source.Credential, Marks: marks}
 }
 
 func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {
@@ -128,12 +152,34 @@ func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {
 	return SourceMissing, ""
 }
 
-func marks(want policy.Copy) cluster.Marks {
-	m := cluster.Marks{ManagedBy: cluster.FieldManager, Rule: want.Rule.Name, Source: want.Source.String()}
+func marks(want policy.Copy, have Observed) cluster.Marks {
+	m := cluster.Marks{
+		ManagedBy: cluster.FieldManager, Rule: want.Rule.Name, Source: want.Source.String(),
+		For: have.Installation.For(have.Namespace.Name),
+	}
 	if !want.Rule.Prune {
 		m.Prune = "false"
 	}
 	return m
+}
+
+// decideUnwanted decides on what there is under a copy's name where no rule asks for that copy. Of what is simply
+// somebody else's there is nothing to say.
+func decideUnwanted(name string, state CopyState, owner cluster.Ownership, home string, have Observed) (Action, bool) {
+	action := Action{Verb: None, Kind: KindSecret, Name: name}
+	switch {
+	case state.Forbidden:
+		action.Reason = forbiddenReason(state)
+	case owner == cluster.Ours:
+		return decideLeftover(state.Secret, have), true
+	case owner == cluster.OtherInstallation:
+		action.Reason, action.Home = OthersCopy, home
+	case state.Secret != nil && state.Secret.HasMarks():
+		action.Reason = MarksCopied
+	default:
+		return action, false
+	}
+	return action, true
 }
 
 // decideLeftover decides on a copy of ours that no rule asks for.

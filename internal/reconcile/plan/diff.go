@@ -61,6 +61,7 @@ func markMap(m cluster.Marks) map[string]string {
 		"label " + cluster.LabelManagedBy:        m.ManagedBy,
 		"annotation " + cluster.AnnotationRule:   m.Rule,
 		"annotation " + cluster.AnnotationSource: m.Source,
+		"annotation " + cluster.AnnotationFor:    m.For,
 		"annotation " + cluster.AnnotationPrune:  m.Prune,
 	}
 	maps.DeleteFunc(out, func(_, v string) bool { return v == "" })

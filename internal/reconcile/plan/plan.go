@@ -16,7 +16,7 @@ type Verb string
 // The verbs, in the order in which they are executed within a namespace.
 const (
 	SetList Verb = "set-list" // write a service account's list and ledger
-	Release Verb = "release"  // give up our ownership of a service account's list, which stays as it is
+	Release Verb = "release"  // give up our ownership of a service account's list, or of a copy, which stays as it is
 	Create  Verb = "create"   // apply a copy that does not exist
 	Update  Verb = "update"   // apply a copy in place
 	Replace Verb = "replace"  // delete and create, where the API forbids an update
@@ -37,6 +37,39 @@ const (
 type Plan struct {
 	Namespace string
 	Actions   []Action // in the order of execution
+	There     Count    // what there is of ours, of which the actions may remove some or all
+	// Untracked are names that ledgers of ours have, and whose copies nobody looked for. They stay until somebody did.
+	Untracked []string
+}
+
+// Count counts copies, and references to copies in the lists of service accounts.
+type Count struct{ Copies, References int }
+
+// Plus adds two counts.
+func (c Count) Plus(o Count) Count { return Count{c.Copies + o.Copies, c.References + o.References} }
+
+// Minus takes a count from another; nothing becomes less than none.
+func (c Count) Minus(o Count) Count {
+	return Count{max(0, c.Copies-o.Copies), max(0, c.References-o.References)}
+}
+
+// Removed counts what the plan removes of what is there.
+func (p Plan) Removed() (n Count) {
+	for _, a := range p.Actions {
+		switch {
+		case a.Verb == Delete:
+			n.Copies++
+		case a.List != nil:
+			n.References += len(a.List.Removed)
+		}
+	}
+	return n
+}
+
+func (p *Plan) count(ours bool) {
+	if ours {
+		p.There.Copies++
+	}
 }
 
 // Action is one decision about one object. It holds no credential that prints.
@@ -48,6 +81,7 @@ type Action struct {
 	Source types.NamespacedName
 	Reason Reason
 	Defect cluster.Defect // with SourceInvalid
+	Home   string         // with OtherInstallation and OthersCopy: where that installation lives
 
 	// The live object that was decided on; both empty for Create. They are preconditions of the write.
 	UID             types.UID
@@ -67,7 +101,12 @@ type Action struct {
 	Diff     Diff // with TakenOver and Drifted, and where those lead to Replace
 }
 
-// Copy is the content of a copy.
+// Blocked reports whether a rule wants a copy that is known not to come, because somebody else's secret is in its place.
+func (a Action) Blocked() bool {
+	return a.Kind == KindSecret && (a.Reason == ForeignSecret || a.Reason == OtherInstallation)
+}
+
+// Copy is the content of a copy. With Release it has the type alone.
 type Copy struct {
 	Type       string
 	Credential cluster.Credential

@@ -1,6 +1,12 @@
 package plan
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
 
 // Reason says why an action is taken, or why none is. The set is closed.
 type Reason string
@@ -36,36 +42,58 @@ const (
 	OwnSource    Reason = "OwnSource"    // the copy would be its own source
 	BeingDeleted Reason = "BeingDeleted" // it waits for its finalizers; what follows is decided when it is gone
 	PruneOff     Reason = "PruneOff"     // no rule asks for it any more, and its rule said that it stays
+	OthersCopy   Reason = "OthersCopy"   // no rule asks for it; another installation made it
+	MarksCopied  Reason = "MarksCopied"  // no rule asks for it; it has a copy's marks, but was not made for this namespace
 )
 
 // Reasons to do nothing although something is asked for; see Reason.Problem.
 const (
-	ForeignSecret   Reason = "ForeignSecret"   // somebody else's, with other content, and the rule does not say force
-	RuleConflict    Reason = "RuleConflict"    // an earlier rule makes a copy of this name from another source
-	SourceMissing   Reason = "SourceMissing"   // what exists is kept
-	SourceForbidden Reason = "SourceForbidden" // what exists is kept
-	SourceInvalid   Reason = "SourceInvalid"   // what exists is kept
-	SourceIsCopy    Reason = "SourceIsCopy"    // what exists is kept
-	OtherSource     Reason = "OtherSource"     // the copy would overwrite the source of a rule
-	CopyForbidden   Reason = "CopyForbidden"   // we may not read secrets of this name
-	LeftForbidden   Reason = "LeftForbidden"   // the same, and no rule asks for this name any more
-	AccountsUnknown Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
-	PruneHeld       Reason = "PruneHeld"       // too much would be removed at once
-	OtherData       Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
+	ForeignSecret Reason = "ForeignSecret" // somebody else's, with other content, and the rule does not say force
+	// OtherInstallation is a copy that another installation made, or an account whose ledger it keeps.
+	OtherInstallation Reason = "OtherInstallation"
+	RuleConflict      Reason = "RuleConflict"    // an earlier rule makes a copy of this name from another source
+	SourceMissing     Reason = "SourceMissing"   // what exists is kept
+	SourceForbidden   Reason = "SourceForbidden" // what exists is kept
+	SourceInvalid     Reason = "SourceInvalid"   // what exists is kept
+	SourceIsCopy      Reason = "SourceIsCopy"    // what exists is kept
+	OtherSource       Reason = "OtherSource"     // the copy would overwrite the source of a rule
+	CopyForbidden     Reason = "CopyForbidden"   // we may not read secrets of this name
+	LeftForbidden     Reason = "LeftForbidden"   // the same, and no rule asks for this name any more
+	AccountsUnknown   Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
+	PruneHeld         Reason = "PruneHeld"       // too much would be removed at once
+	OtherData         Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
 )
 
 // Problem reports whether somebody should look at it.
 func (r Reason) Problem() bool { return r.Explain() != "" }
 
 // Explain says in words what a problem is and what to do about it, about this very object.
-func (a Action) Explain() string { return strings.ReplaceAll(a.Reason.Explain(), "NAME", a.Name) }
+func (a Action) Explain() string {
+	text := strings.NewReplacer("NAME", a.Name, "HOME", a.Home).Replace(a.Reason.Explain())
+	if a.Reason == ForeignSecret && len(a.Owners) > 0 {
+		text += "; its content is of field manager " + strings.Join(managers(a.Owners), ", ")
+	}
+	return text
+}
+
+// managers names field managers, each once, without times: they would make a new text of every write.
+func managers(owners []cluster.Owner) (names []string) {
+	for _, o := range owners {
+		if name := strconv.Quote(o.Manager); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // Explain says in words what a problem is and what to do about it; empty for any other reason. NAME stands for the
-// object's name.
+// object's name, HOME for another installation's namespace.
 func (r Reason) Explain() string {
 	switch r {
 	case ForeignSecret:
-		return "a secret of this name exists that is not ours and has other content; it is left alone and not referenced: rename the copies, remove it, or set force: true"
+		return "a secret of this name exists that is not ours and has other content; it is left alone, and its name is not added to service accounts: rename the copies, remove it, or set force: true"
+	case OtherInstallation:
+		return "the installation of pullsecrets in namespace HOME keeps this; it is left alone, and nothing is added: exclude the namespace in one of the two policies, or remove what that one distributed with `pullsecrets purge -namespace HOME`"
 	case RuleConflict:
 		return "an earlier rule makes a copy of this name from another source; this rule adds nothing: give the copies different names"
 	case SourceMissing:

@@ -1,0 +1,108 @@
+package cluster
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestWhoOwnsASecret(t *testing.T) {
+	const (
+		marks   = "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/rule: r, pullsecrets/source: home/hub"
+		applied = "managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {'f:metadata': {}, 'f:data': {'f:.dockerconfigjson': {}}}}]"
+		labels  = "managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {'f:metadata': {'f:labels': {}}}}]"
+	)
+	for _, tt := range []struct {
+		why      string
+		metadata string
+		vouched  bool
+		want     Ownership
+		home     string
+	}{
+		{why: "nothing says so"},
+		{why: "nothing but a ledger says so", vouched: true},
+
+		{why: "made for this namespace", metadata: marks + ", pullsecrets/for: home/a}", want: Ours},
+		{why: "the same, and its labels were stripped", metadata: "annotations: {pullsecrets/for: home/a}", want: Ours},
+		{why: "copied from another namespace, marks and all", metadata: marks + ", pullsecrets/for: home/b}"},
+		{why: "the same, and managedFields too", metadata: marks + ", pullsecrets/for: home/b}, " + applied},
+		{why: "the same, and a ledger has the name", metadata: marks + ", pullsecrets/for: home/b}", vouched: true},
+		{why: "of another installation", metadata: marks + ", pullsecrets/for: other/a}, " + applied, vouched: true, want: OtherInstallation, home: "other"},
+		{why: "copied from where another installation made it", metadata: marks + ", pullsecrets/for: other/b}"},
+		{why: "a mark that nobody wrote", metadata: marks + ", pullsecrets/for: home}, " + applied},
+		{why: "and neither did anybody this", metadata: marks + ", pullsecrets/for: home/a/b}, " + applied},
+		{why: "nor this", metadata: marks + ", pullsecrets/for: /a}"},
+
+		{why: "annotations stripped", metadata: "labels: {app.kubernetes.io/managed-by: pullsecrets}, " + applied, want: Ours},
+		{why: "all marks stripped", metadata: applied, want: Ours},
+		{why: "all marks stripped, and the content is somebody else's by now", metadata: labels},
+		{why: "the field manager is ours, but it updated", metadata: "managedFields: [{manager: pullsecrets, operation: Update, fieldsV1: {'f:data': {}}}]"},
+
+		{why: "of an earlier version", metadata: marks + "}, " + applied, want: Ours},
+		{why: "the same, and somebody else changed its content", metadata: marks + "}, " + labels, want: Ours},
+		{why: "of an earlier version, restored from a backup", metadata: marks + "}", vouched: true, want: Ours},
+		{why: "copied from one of an earlier version", metadata: marks + "}"},
+		{why: "of another installation's earlier version", want: OtherInstallation, home: "other",
+			metadata: "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: other/hub}, " + applied},
+		{why: "of an earlier version, from a source elsewhere", want: Ours,
+			metadata: "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: vault/hub}, " + applied},
+		{why: "the label alone, which people copy", metadata: "labels: {app.kubernetes.io/managed-by: pullsecrets}", vouched: true},
+		{why: "the source alone", metadata: "annotations: {pullsecrets/source: home/hub}", vouched: true},
+		{why: "somebody else's label", metadata: "labels: {app.kubernetes.io/managed-by: Helm}, annotations: {pullsecrets/source: home/hub}", vouched: true},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			by := Installation{Home: "home", Sources: []string{"vault"}}
+			u := object(t, "{type: kubernetes.io/dockerconfigjson, metadata: {namespace: a, "+tt.metadata+"}}")
+			got, home := by.Owns(NewProjector(nil).Secret(u), tt.vouched)
+			if got != tt.want || home != tt.home {
+				t.Errorf("got %v of %q, want %v of %q", got, home, tt.want, tt.home)
+			}
+		})
+	}
+	if got, _ := (Installation{}).Owns(nil, true); got != Foreign {
+		t.Errorf("no secret is %v", got)
+	}
+}
+
+func TestALedgerTellsWhoAddedWhatAndWhere(t *testing.T) {
+	for _, tt := range []struct {
+		text  string
+		want  []string
+		other string
+	}{
+		{"", nil, ""},
+		{"home/a: x,y", []string{"x", "y"}, ""},
+		{" home/a :y , ,x,y", []string{"y", "x"}, ""},
+		{"home/a:", nil, ""},
+		{"other/a: x", nil, "other"},
+		{"other/a:", nil, "other"},
+		{"home/b: x", nil, ""},  // an account that was copied from b
+		{"other/b: x", nil, ""}, // the same, of another installation
+		{"x,y", []string{"x", "y"}, ""},
+		{" x,,x ", []string{"x"}, ""},
+		{"home: x", nil, ""},
+		{": x", nil, ""},
+		{"/a: x", nil, ""},
+		{"home/: x", nil, ""},
+		{"home/a/b: x", nil, ""},
+		{"home/a: x: y", []string{"x: y"}, ""},
+	} {
+		got, other := Installation{Home: "home"}.Noted("a", ParseLedger(tt.text))
+		if diff := cmp.Diff(tt.want, got); diff != "" || other != tt.other {
+			t.Errorf("%q: of %q, want %q (-want +got):\n%s", tt.text, other, tt.other, diff)
+		}
+	}
+}
+
+func TestALedgerIsReadAsItWasWritten(t *testing.T) {
+	by := Installation{Home: "home"}
+	for _, names := range [][]string{nil, {"x"}, {"x", "y.z"}} {
+		text := by.Ledger("a", names)
+		if diff := cmp.Diff(Ledger{Home: "home", Namespace: "a", Names: names}, ParseLedger(text)); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", text, diff)
+		}
+	}
+	if got := by.Ledger("a", []string{"x", "y"}); got != "home/a: x,y" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// ledger is what the record on a service account says to the installation that asks.
+type ledger struct {
+	cluster.Ledger
+	names []string // that it added
+	other string   // the home of another installation, if that one keeps the record
+}
+
+// readLedgers reads the ledgers of a namespace, one for each account. One in the form of an earlier version names no
+// installation; there, the copy of each name says whether it is another one's.
+func readLedgers(accounts []policy.Account, have Observed) []ledger {
+	out := make([]ledger, len(accounts))
+	for i, account := range accounts {
+		l := &out[i]
+		l.Ledger = cluster.ParseLedger(account.Ledger)
+		l.names, l.other = have.Installation.Noted(account.Namespace, l.Ledger)
+		if l.Home == "" {
+			l.names = slices.DeleteFunc(slices.Clone(l.names), func(name string) bool {
+				owner, _ := have.Installation.Owns(have.Copies[name].Secret, true)
+				return owner == cluster.OtherInstallation
+			})
+		}
+	}
+	return out
+}
+
+// vouched reports whether a ledger of the namespace vouches for a copy, see cluster.Ledger.Vouches.
+func vouched(ledgers []ledger, name string) bool {
+	return slices.ContainsFunc(ledgers, func(l ledger) bool { return l.Vouches(name) })
+}
+
+// untracked are the names that nobody looked for.
+func (l ledger) untracked(have Observed) (names []string) {
+	for _, name := range l.names {
+		if !have.looked(name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// references counts the entries of a list that the installation added.
+func (l ledger) references(list []string) (n int) {
+	for _, name := range list {
+		if slices.Contains(l.names, name) {
+			n++
+		}
+	}
+	return n
+}
