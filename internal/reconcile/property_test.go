@@ -162,8 +162,8 @@ func (w *world) execute(ns string, p plan.Plan) {
 		case plan.Create, plan.Update, plan.Replace:
 			w.secrets[key] = &cluster.Source{Secret: &cluster.Secret{
 				Meta: cluster.Meta{Namespace: ns, Name: a.Name, UID: "new"},
-				Type: a.Copy.Type, Content: w.secrets[a.Source].Content, Marks: a.Copy.Marks, Applied: true,
-			}}
+				Type: a.Copy.Type, Content: w.secrets[a.Source].Content, Marks: a.Copy.Marks, Applied: true, OwnsData: true,
+			}, Credential: a.Copy.Credential}
 		}
 	}
 }
@@ -238,7 +238,8 @@ func randomCluster(r *rand.Rand) string {
 				list = append(list, pick(r, "{name: one}", "{name: two}", "{name: three}", "{name: theirs}", "{}"))
 			}
 			add(`{kind: ServiceAccount, metadata: {name: %s, namespace: %s, annotations: {%s}, managedFields: [%s]}, imagePullSecrets: [%s]}`,
-				sa, ns, pick(r, "", "", "pullsecrets/added: one", `pullsecrets/added: "one,two"`, `pullsecrets/added: " gone, three"`),
+				sa, ns, pick(r, "", "", "pullsecrets/added: one", `pullsecrets/added: "one,two"`, `pullsecrets/added: " gone, three"`,
+					`pullsecrets/added: "pullsecrets/a: one,two"`, `pullsecrets/added: "pullsecrets/pullsecrets: three"`, `pullsecrets/added: "other/a: one"`),
 				pick(r, "", `{manager: helm, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}, `)+
 					pick(r, "", "{manager: pullsecrets, operation: Apply, fieldsV1: {}}", `{manager: pullsecrets, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}`),
 				strings.Join(list, ", "))
@@ -249,10 +250,11 @@ func randomCluster(r *rand.Rand) string {
 			}
 			add(`{kind: Secret, metadata: {name: %s, namespace: %s, uid: u-%s, %s}, type: %s, immutable: %s, stringData: {%s%s}}`,
 				name, ns, name,
-				pick(r, "labels: {}", "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: pullsecrets/one, pullsecrets/rule: r0}",
+				pick(r, "labels: {}", "annotations: {pullsecrets/for: pullsecrets/a}", "annotations: {pullsecrets/for: other/a}",
+					"annotations: {pullsecrets/for: pullsecrets/pullsecrets, pullsecrets/prune: 'false'}", "labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: pullsecrets/one, pullsecrets/rule: r0}",
 					"labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/source: pullsecrets/one, pullsecrets/rule: r0, pullsecrets/prune: 'false'}",
 					"annotations: {app.kubernetes.io/managed-by: imagepullsecret-patcher}",
-					"managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {}}]"),
+					`managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`),
 				pick(r, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockerconfigjson", "Opaque"),
 				pick(r, "false", "false", "true"),
 				pick(r, `.dockerconfigjson: '{"auths":{"x":{"auth":"1"}}}'`, `.dockerconfigjson: '{"auths":{"x":{"auth":"2"}}}'`,

@@ -102,8 +102,15 @@ type world struct {
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
 	t.Helper()
+	return newWorldOf(t, "pullsecrets", policyText, clusterText)
+}
+
+// newWorldOf is the world as the installation in the namespace home sees it.
+func newWorldOf(t *testing.T, home, policyText, clusterText string) *world {
+	t.Helper()
+	by := cluster.Installation{Home: home, Sources: []string{"vault"}}
 	p, problems := policy.Parse(map[string]string{"policy.yaml": policyText},
-		policy.Options{Namespace: "pullsecrets", SourceNamespaces: []string{"vault"}})
+		policy.Options{Namespace: by.Home, SourceNamespaces: by.Sources})
 	if p == nil {
 		t.Fatal(problems)
 	}
@@ -113,7 +120,6 @@ func newWorld(t *testing.T, policyText, clusterText string) *world {
 			encode(u)
 		}
 	}
-	by := cluster.Installation{Home: "pullsecrets", Sources: []string{"vault"}}
 	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), by, objects)
 	if err != nil {
 		t.Fatal(err)

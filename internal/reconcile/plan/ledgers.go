@@ -23,13 +23,26 @@ func readLedgers(accounts []policy.Account, have Observed) []ledger {
 		l.Ledger = cluster.ParseLedger(account.Ledger)
 		l.names, l.other = have.Installation.Noted(account.Namespace, l.Ledger)
 		if l.Home == "" {
-			l.names = slices.DeleteFunc(slices.Clone(l.names), func(name string) bool {
-				owner, _ := have.Installation.Owns(have.Copies[name].Secret, true)
-				return owner == cluster.OtherInstallation
-			})
+			l.withoutOthers(have)
 		}
 	}
 	return out
+}
+
+// withoutOthers leaves out the names whose copies are another installation's. If those are all, it keeps the ledger.
+func (l *ledger) withoutOthers(have Observed) {
+	var names []string
+	other := ""
+	for _, name := range l.names {
+		if owner, home := have.Installation.Owns(have.Copies[name].Secret, true); owner == cluster.OtherInstallation {
+			other = home
+			continue
+		}
+		names = append(names, name)
+	}
+	if l.names = names; len(names) == 0 {
+		l.other = other
+	}
 }
 
 // vouched reports whether a ledger of the namespace vouches for a copy, see cluster.Ledger.Vouches.

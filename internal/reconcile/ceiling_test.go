@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// TestEditsInQuickSuccessionAreCountedByOneMeasure edits the policy before the last edit is carried out everywhere, and
+// while the caches lag behind what was written. More than there is can never be about to go, so nothing is held at 100
+// percent, whatever edit follows which.
+func TestEditsInQuickSuccessionAreCountedByOneMeasure(t *testing.T) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		f := newLaggingController(t, 100)
+		for edit := range 6 {
+			p := f.edit(r)
+			gone, all := f.wouldRemove(p)
+			if n := total(gone); n.Copies > all.Copies || n.References > all.References {
+				t.Fatalf("seed %d, edit %d: %+v would go, of %+v", seed, edit, n, all)
+			}
+			f.judge.activate(t.Context(), p)
+			if f.ceiling.held.Load() {
+				t.Fatalf("seed %d, edit %d: held, with %+v of %+v", seed, edit, total(gone), all)
+			}
+			for range r.IntN(f.queue.Len() + 1) {
+				f.workOnce(t.Context())
+			}
+			if f.ceiling.held.Load() {
+				t.Fatalf("seed %d, edit %d: held while it was carried out", seed, edit)
+			}
+			f.catchUp(r)
+		}
+	}
+}
+
+// TestAnEditThatFollowsAnotherIsHeldByWhatIsThere holds what removes too much of what the caches do not show yet.
+func TestAnEditThatFollowsAnotherIsHeldByWhatIsThere(t *testing.T) {
+	f := newLaggingController(t, 50)
+	f.judge.activate(t.Context(), f.policy(`
+- {name: one, secrets: [{source: {name: s}, name: one}]}`))
+	for f.queue.Len() > 0 {
+		f.workOnce(t.Context())
+	}
+	f.judge.activate(t.Context(), f.policy(" []")) // and no cache shows a single copy
+	if !f.ceiling.held.Load() {
+		t.Error("all copies go, and nothing is held")
+	}
+}
+
+// laggingController is a controller over an API server that is a map, whose caches are filled by the test.
+type laggingController struct {
+	*Controller
+	t       *testing.T
+	server  *mapServer
+	sources map[types.NamespacedName]policy.SourceState
+}
+
+func newLaggingController(t *testing.T, percent int) *laggingController {
+	f := &laggingController{t: t, server: &mapServer{objects: map[writtenKey]*unstructured.Unstructured{}}}
+	all := f.policy(`
+- {name: all, secrets: [{source: {name: s}, name: one}, {source: {name: s}, name: two}, {source: {name: s}, name: three}]}`)
+	ins, haves := largeCluster(all, 1, 30, false)
+	for _, in := range ins {
+		for _, sa := range in.Accounts {
+			u := accountObject(sa.Namespace, sa.Name, "u-"+sa.Name, f.server.next())
+			f.server.objects[keyOf(sa.Namespace, plan.Action{Kind: plan.KindServiceAccount, Name: sa.Name})] = u
+			*sa = *cluster.NewServiceAccount(u)
+		}
+	}
+	f.Controller, f.sources = cached(all, ins, haves), ins[0].Sources
+	f.api, f.Namespace, f.ceiling = f.server, home, newCeiling(percent)
+	f.projector = cluster.NewProjector([]byte("key")) // that of largeCluster
+	return f
+}
+
+const home = "pullsecrets"
+
+func (f *laggingController) policy(rules string) *policy.Policy {
+	f.t.Helper()
+	p, problems := policy.Parse(map[string]string{"p.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:" + rules}, policy.Options{Namespace: home})
+	if p == nil {
+		f.t.Fatal(problems)
+	}
+	if f.Controller != nil {
+		f.Controller.sources, f.sourcesOf = f.sources, p
+	}
+	return p
+}
+
+// edit makes up a policy.
+func (f *laggingController) edit(r *rand.Rand) *policy.Policy {
+	var b strings.Builder
+	for i, name := range []string{"one", "two", "three"} {
+		if r.IntN(2) == 0 {
+			fmt.Fprintf(&b, "\n- {name: r%d, secrets: [{source: {name: s}, name: %s}], namespaces: {include: [%s]}, serviceAccounts: {include: [%s]}}",
+				i, name, pick(r, `"*"`, `"team-0-1?"`, `"team-0-?"`), pick(r, "default", `"*"`, "web", ""))
+		}
+	}
+	if b.Len() == 0 {
+		return f.policy(" []")
+	}
+	return f.policy(b.String())
+}
+
+// catchUp has the caches show a part of what the API server has.
+func (f *laggingController) catchUp(r *rand.Rand) {
+	for key, u := range f.server.objects {
+		if r.IntN(2) > 0 {
+			continue
+		}
+		var o cluster.Object = cluster.NewServiceAccount(u)
+		w := f.watches.accounts
+		if key.kind == plan.KindSecret {
+			o, w = f.projector.Secret(u), f.watches.copies[key.Name]
+		}
+		_ = w.store.Add(o)
+		f.written.seen(key.kind, event{new: o})
+	}
+	for _, w := range f.watches.copies {
+		for _, obj := range w.all() {
+			o := obj.(*cluster.Secret)
+			if key := (writtenKey{plan.KindSecret, objectName(o)}); f.server.objects[key] == nil && r.IntN(2) == 0 {
+				_ = w.store.Delete(o)
+				f.written.seen(plan.KindSecret, event{old: o})
+			}
+		}
+	}
+}
+
+// mapServer is an API server that one controller writes to and nobody else.
+type mapServer struct {
+	objects map[writtenKey]*unstructured.Unstructured
+	version int
+}
+
+func (m *mapServer) next() string {
+	m.version++
+	return fmt.Sprint(m.version + 1) // 1 is that of an object that must not exist
+}
+
+func (m *mapServer) key(resource schema.GroupVersionResource, namespace, name string) writtenKey {
+	return keyOf(namespace, plan.Action{Kind: kinds[resource], Name: name})
+}
+
+func (m *mapServer) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
+	key := m.key(resource, obj.GetNamespace(), obj.GetName())
+	out := obj.DeepCopy()
+	if before := m.objects[key]; before != nil {
+		if before.GetResourceVersion() != obj.GetResourceVersion() {
+			return nil, otherVersion(resource, obj.GetName())
+		}
+		out.SetUID(before.GetUID())
+	} else {
+		out.SetUID(types.UID("u-" + m.next()))
+	}
+	out.SetResourceVersion(m.next())
+	out.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: cluster.FieldManager, Operation: metav1.ManagedFieldsOperationApply,
+		FieldsV1: metav1.NewFieldsV1(`{"f:imagePullSecrets":{},"f:data":{"f:.dockerconfigjson":{}}}`)}})
+	m.objects[key] = out
+	return out.DeepCopy(), nil
+}
+
+func (m *mapServer) Delete(_ context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
+	key := m.key(resource, obj.GetNamespace(), obj.GetName())
+	if live := m.objects[key]; live != nil && live.GetResourceVersion() != obj.GetResourceVersion() {
+		return otherVersion(resource, obj.GetName())
+	}
+	delete(m.objects, key)
+	return nil
+}
+
+func (m *mapServer) Disown(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	out := obj.DeepCopy()
+	out.SetManagedFields(nil)
+	out.SetResourceVersion(m.next())
+	m.objects[m.key(resource, obj.GetNamespace(), obj.GetName())] = out
+	return out.DeepCopy(), nil
+}
+
+func (m *mapServer) Get(_ context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
+	return m.objects[m.key(resource, namespace, name)].DeepCopy(), nil
+}
+
+func (m *mapServer) Touch(_ context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return account, nil
+}
+
+func (m *mapServer) Inherit(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ sets.Set[string]) (*unstructured.Unstructured, error) {
+	return obj, nil
+}
