@@ -256,6 +256,12 @@ type running struct {
 // start runs a controller until the test ends or it is stopped.
 func (s *sandbox) start(change ...func(*rest.Config)) *running {
 	s.t.Helper()
+	return s.startIn(home, change...)
+}
+
+// startIn runs the controller of an installation that lives in a namespace.
+func (s *sandbox) startIn(home string, change ...func(*rest.Config)) *running {
+	s.t.Helper()
 	config := rest.CopyConfig(s.config)
 	for _, f := range change {
 		f(config)
