@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
@@ -161,9 +163,8 @@ func (s *sandbox) wantGivenUpTo(ns string, apply func() error, ledger ...string)
 	for _, name := range ledger {
 		want = append(want, s.name(strings.TrimPrefix(name, "+")))
 	}
-	sa := cluster.NewServiceAccount(before)
-	if sa.Ledger != strings.Join(want, ",") {
-		s.t.Errorf("the ledger is %q, want %v", sa.Ledger, want)
+	if diff := cmp.Diff(want, cluster.Installation{Home: home}.NotedOn(cluster.NewServiceAccount(before))); diff != "" {
+		s.t.Errorf("the ledger (-want +got): %s", diff)
 	}
 	s.wantList(ns, "app", "theirs", "+reg")
 	must(s.t, apply())

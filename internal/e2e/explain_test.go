@@ -77,7 +77,7 @@ func TestExplainIsRightForEachCause(t *testing.T) {
 		{"its account is opted out", []string{good, "pod/shy"}, []string{"its annotation opts it out"}, nil},
 		{"no rule selects its namespace", []string{excluded, "pod/web"}, []string{"rule hub does not select the namespace (exclude has a glob that matches it", "the selector asks for team=a, and it has no label team"}, nil},
 		{"its namespace is opted out", []string{out, "pod/web"}, []string{"its namespace is opted out"}, nil},
-		{"a secret of somebody else is in the way", []string{foreign, "pod/web"}, []string{"its service account lacks it: not added", "is left alone and not referenced", "owned by somebody (Update)"}, nil},
+		{"a secret of somebody else is in the way", []string{foreign, "pod/web"}, []string{"its service account lacks it: not added", "is left alone, and its name is not added", "owned by somebody (Update)"}, nil},
 		{"a whole namespace", []string{good}, []string{"serviceaccount default", "serviceaccount builder", "there; pullsecrets added it", "InSync", "written by pullsecrets 20"}, nil},
 		{"one account", []string{good, "serviceaccount/default"}, []string{"serviceaccount default"}, []string{"serviceaccount builder"}},
 		{"flags after the arguments", []string{good, "sa/default", "-o", "json"}, []string{`"serviceAccounts"`}, nil},
