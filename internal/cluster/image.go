@@ -1,0 +1,75 @@
+package cluster
+
+import (
+	"net"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+)
+
+// dockerHub is the host under which credentials of Docker Hub are kept, whose images say docker.io.
+const dockerHub = "index.docker.io"
+
+// Covers reports whether the credential has an entry that the kubelet tries for images of a repository, which is named
+// in full: docker.io/library/nginx. Source: k8s.io/kubernetes/pkg/credentialprovider, BasicDockerKeyring.
+func (c *Content) Covers(repository string) bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Registries, func(r Registry) bool {
+		key, ok := entryKey(r.Host)
+		return ok && (entryMatches(key, repository) || key == dockerHub && strings.HasPrefix(repository, "docker.io/"))
+	})
+}
+
+// entryKey is what the kubelet makes of a key of auths: host and path, without the scheme and Docker's API version.
+func entryKey(entry string) (key string, ok bool) {
+	if !strings.HasPrefix(entry, "https://") && !strings.HasPrefix(entry, "http://") {
+		entry = "https://" + entry
+	}
+	parsed, err := url.Parse(entry)
+	if err != nil {
+		return "", false
+	}
+	path := parsed.Path
+	if strings.HasPrefix(path, "/v2/") || strings.HasPrefix(path, "/v1/") {
+		path = path[len("/v2"):]
+	}
+	if path == "/" {
+		path = ""
+	}
+	return parsed.Host + path, true
+}
+
+// entryMatches reports whether a key is for a repository: the host part by part, where * stands for any characters of a
+// part; the port; and the start of the path.
+func entryMatches(key, repository string) bool {
+	glob, err := url.Parse("https://" + key)
+	if err != nil {
+		return false
+	}
+	target, err := url.Parse("https://" + repository)
+	if err != nil {
+		return false
+	}
+	globParts, globPort := hostParts(glob)
+	targetParts, targetPort := hostParts(target)
+	if globPort != targetPort || len(globParts) != len(targetParts) || !strings.HasPrefix(target.Path, glob.Path) {
+		return false
+	}
+	for i, part := range globParts {
+		if matched, err := path.Match(part, targetParts[i]); err != nil || !matched {
+			return false
+		}
+	}
+	return true
+}
+
+func hostParts(u *url.URL) (parts []string, port string) {
+	host, port, err := net.SplitHostPort(u.Host)
+	if err != nil {
+		host, port = u.Host, ""
+	}
+	return strings.Split(host, "."), port
+}
