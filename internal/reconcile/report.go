@@ -59,8 +59,11 @@ const (
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
 func (p problem) everywhere() bool {
-	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed && p.Reason != contestedObject ||
-		p.Detail == unreachable
+	switch p.Reason {
+	case string(plan.ForeignSecret), string(plan.OtherData), string(plan.DeletionPending), writeFailed, contestedObject:
+		return p.Detail == unreachable
+	}
+	return true
 }
 
 func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) string) *report {
@@ -254,6 +257,9 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			}
 			if a.Defect != "" {
 				p.Detail += " (" + string(a.Defect) + ")"
+			}
+			if len(a.Diff) > 0 { // what a copy that cannot be written lacks
+				p.Detail += " (" + few(a.Diff) + ")"
 			}
 			s.problems = append(s.problems, p)
 		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {

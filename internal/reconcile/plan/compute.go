@@ -73,9 +73,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 	}
 	for _, account := range want.Accounts {
-		if !account.Deleting {
-			p.Actions = append(p.Actions, decideAccount(account, byName, have))
-		}
+		p.Actions = append(p.Actions, decideAccount(account, byName, have))
 	}
 	p.Actions = append(p.Actions, copies...)
 	slices.SortStableFunc(p.Actions, func(a, b Action) int {

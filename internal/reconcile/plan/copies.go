@@ -20,7 +20,10 @@ import (
 //	usable    foreign, other      no force    nothing, reported              not added
 //	not       ours                            nothing, reported              added
 //	not       nothing, foreign                nothing, reported              not added
-//	usable    being deleted                   nothing                        added if ours
+//	usable    ours, being deleted             update; reported if that       added
+//	                                          would take a replacement
+//	usable    foreign, equal, being deleted   nothing                        added
+//	usable    foreign, other, being deleted   nothing, reported              not added
 //	          a source of a rule              nothing                        added if its own
 //	          unreadable                      nothing, reported              not added
 func decideCopy(want policy.Copy, have CopyState, protected bool, namespace string) (action Action, referable bool) {
@@ -51,8 +54,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want)
 		return action, true
 	case live.Deleting:
-		action.Reason = BeingDeleted
-		return action, live.Ours()
+		return decideDeleting(action, want, live)
 	case live.Ours():
 		return decideOurs(action, want, live), true
 	case live.Ancestor:
@@ -92,6 +94,27 @@ func decideOurs(action Action, want policy.Copy, live *cluster.Secret) Action {
 		return write(action, want, live)
 	}
 	return action
+}
+
+// decideDeleting decides on a secret that waits for its finalizers. Pods go on pulling with it, and the API permits to
+// update it, so a copy of ours is kept right until it is gone. It cannot be replaced before, and what is somebody
+// else's is not taken over on its way out.
+func decideDeleting(action Action, want policy.Copy, live *cluster.Secret) (Action, bool) {
+	source := want.State.Source.Secret
+	ours := live.Ours()
+	if ours {
+		action = decideOurs(action, want, live)
+	}
+	switch {
+	case ours && action.Verb == Update:
+		return action, true
+	case live.SameContent(source) && action.Verb == None:
+		action.Reason = BeingDeleted
+		return action, true
+	}
+	action.Verb, action.Reason, action.Copy = None, DeletionPending, nil
+	action.Diff = newDiff(live, source, marks(want), false)
+	return action, ours
 }
 
 // write completes an action that writes a secret's content, with the diff where it is not our own that changes.
