@@ -48,6 +48,9 @@ func (c *Controller) namespaceEvent(e event) {
 }
 
 func (c *Controller) accountEvent(e event) {
+	if e.old != nil && (e.new == nil || e.old.GetUID() != e.new.GetUID()) {
+		c.fights.gone(writtenKey{plan.KindServiceAccount, objectName(e.old)}, newObjectID(plan.KindServiceAccount, e.old.GetUID()))
+	}
 	if !c.written.seen(plan.KindServiceAccount, e) {
 		c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
 	}
