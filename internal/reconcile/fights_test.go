@@ -62,7 +62,7 @@ func (f *fights) recorded() (n int) {
 func TestANewAccountEachRunNeverWaits(t *testing.T) {
 	for _, restores := range []bool{false, true} { // true: its manifest came from a cluster, with our ledger in it
 		synctest.Test(t, func(t *testing.T) {
-			c := &Controller{fights: newFights(), written: newWritten()}
+			c := newWriter()
 			for run := range 50 {
 				uid := types.UID(fmt.Sprintf("run-%d", run))
 				a := addNames(uid, "hub", "ghcr")

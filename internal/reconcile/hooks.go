@@ -41,6 +41,7 @@ func (c *Controller) namespaceEvent(e event) {
 	after, _ := e.new.(*cluster.Namespace)
 	if after == nil || after.Terminating || before != nil && before.UID != after.UID {
 		c.fights.forget(nameOf(e)) // what ended with a namespace was no fight
+		c.altered.forget(nameOf(e))
 	}
 	if before == nil || after == nil || !before.SameDecision(after) {
 		c.enqueue(nameOf(e), before == nil && !e.initial)
