@@ -233,7 +233,7 @@ func describeCopy(a plan.Action) string {
 	case plan.OwnSource:
 		return "it is the source itself"
 	case plan.BeingDeleted:
-		return "it is being deleted; what follows is decided when it is gone"
+		return "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"
 	case plan.PruneOff:
 		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
 	}
@@ -268,11 +268,19 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		case action.List != nil && slices.Contains(action.List.Added, n.Name):
 			name.Text = "missing; the controller is about to add it: see its log if it does not"
 		default:
-			name.Text = "not added: " + describeCopy(find(todo, plan.KindSecret, n.Name))
+			name.Text = notAdded(ns, find(todo, plan.KindSecret, n.Name))
 		}
 		out.Names = append(out.Names, name)
 	}
 	return out
+}
+
+// notAdded says why an account does not get a name, of which the copy's action tells.
+func notAdded(ns *cluster.Namespace, copied plan.Action) string {
+	if ns.Terminating { // nothing was decided
+		return "not added: its namespace is being deleted"
+	}
+	return "not added: " + describeCopy(copied)
 }
 
 func find(p plan.Plan, kind plan.Kind, name string) plan.Action {
