@@ -13,7 +13,7 @@ import (
 )
 
 // setList writes a service account's list. What the API server returns is what counts: an admission policy may have
-// added names again that were just removed.
+// added names again that were just removed, or taken out what was added.
 func (c *Controller) setList(ctx context.Context, namespace string, a plan.Action) error {
 	if done, err := c.touchOnly(ctx, namespace, &a); done || err != nil {
 		return err
@@ -21,23 +21,18 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 	obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
 		return c.api.Apply(ctx, accountResource, listObject(c.installation(), namespace, a), true)
 	})
-	if err == nil && cameBack(obj, a.List.Removed) {
-		return errCameBack
+	if err == nil {
+		err = checkList(c.installation(), obj, a.List)
 	}
 	if err != nil || !a.List.Release {
 		return err
 	}
 	// Should it fail, the next plan is to release the list.
 	obj, err = c.release(ctx, obj)
-	if err == nil && cameBack(obj, a.List.Removed) { // another API server may be behind
-		return errCameBack
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// cameBack reports whether an account still has a name that was removed.
-func cameBack(obj *unstructured.Unstructured, removed []string) bool {
-	return slices.ContainsFunc(cluster.NewServiceAccount(obj).PullSecrets, func(name string) bool { return slices.Contains(removed, name) })
+	return checkNames(obj, a.List.Names, a.List.Removed) // another API server may be behind
 }
 
 // release gives a service account's list up, or the next plain server-side apply by its owner would conflict with us
@@ -70,7 +65,10 @@ func (c *Controller) touchOnly(ctx context.Context, namespace string, a *plan.Ac
 		account := cluster.NewServiceAccount(obj)
 		a.ResourceVersion = account.ResourceVersion
 		if !slices.ContainsFunc(a.List.Added, func(name string) bool { return !slices.Contains(account.PullSecrets, name) }) {
-			return sameNames(c.installation().NotedOn(account), a.List.Ledger), nil
+			if !sameNames(c.installation().NotedOn(account), a.List.Ledger) {
+				return false, nil
+			}
+			return true, checkList(c.installation(), obj, a.List)
 		}
 		select {
 		case <-ctx.Done():

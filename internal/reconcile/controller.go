@@ -74,6 +74,7 @@ type Controller struct {
 	troubles  troubles
 	ceiling   *ceiling
 	fights    *fights
+	altered   *alterations
 	metrics   *metrics
 	admission *admission
 	relief    atomic.Int32 // workers that stand in for slow ones
@@ -97,6 +98,7 @@ func New(cfg Config) *Controller {
 		written:   newWritten(),
 		ceiling:   newCeiling(cfg.MaxPrune),
 		fights:    newFights(),
+		altered:   newAlterations(),
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
 	if cfg.Credential != nil {

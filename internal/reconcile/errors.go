@@ -47,6 +47,12 @@ func isContested(err error) bool {
 	return errors.As(err, &c)
 }
 
+// isPutOff reports whether a write was not tried, because it has to wait.
+func isPutOff(err error) bool {
+	e := asAltered(err)
+	return isContested(err) || e != nil && e.putOff
+}
+
 // isUnreachable reports whether the API server did not answer at all.
 func isUnreachable(err error) bool {
 	var network net.Error
@@ -88,6 +94,9 @@ func describe(err error) string {
 		if errors.Is(err, errCameBack) {
 			return errCameBack.Error()
 		}
+		if e := asAltered(err); e != nil {
+			return e.Error()
+		}
 		return "the request failed" // the text of an unknown error could hold anything
 	}
 	s := status.Status()
@@ -107,14 +116,19 @@ func describe(err error) string {
 	return text + causes(s.Details)
 }
 
-// causes lists type and field of each cause. The cause's message can hold the value, so it is left out.
+// causes lists type and field of each cause that has them. The cause's message can hold the value, so it is left out.
 func causes(details *metav1.StatusDetails) string {
-	if details == nil || len(details.Causes) == 0 {
+	if details == nil {
 		return ""
 	}
 	var parts []string
 	for _, c := range details.Causes {
-		parts = append(parts, strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, c.Field)))
+		if part := strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, c.Field)); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	if len(parts) == 0 {
+		return "" // the cause of an admission policy is its message alone
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }

@@ -18,6 +18,7 @@ type changeSet struct {
 	namespace string
 	results   []result
 	fights    []*contested // that are going on, also where the last repair still stands
+	altered   []problem    // of objects that nothing is written to now
 	early     bool         // one of the first tries, at which it is no wonder yet that a removed name comes back
 }
 
@@ -31,26 +32,34 @@ type result struct {
 func (s changeSet) err() error {
 	var errs []error
 	for _, r := range s.results {
-		if r.err != nil && !isGone(r.err) && !isContested(r.err) {
+		if r.err != nil && !isGone(r.err) && !isContested(r.err) && asAltered(r.err) == nil {
 			errs = append(errs, r.err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// waiting reports whether a repair was put off.
+// waiting reports whether something is to be tried again later, because it was undone or altered.
 func (s changeSet) waiting() bool {
-	return slices.ContainsFunc(s.results, func(r result) bool { return isContested(r.err) })
+	return slices.ContainsFunc(s.results, func(r result) bool { return isContested(r.err) || asAltered(r.err) != nil })
 }
 
 // done reports whether all that was to be done succeeded.
 func (s changeSet) done() bool { return s.err() == nil && !s.waiting() }
 
-// again is when the first of the repairs that wait may be made, or the first of the fights is over; 0 for neither.
+// again is when the first of what waits may be tried, or the first of the fights is over; 0 for neither.
 func (s changeSet) again() (first time.Duration) {
+	sooner := func(wait time.Duration) {
+		if first == 0 || wait < first {
+			first = wait
+		}
+	}
 	for _, f := range s.fights {
-		if first == 0 || f.wait < first {
-			first = f.wait
+		sooner(f.wait)
+	}
+	for _, r := range s.results {
+		if e := asAltered(r.err); e != nil {
+			sooner(e.wait)
 		}
 	}
 	if first == 0 && s.waiting() {
@@ -62,21 +71,35 @@ func (s changeSet) again() (first time.Duration) {
 // execute carries out a plan. It goes on after a failure, with one exception: what has to come after the service
 // accounts waits until all of them were written.
 func (c *Controller) execute(ctx context.Context, p plan.Plan) changeSet {
-	changes := changeSet{namespace: p.Namespace}
+	changes := changeSet{namespace: p.Namespace, altered: c.altered.stand(p)}
 	accountFailed := false
 	for _, a := range p.Actions {
 		if a.Verb == plan.None || a.AfterAccounts && accountFailed {
 			continue
 		}
-		err := c.repair(keyOf(p.Namespace, a), a, func() error {
-			c.announce(p.Namespace, a)
-			return c.act(ctx, p.Namespace, a)
-		})
+		err := c.carryOut(ctx, p.Namespace, a)
 		accountFailed = accountFailed || err != nil && a.Kind == plan.KindServiceAccount
 		changes.results = append(changes.results, result{a, err})
 	}
 	changes.fights = c.fights.open(p.Namespace, time.Now())
 	return changes
+}
+
+// carryOut does one action, unless it has to wait: what admission alters is not written again and again, nor what
+// somebody undoes.
+func (c *Controller) carryOut(ctx context.Context, namespace string, a plan.Action) error {
+	key := keyOf(namespace, a)
+	meant := func() intent { return c.intent(namespace, a) }
+	if err := c.altered.wait(key, a, meant, time.Now()); err != nil {
+		return err
+	}
+	err := c.repair(key, a, func() error {
+		if !c.altered.known(key) { // what is there is what admission made of our own write
+			c.announce(namespace, a)
+		}
+		return c.act(ctx, namespace, a)
+	})
+	return c.altered.note(key, a, meant, err, time.Now())
 }
 
 // announce logs what a write is about to replace, before it does.
@@ -104,8 +127,11 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 		if obj.GetResourceVersion() != a.ResourceVersion { // the API server itself may have added a name since
 			return otherVersion(accountResource, a.Name)
 		}
-		_, err = c.release(ctx, obj)
-		return err
+		names := cluster.NewServiceAccount(obj).PullSecrets
+		if obj, err = c.release(ctx, obj); err != nil {
+			return err
+		}
+		return checkNames(obj, names, nil)
 	case plan.Create, plan.Update:
 		return c.applyCopy(ctx, namespace, a)
 	case plan.Replace:
@@ -130,13 +156,19 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 		a.ResourceVersion = version
 	}
 	obj := copyObject(namespace, a)
-	return c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
+	var kept *cluster.Secret
+	err := c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
 		applied, err := c.api.Apply(ctx, secretResource, obj, a.Verb == plan.Update)
 		if err != nil {
 			return nil, err
 		}
-		return c.projector.Secret(applied), nil
+		kept = c.projector.Secret(applied)
+		return kept, nil
 	})
+	if err != nil {
+		return err
+	}
+	return checkCopy(c.projector.Secret(obj), kept)
 }
 
 // releaseCopy takes our marks off a copy that another field manager owns by now. Its content stays.

@@ -218,7 +218,7 @@ func (e *explainer) copy(a plan.Action) CopyExplanation {
 }
 
 func describeCopy(a plan.Action) string {
-	text := a.Reason.Explain()
+	text := a.Explain()
 	if a.Defect != "" {
 		text += " (" + string(a.Defect) + ")"
 	}
@@ -233,7 +233,11 @@ func describeCopy(a plan.Action) string {
 	case plan.OwnSource:
 		return "it is the source itself"
 	case plan.BeingDeleted:
-		return "it is being deleted; what follows is decided when it is gone"
+		return "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"
+	case plan.OthersCopy:
+		return "no rule asks for it; the installation of pullsecrets in namespace " + a.Home + " made it: it is left alone"
+	case plan.MarksCopied:
+		return "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"
 	case plan.PruneOff:
 		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
 	}
@@ -267,12 +271,22 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 			name.Text = "there; pullsecrets would not remove it, because somebody else added it or the rule does not prune"
 		case action.List != nil && slices.Contains(action.List.Added, n.Name):
 			name.Text = "missing; the controller is about to add it: see its log if it does not"
+		case action.Reason == plan.OtherInstallation:
+			name.Text = "not added: " + action.Explain()
 		default:
-			name.Text = "not added: " + describeCopy(find(todo, plan.KindSecret, n.Name))
+			name.Text = notAdded(ns, find(todo, plan.KindSecret, n.Name))
 		}
 		out.Names = append(out.Names, name)
 	}
 	return out
+}
+
+// notAdded says why an account does not get a name, of which the copy's action tells.
+func notAdded(ns *cluster.Namespace, copied plan.Action) string {
+	if ns.Terminating { // nothing was decided
+		return "not added: its namespace is being deleted"
+	}
+	return "not added: " + describeCopy(copied)
 }
 
 func find(p plan.Plan, kind plan.Kind, name string) plan.Action {

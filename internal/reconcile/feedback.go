@@ -109,7 +109,7 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	key := writtenKey{kindConfigMap, objectName(cm)}
 	if cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash || cm.Annotations[cluster.AnnotationObservedRevision] != j.verdict.revision {
 		j.c.fights.forgive(key)
-	} else if pause := j.c.fights.wait(key, time.Now()); pause > 0 {
+	} else if pause := j.c.fights.wait(key, 0, time.Now()); pause > 0 {
 		return pause, nil
 	}
 	news := cm.Annotations[cluster.AnnotationStatus] != state || cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash

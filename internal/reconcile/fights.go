@@ -3,12 +3,14 @@ package reconcile
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -28,6 +30,10 @@ const (
 //
 // What counts is what we did ourselves: a write that makes a change which we made before, and did not take back since,
 // is a repair, whatever the other party left of our marks.
+//
+// A service account counts by its UID: one that a CI job or a Helm hook deletes and makes anew is a new object, which
+// needs its names at once. A copy counts by its name: the new one is ours, which we made because somebody deleted the
+// last, or it is somebody's who makes it again each time that we take it over.
 type fights struct {
 	mu      sync.Mutex
 	deeds   map[string][]deed                // by namespace; after a roll-out every object has one, so they are small
@@ -39,10 +45,27 @@ type fights struct {
 type deed struct {
 	kind         plan.Kind
 	name, change string
+	object       objectID
 	at           time.Time
 }
 
+// objectID tells a service account from another one of the same name; it is 0 for what counts by its name. It is a hash
+// of the UID, in less memory than the UID takes.
+type objectID uint64
+
+var objectSeed = maphash.MakeSeed()
+
+func newObjectID(kind plan.Kind, uid types.UID) objectID {
+	if kind != plan.KindServiceAccount {
+		return 0
+	}
+	return objectID(maphash.String(objectSeed, string(uid)))
+}
+
+func idOf(a plan.Action) objectID { return newObjectID(a.Kind, a.UID) }
+
 type fight struct {
+	object  objectID
 	repairs int
 	drifts  int // repairs of content that another field manager owned
 	last    time.Time
@@ -80,14 +103,14 @@ func changes(a plan.Action) []string {
 func (f *fights) isRepair(key writtenKey, a plan.Action) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return a.Restores || slices.ContainsFunc(changes(a), func(c string) bool { return f.deed(key, c) != nil })
+	return a.Restores || slices.ContainsFunc(changes(a), func(c string) bool { return f.deed(key, idOf(a), c) != nil })
 }
 
 // deed returns the record of a change, or nil.
-func (f *fights) deed(key writtenKey, change string) *deed {
+func (f *fights) deed(key writtenKey, id objectID, change string) *deed {
 	all := f.deeds[key.Namespace]
 	for i := range all {
-		if d := &all[i]; d.of(key) && d.change == change {
+		if d := &all[i]; d.of(key) && d.object == id && d.change == change {
 			return d
 		}
 	}
@@ -106,23 +129,31 @@ func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
 		return
 	}
 	if a.List != nil && len(a.List.Removed) > 0 {
-		f.unmake(key, func(change string) bool { return slices.Contains(a.List.Removed, change) })
+		f.unmake(key, func(d deed) bool { return slices.Contains(a.List.Removed, d.change) })
 	}
 	for _, change := range changes(a) {
-		if d := f.deed(key, change); d != nil {
+		if d := f.deed(key, idOf(a), change); d != nil {
 			d.at = now
 			continue
 		}
-		f.deeds[key.Namespace] = append(f.deeds[key.Namespace], deed{key.kind, key.Name, change, now})
+		f.deeds[key.Namespace] = append(f.deeds[key.Namespace], deed{key.kind, key.Name, change, idOf(a), now})
 	}
-	if o := f.objects[key.Namespace][key]; o != nil {
+	if o := f.fight(key, idOf(a)); o != nil {
 		o.last = now
 	}
 }
 
+// fight returns the record of an object that was repaired, or nil.
+func (f *fights) fight(key writtenKey, id objectID) *fight {
+	if o := f.objects[key.Namespace][key]; o != nil && o.object == id {
+		return o
+	}
+	return nil
+}
+
 // unmake forgets changes of an object.
-func (f *fights) unmake(key writtenKey, gone func(change string) bool) {
-	kept := slices.DeleteFunc(f.deeds[key.Namespace], func(d deed) bool { return d.of(key) && gone(d.change) })
+func (f *fights) unmake(key writtenKey, gone func(deed) bool) {
+	kept := slices.DeleteFunc(f.deeds[key.Namespace], func(d deed) bool { return d.of(key) && gone(d) })
 	f.deeds[key.Namespace] = kept
 	if len(kept) == 0 {
 		delete(f.deeds, key.Namespace)
@@ -131,15 +162,28 @@ func (f *fights) unmake(key writtenKey, gone func(change string) bool) {
 
 // drop forgets all of an object.
 func (f *fights) drop(key writtenKey) {
-	f.unmake(key, func(string) bool { return true })
+	f.unmake(key, func(deed) bool { return true })
 	delete(f.objects[key.Namespace], key)
 }
 
-// wait returns how long a repair has to wait; 0 is not at all.
-func (f *fights) wait(key writtenKey, now time.Time) time.Duration {
+// gone forgets an object that was deleted, if it does not count by its name.
+func (f *fights) gone(key writtenKey, id objectID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.objects[key.Namespace][key]
+	if id == 0 {
+		return
+	}
+	f.unmake(key, func(d deed) bool { return d.object == id })
+	if f.fight(key, id) != nil {
+		delete(f.objects[key.Namespace], key)
+	}
+}
+
+// wait returns how long a repair has to wait; 0 is not at all.
+func (f *fights) wait(key writtenKey, id objectID, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := f.fight(key, id)
 	if o == nil {
 		return 0
 	}
@@ -167,7 +211,7 @@ func (f *fights) open(namespace string, now time.Time) (open []*contested) {
 func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	o := f.at(key, now)
+	o := f.at(key, idOf(a), now)
 	o.repairs++
 	if a.Reason == plan.Drifted && len(a.Owners) > 0 {
 		o.drifts++
@@ -203,13 +247,13 @@ func (f *fights) forgive(key writtenKey) {
 }
 
 // at returns the record of an object that is repaired, made if there is none.
-func (f *fights) at(key writtenKey, now time.Time) *fight {
+func (f *fights) at(key writtenKey, id objectID, now time.Time) *fight {
 	if f.objects[key.Namespace] == nil {
 		f.objects[key.Namespace] = map[writtenKey]*fight{}
 	}
-	o := f.objects[key.Namespace][key]
+	o := f.fight(key, id)
 	if o == nil {
-		o = &fight{}
+		o = &fight{object: id}
 		f.objects[key.Namespace][key] = o
 	}
 	o.last = now
@@ -281,20 +325,30 @@ func peace(key writtenKey, owners []cluster.Owner) string {
 	return argo + "; " + flux
 }
 
-// repair carries out an action that may be part of a fight.
-func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) error {
-	repair := c.fights.isRepair(key, a)
-	if wait := c.fights.wait(key, time.Now()); repair && wait > 0 {
-		return &contested{key: key, rule: a.Rule, wait: wait, owners: a.Owners}
+// repair carries out an action that may be a repair. It returns how many repairs of the object there were with this one;
+// 0 if it is none.
+func (f *fights) repair(key writtenKey, a plan.Action, act func() error) (repairs int, err error) {
+	repair := f.isRepair(key, a)
+	if wait := f.wait(key, idOf(a), time.Now()); repair && wait > 0 {
+		return 0, &contested{key: key, rule: a.Rule, wait: wait, owners: a.Owners}
 	}
 	if err := act(); err != nil {
+		return 0, err
+	}
+	f.made(key, a, time.Now())
+	if !repair {
+		return 0, nil
+	}
+	return f.repaired(key, a, time.Now()), nil
+}
+
+// repair carries out an action, and says so when it is part of a fight.
+func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) error {
+	n, err := c.fights.repair(key, a, act)
+	if err != nil {
 		return err
 	}
-	c.fights.made(key, a, time.Now())
-	if !repair {
-		return nil
-	}
-	if n := c.fights.repaired(key, a, time.Now()); n > freeRepairs {
+	if n > freeRepairs {
 		c.metrics.fought(key.kind, a.Owners)
 		text := fmt.Sprintf("%s %s was undone and repaired %d times (%s); to end this, %s",
 			key.kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))

@@ -41,6 +41,7 @@ func (c *Controller) namespaceEvent(e event) {
 	after, _ := e.new.(*cluster.Namespace)
 	if after == nil || after.Terminating || before != nil && before.UID != after.UID {
 		c.fights.forget(nameOf(e)) // what ended with a namespace was no fight
+		c.altered.forget(nameOf(e))
 	}
 	if before == nil || after == nil || !before.SameDecision(after) {
 		c.enqueue(nameOf(e), before == nil && !e.initial)
@@ -48,6 +49,9 @@ func (c *Controller) namespaceEvent(e event) {
 }
 
 func (c *Controller) accountEvent(e event) {
+	if e.old != nil && (e.new == nil || e.old.GetUID() != e.new.GetUID()) {
+		c.fights.gone(writtenKey{plan.KindServiceAccount, objectName(e.old)}, newObjectID(plan.KindServiceAccount, e.old.GetUID()))
+	}
 	if !c.written.seen(plan.KindServiceAccount, e) {
 		c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
 	}

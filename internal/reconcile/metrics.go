@@ -31,13 +31,13 @@ type family struct {
 // The families, in the order of docs/metrics.md.
 var (
 	familyReconciles = family{"pullsecrets_reconciles_total", "counter", []string{"result"},
-		"Namespaces that were decided: unchanged, changed, waiting (a repair was put off, see fights), stale (something changed in between, decided again), failed, or gone."}
+		"Namespaces that were decided: unchanged, changed, waiting (a write was put off, because somebody undoes it or admission alters it again and again), stale (something changed in between, decided again), failed, or gone."}
 	familyDuration = family{"pullsecrets_reconcile_duration_seconds", "histogram", nil,
 		"How long deciding on one namespace and writing to it took."}
 	familyActions = family{"pullsecrets_actions_total", "counter", []string{"kind", "verb", "reason", "rule"},
 		"Writes that succeeded. The rule is empty where no rule asks for the object any more."}
 	familyWriteErrors = family{"pullsecrets_write_errors_total", "counter", []string{"kind", "reason"},
-		"Writes that failed, by the API server's reason; Unreachable when it did not answer, CameBack when it put removed names back, Other for anything else."}
+		"Writes that failed, by the API server's reason; Unreachable when it did not answer, CameBack when it put removed names back, Altered when it kept something else than was written, Other for anything else."}
 	familyProblems = family{"pullsecrets_problems", "gauge", []string{"kind", "reason"},
 		"Objects that somebody should look at, as in the status. Conflicts are ForeignSecret and RuleConflict."}
 	familyFights = family{"pullsecrets_fights_total", "counter", []string{"kind", "manager"},
@@ -139,7 +139,7 @@ func (m *metrics) tried(changes changeSet, took time.Duration) {
 			if result == "unchanged" {
 				result = "changed"
 			}
-		case !isContested(res.err):
+		case !isPutOff(res.err):
 			m.writeFailed(res.Kind, res.err)
 			fallthrough
 		default:
@@ -169,7 +169,7 @@ func worse(result string, err error) string {
 	switch {
 	case result == "failed", isGone(err):
 		return result
-	case isContested(err):
+	case isPutOff(err):
 		if result == "stale" {
 			return result
 		}
@@ -201,6 +201,8 @@ func apiReason(err error) string {
 		return string(reason)
 	case errors.Is(err, errCameBack):
 		return "CameBack"
+	case asAltered(err) != nil:
+		return alteredObject
 	case isUnreachable(err):
 		return "Unreachable"
 	}

@@ -55,12 +55,16 @@ type problem struct {
 const (
 	writeFailed     = "WriteFailed"
 	contestedObject = "Contested" // a repair waits, because somebody undoes it again and again
+	alteredObject   = "Altered"   // the API server keeps something else than was written
 )
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
 func (p problem) everywhere() bool {
-	return p.Reason != string(plan.ForeignSecret) && p.Reason != string(plan.OtherInstallation) && p.Reason != string(plan.OtherData) && p.Reason != writeFailed && p.Reason != contestedObject ||
-		p.Detail == unreachable
+	switch p.Reason {
+	case string(plan.ForeignSecret), string(plan.OtherInstallation), string(plan.OtherData), string(plan.DeletionPending), writeFailed, contestedObject, alteredObject:
+		return p.Detail == unreachable
+	}
+	return true
 }
 
 func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) string) *report {
@@ -82,6 +86,7 @@ func (r *report) record(todo plan.Plan, changes changeSet) {
 	next := r.summarise(todo, changes)
 	r.mu.Lock()
 	before := r.namespaces[todo.Namespace]
+	next.keep(before, changes)
 	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
 		slices.Equal(before.problems, next.problems)
 	if !same {
@@ -93,6 +98,22 @@ func (r *report) record(todo plan.Plan, changes changeSet) {
 	if !same {
 		r.changed()
 	}
+}
+
+// keep takes over the problems of objects that changed while they were written. They are decided on again at once, and
+// would else be no longer a problem for that moment.
+func (s *summary) keep(before *summary, changes changeSet) {
+	if before == nil {
+		return
+	}
+	for _, res := range changes.results {
+		for _, p := range before.problems {
+			if isStale(res.err) && p.Kind == string(res.Kind) && p.Name == res.Name && !slices.Contains(s.problems, p) {
+				s.problems = append(s.problems, p)
+			}
+		}
+	}
+	slices.SortFunc(s.problems, compareProblems)
 }
 
 // share returns a summary that says the same, and is shared by other namespaces if it can be.
@@ -240,6 +261,8 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 		switch verb := missingVerb(res.err); {
 		case isContested(res.err):
 			continue // those follow
+		case asAltered(res.err) != nil:
+			p.Reason = alteredObject
 		case verb != "" && res.Kind == plan.KindSecret:
 			p.Reason, p.Detail = notPermitted(verb, res.Action)
 		}
@@ -250,6 +273,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			Rule: f.rule, Kind: string(f.key.kind), Name: f.key.Name, Reason: contestedObject, Detail: f.Error(),
 		})
 	}
+	s.problems = append(s.problems, changes.altered...)
 	for _, a := range todo.Actions {
 		if a.Serves {
 			s.accounts++
@@ -261,6 +285,9 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			}
 			if a.Defect != "" {
 				p.Detail += " (" + string(a.Defect) + ")"
+			}
+			if len(a.Diff) > 0 { // what a copy that cannot be written lacks
+				p.Detail += " (" + few(a.Diff) + ")"
 			}
 			s.problems = append(s.problems, p)
 		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {

@@ -12,6 +12,9 @@ import (
 // A name that is wanted but may not be added now is not removed either. Where the rule that decides a copy does not
 // prune, the copy's name stays out of the ledger.
 //
+// An account that waits for its finalizers is decided on as any other: pods start with it until it is gone, and get
+// its list.
+//
 // A list that we applied is ours, so that somebody else's plain server-side apply of it is refused. Where it need not
 // be, it is given up: after the write that made it ours, or at any later look, should that not have come to pass.
 //

@@ -90,11 +90,9 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 	}
 	for i, account := range want.Accounts {
-		if !account.Deleting {
-			p.There.References += ledgers[i].references(account.PullSecrets)
-			p.Untracked = append(p.Untracked, ledgers[i].untracked(have)...)
-			p.Actions = append(p.Actions, decideAccount(account, ledgers[i], byName, have))
-		}
+		p.There.References += ledgers[i].references(account.PullSecrets)
+		p.Untracked = append(p.Untracked, ledgers[i].untracked(have)...)
+		p.Actions = append(p.Actions, decideAccount(account, ledgers[i], byName, have))
 	}
 	p.Actions = append(p.Actions, copies...)
 	slices.SortStableFunc(p.Actions, func(a, b Action) int {

@@ -22,7 +22,10 @@ import (
 //	usable    ours, insisted      no force    release, reported              not added
 //	not       ours                            nothing, reported              added
 //	not       nothing, foreign                nothing, reported              not added
-//	usable    being deleted                   nothing                        added if ours
+//	usable    ours, being deleted             update; reported if that       added
+//	                                          would take a replacement
+//	usable    foreign, equal, being deleted   nothing                        added
+//	usable    foreign, other, being deleted   nothing, reported              not added
 //	          a source of a rule              nothing                        added if its own
 //	          unreadable                      nothing, reported              not added
 func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Action, referable bool) {
@@ -53,14 +56,13 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 	case live == nil:
 		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want, after)
 		return action, true
-	case live.Deleting:
-		action.Reason = BeingDeleted
-		return action, ours
 	case ours && there.Insisted && !want.Rule.Force && !live.SameContent(want.State.Source.Secret):
 		// It has another owner now. Our marks on it go, so that this is known after a restart too.
 		action.Verb, action.Reason, action.Owners = Release, ForeignSecret, live.Owners
 		action.Copy = &Copy{Type: live.Type}
 		return action, false
+	case live.Deleting:
+		return decideDeleting(action, want, there, after)
 	case ours:
 		return decideOurs(action, want, live, after), true
 	case adoptable(live):
@@ -116,6 +118,27 @@ func sameMarks(live *cluster.Secret, after cluster.Marks) bool {
 		have.For = after.For
 	}
 	return have == after
+}
+
+// decideDeleting decides on a secret that waits for its finalizers. Pods go on pulling with it, and the API permits to
+// update it, so a copy of ours is kept right until it is gone. It cannot be replaced before, and what is somebody
+// else's is not taken over on its way out.
+func decideDeleting(action Action, want policy.Copy, there observedCopy, after cluster.Marks) (Action, bool) {
+	live, source := there.Secret, want.State.Source.Secret
+	ours := there.owner == cluster.Ours
+	if ours {
+		action = decideOurs(action, want, live, after)
+	}
+	switch {
+	case ours && action.Verb == Update:
+		return action, true
+	case live.SameContent(source) && action.Verb == None:
+		action.Reason = BeingDeleted
+		return action, true
+	}
+	action.Verb, action.Reason, action.Copy = None, DeletionPending, nil
+	action.Diff = newDiff(live, source, after, false)
+	return action, ours
 }
 
 // write completes an action that writes a secret's content, with the diff where it is not our own that changes.

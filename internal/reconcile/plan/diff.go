@@ -112,3 +112,8 @@ func (r *reporter) Report(result cmp.Result) {
 		r.lines = append(r.lines, line)
 	}
 }
+
+// Difference says what differs between two versions of a secret, as a Diff does.
+func Difference(before, after *cluster.Secret) Diff {
+	return newDiff(before, after, after.Marks, false)
+}

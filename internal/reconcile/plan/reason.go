@@ -40,7 +40,7 @@ const (
 	InSync       Reason = "InSync"
 	EqualForeign Reason = "EqualForeign" // somebody else's, with equal content: referenced, not adopted
 	OwnSource    Reason = "OwnSource"    // the copy would be its own source
-	BeingDeleted Reason = "BeingDeleted" // it waits for its finalizers; what follows is decided when it is gone
+	BeingDeleted Reason = "BeingDeleted" // it waits for its finalizers, with the right content; what follows is decided when it is gone
 	PruneOff     Reason = "PruneOff"     // no rule asks for it any more, and its rule said that it stays
 	OthersCopy   Reason = "OthersCopy"   // no rule asks for it; another installation made it
 	MarksCopied  Reason = "MarksCopied"  // no rule asks for it; it has a copy's marks, but was not made for this namespace
@@ -62,6 +62,7 @@ const (
 	AccountsUnknown   Reason = "AccountsUnknown" // we may not read service accounts, and the reference must go first
 	PruneHeld         Reason = "PruneHeld"       // too much would be removed at once
 	OtherData         Reason = "OtherData"       // ours and not wanted, but somebody else keeps data in it
+	DeletionPending   Reason = "DeletionPending" // it waits for its finalizers, and until it is gone no copy can be made
 )
 
 // Problem reports whether somebody should look at it.
@@ -116,6 +117,8 @@ func (r Reason) Explain() string {
 		return "no rule asks for this any more, but too much would be removed at once (-max-prune), so it is held back; to remove it, annotate the policy ConfigMap with pullsecrets/confirm-prune set to the value of pullsecrets/observed"
 	case OtherData:
 		return "no rule asks for this copy any more, but it holds data under other keys; it is left for its owner to delete"
+	case DeletionPending:
+		return "a secret of this name is being deleted and waits for its finalizers, with other content than the rule asks for; the copy is made when it is gone: see its metadata.finalizers"
 	}
 	return ""
 }

@@ -1,0 +1,151 @@
+package reconcile
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+const (
+	alteredFirst = time.Second     // how long the next try waits after admission altered a write; twice as long each time
+	alteredMost  = 5 * time.Minute // and this long at most
+	alteredFree  = 3               // tries in between, because the object or the decision is another one
+)
+
+// alterations remembers what admission made of our writes. To write the same again at once would lead to the same, so
+// it is tried again when the decision is another one, when somebody wrote the object, or slowly: an admission policy
+// that is removed, or a webhook that is mended, has no event.
+type alterations struct {
+	mu      sync.Mutex
+	objects map[string]map[writtenKey]*alteration // by namespace
+}
+
+// alteration is the last write of one object that was altered.
+type alteration struct {
+	rule    string
+	object  objectID
+	meant   intent
+	differs []string
+	version string // as the API server returned it; another one is somebody's write
+	tries   int    // that were altered, without those in between
+	between int    // tries since the last of them
+	last    time.Time
+}
+
+// intent is what a write was to bring about; equal ones would bring about the same.
+type intent struct {
+	names      string // of a service account
+	secretType string
+	content    *cluster.Content // equal credentials share one
+	marks      cluster.Marks
+}
+
+func newAlterations() *alterations {
+	return &alterations{objects: map[string]map[writtenKey]*alteration{}}
+}
+
+// intent returns what an action is to bring about.
+func (c *Controller) intent(namespace string, a plan.Action) intent {
+	switch {
+	case a.List != nil:
+		return intent{names: strings.Join([]string{
+			strings.Join(a.List.Added, " "), strings.Join(a.List.Removed, " "), strings.Join(a.List.Ledger, ",")}, "/")}
+	case a.Copy != nil:
+		meant := c.projector.Secret(copyObject(namespace, a))
+		return intent{secretType: meant.Type, content: meant.Content, marks: meant.Marks}
+	}
+	return intent{names: string(a.Verb)}
+}
+
+func (r *alteration) pause() time.Duration {
+	if n := r.tries - 1; n < 16 {
+		return min(alteredMost, alteredFirst<<n)
+	}
+	return alteredMost
+}
+
+// wait returns why an action has to wait; nil where it need not.
+func (l *alterations) wait(key writtenKey, a plan.Action, meant func() intent, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.objects[key.Namespace][key]
+	if r == nil || r.object != idOf(a) {
+		return nil
+	}
+	wait := r.last.Add(r.pause()).Sub(now)
+	if wait <= 0 || r.between < alteredFree && (r.version != a.ResourceVersion || r.meant != meant()) {
+		return nil
+	}
+	return &altered{differs: r.differs, version: r.version, wait: wait, putOff: true}
+}
+
+// note takes in what came of a write, and returns it with how long the next try waits.
+func (l *alterations) note(key writtenKey, a plan.Action, meant func() intent, err error, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.objects[key.Namespace][key]
+	e := asAltered(err)
+	if e == nil {
+		if err == nil && r != nil {
+			l.drop(key)
+		}
+		return err
+	}
+	if r == nil || r.object != idOf(a) {
+		r = &alteration{object: idOf(a)}
+		if l.objects[key.Namespace] == nil {
+			l.objects[key.Namespace] = map[writtenKey]*alteration{}
+		}
+		l.objects[key.Namespace][key] = r
+	}
+	r.rule, r.meant, r.differs, r.version = a.Rule, meant(), e.differs, e.version
+	if r.tries > 0 && now.Before(r.last.Add(r.pause())) {
+		r.between++
+	} else {
+		r.tries, r.between, r.last = r.tries+1, 0, now
+	}
+	e.wait = r.last.Add(r.pause()).Sub(now)
+	return e
+}
+
+// known reports whether the last write of an object was altered.
+func (l *alterations) known(key writtenKey) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.objects[key.Namespace][key] != nil
+}
+
+func (l *alterations) drop(key writtenKey) {
+	delete(l.objects[key.Namespace], key)
+	if len(l.objects[key.Namespace]) == 0 {
+		delete(l.objects, key.Namespace)
+	}
+}
+
+// stand returns the problems of objects that a plan leaves as admission made them: a name without its ledger entry for
+// example. They are told until somebody writes the object. What is no longer there is forgotten.
+func (l *alterations) stand(p plan.Plan) (problems []problem) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for key, r := range l.objects[p.Namespace] {
+		switch a := find(p, key.kind, key.Name); {
+		case a.Verb == "", a.Verb == plan.None && (a.ResourceVersion != r.version || idOf(a) != r.object):
+			l.drop(key)
+		case a.Verb == plan.None:
+			problems = append(problems, problem{
+				Rule: r.rule, Kind: string(key.kind), Name: key.Name, Reason: alteredObject, Detail: (&altered{differs: r.differs}).Error(),
+			})
+		}
+	}
+	return problems
+}
+
+// forget drops what is remembered of a namespace.
+func (l *alterations) forget(namespace string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.objects, namespace)
+}
