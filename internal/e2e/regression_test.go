@@ -127,28 +127,29 @@ func TestEveryKindOfFightBacksOff(t *testing.T) {
 		why, rules string
 		undo       func(s *sandbox, ns string)
 		resource   string
+		name       string
 	}{
 		{"an operator replaces the account, our ledger with it", oneRule, func(s *sandbox, ns string) {
 			u := s.get(accounts, ns, "default")
 			u.SetAnnotations(nil)
 			u.Object["imagePullSecrets"] = []any{map[string]any{"name": "operator"}}
 			_, _ = s.client.Resource(accounts).Namespace(ns).Update(s.ctx, u, metav1.UpdateOptions{FieldManager: "operator"})
-		}, "serviceaccounts"},
+		}, "serviceaccounts", "default"},
 		{"somebody deletes our copy and makes his own", forced, func(s *sandbox, ns string) {
 			_ = s.client.Resource(secrets).Namespace(ns).Delete(s.ctx, s.name("reg"), metav1.DeleteOptions{})
 			_, _ = s.client.Resource(secrets).Namespace(ns).Create(s.ctx, secret(ns, s.name("reg"), credential("theirs.example", "x")), metav1.CreateOptions{FieldManager: "operator"})
-		}, "secrets"},
+		}, "secrets", "reg"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			s := newSandbox(t)
 			s.source("hub", credential("hub.example", "one"))
 			ns := s.namespace("a")
 			var writes atomic.Int32
-			s.start(before(func(r *http.Request) {
-				if r.Method != http.MethodGet && strings.Contains(r.URL.Path, "/namespaces/"+ns+"/"+c.resource+"/") {
-					writes.Add(1)
-				}
-			}))
+			name := c.name
+			if c.resource == "secrets" {
+				name = s.name(name)
+			}
+			s.start(counting(&writes, ns, c.resource, name)) // one that comes too late is refused, and changes nothing
 			s.revised("Ready", c.rules)
 			for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				c.undo(s, ns)
