@@ -77,7 +77,7 @@ func writePlanJSON(out io.Writer, v *reconcile.Preview) error {
 func newChangeJSON(namespace string, a plan.Action) changeJSON {
 	c := changeJSON{
 		Namespace: namespace, Verb: string(a.Verb), Kind: string(a.Kind), Name: a.Name, Rule: a.Rule,
-		Reason: string(a.Reason), Defect: string(a.Defect), Message: a.Reason.Explain(), Diff: a.Diff,
+		Reason: string(a.Reason), Defect: string(a.Defect), Message: a.Explain(), Diff: a.Diff,
 	}
 	if a.Source.Name != "" {
 		c.Source = a.Source.String()

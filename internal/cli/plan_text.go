@@ -104,7 +104,7 @@ func planLines(v *reconcile.Preview) (changes, problems []planLine) {
 			}
 			line := planLine{rule: a.Rule, verb: a.Verb, text: actionText(a), detail: a.Diff}
 			if a.Verb == plan.None {
-				line.detail = []string{a.Reason.Explain()}
+				line.detail = []string{a.Explain()}
 			}
 			key := fmt.Sprint(line.rule, "\x00", line.verb, "\x00", line.text, "\x00", strings.Join(line.detail, "\n"))
 			if at[key] == nil {

@@ -218,7 +218,7 @@ func (e *explainer) copy(a plan.Action) CopyExplanation {
 }
 
 func describeCopy(a plan.Action) string {
-	text := a.Reason.Explain()
+	text := a.Explain()
 	if a.Defect != "" {
 		text += " (" + string(a.Defect) + ")"
 	}

@@ -34,7 +34,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 	case protected && want.Source == types.NamespacedName{Namespace: namespace, Name: want.Name}:
 		action.Reason = OwnSource
 		if !usable {
-			action.Reason, action.Defect = sourceProblem(want.State)
+			action.blame(want.State)
 		}
 		return action, usable
 	case protected:
@@ -44,7 +44,7 @@ func decideCopy(want policy.Copy, have CopyState, protected bool, namespace stri
 		action.Reason = CopyForbidden
 		return action, false
 	case !usable:
-		action.Reason, action.Defect = sourceProblem(want.State)
+		action.blame(want.State)
 		action.Kept = live != nil && (live.Ours() || live.Ancestor)
 		return action, action.Kept
 	case live == nil:
@@ -116,16 +116,18 @@ func newCopy(want policy.Copy) *Copy {
 	return &Copy{Type: source.Type, Credential: source.Credential, Marks: marks(want)}
 }
 
-func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {
+// blame notes why a source cannot be used.
+func (a *Action) blame(state policy.SourceState) {
 	switch state.Status {
 	case policy.SourceForbidden:
-		return SourceForbidden, ""
+		a.Reason = SourceForbidden
 	case policy.SourceIsCopy:
-		return SourceIsCopy, ""
+		a.Reason = SourceIsCopy
 	case policy.SourceInvalid:
-		return SourceInvalid, state.Source.Defect
+		a.Reason, a.Defect, a.Cause = SourceInvalid, state.Source.Defect, state.Source.Cause
+	default:
+		a.Reason = SourceMissing
 	}
-	return SourceMissing, ""
 }
 
 func marks(want policy.Copy) cluster.Marks {

@@ -48,6 +48,7 @@ type Action struct {
 	Source types.NamespacedName
 	Reason Reason
 	Defect cluster.Defect // with SourceInvalid
+	Cause  string         // of the defect, in words and without any value
 
 	// The live object that was decided on; both empty for Create. They are preconditions of the write.
 	UID             types.UID

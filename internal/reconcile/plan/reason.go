@@ -58,7 +58,12 @@ const (
 func (r Reason) Problem() bool { return r.Explain() != "" }
 
 // Explain says in words what a problem is and what to do about it, about this very object.
-func (a Action) Explain() string { return strings.ReplaceAll(a.Reason.Explain(), "NAME", a.Name) }
+func (a Action) Explain() string {
+	if a.Cause != "" {
+		return "the source secret cannot be used: " + a.Cause + "; copies that exist are kept"
+	}
+	return strings.ReplaceAll(a.Reason.Explain(), "NAME", a.Name)
+}
 
 // Explain says in words what a problem is and what to do about it; empty for any other reason. NAME stands for the
 // object's name.
