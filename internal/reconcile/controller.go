@@ -81,6 +81,7 @@ type Controller struct {
 	sourcesMu sync.Mutex
 	sources   map[types.NamespacedName]policy.SourceState // nil: gather them again
 	sourcesOf *policy.Policy
+	warned    warned
 }
 
 // New returns a Controller. It starts nothing.
@@ -93,6 +94,7 @@ func New(cfg Config) *Controller {
 		written:   newWritten(),
 		ceiling:   &ceiling{percent: cfg.MaxPrune},
 		fights:    newFights(),
+		warned:    warned{},
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
 	if cfg.Credential != nil {

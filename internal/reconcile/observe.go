@@ -82,6 +82,7 @@ func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]pol
 		c.sources[key] = policy.NewSourceState(source)
 	}
 	c.metrics.follow(c.sources)
+	c.warned.log(c.Log, c.sources)
 	return c.sources
 }
 

@@ -37,6 +37,7 @@ func ReadPolicy(ctx context.Context, client dynamic.Interface, at Place) (map[st
 type Preview struct {
 	Plans    []plan.Plan // one for each namespace, sorted
 	Overlaps []Overlap
+	Warnings []SourceWarning
 	// Held says that removals are held back by the ceiling; the counts are what would go, and what there is.
 	Held                          bool
 	RemovedCopies, Copies         int
@@ -176,7 +177,7 @@ func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	}
 	v.RemovedCopies, v.Copies = gone.copies, all.copies
 	v.RemovedReferences, v.References = gone.references, all.references
-	v.Overlaps = s.overlaps(p)
+	v.Overlaps, v.Warnings = s.overlaps(p), sourceWarnings(s.sources(p))
 	return v
 }
 
