@@ -14,9 +14,7 @@ const shownWarnings = 10
 // warnings tell, without any value, what the kubelet accepts in a credential and pulls will probably fail on.
 func warnings(c dockerConfigJSON) (out []string) {
 	for _, host := range slices.Sorted(maps.Keys(c.Auths)) {
-		for _, warning := range entryWarnings(host, c.Auths[host]) {
-			out = append(out, warning)
-		}
+		out = append(out, entryWarnings(host, c.Auths[host])...)
 	}
 	if more := len(out) - shownWarnings; more > 0 {
 		out = append(out[:shownWarnings:shownWarnings], fmt.Sprintf("and %d more of the kind", more))
