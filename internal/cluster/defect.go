@@ -61,8 +61,9 @@ func notBase64(key, encoded string) fault {
 }
 
 var (
-	// placeholder is a whole value that a template engine, a shell or a vault plugin was to replace.
-	placeholder = regexp.MustCompile(`(?s)^\s*(?:\{\{.*\}\}|\$\{.*\}|\$\(.*\)|<path:.*>|\$[A-Z_][A-Z0-9_]{2,})\s*$`)
+	// placeholder is a whole value that a template engine, a shell or a vault plugin was to replace, or that Go's templates
+	// leave where there is no value.
+	placeholder = regexp.MustCompile(`(?s)^\s*(?:\{\{.*\}\}|\$\{.*\}|\$\(.*\)|<path:.*>|\$[A-Z_][A-Z0-9_]{2,}|<no value>|<nil>|%!\w\(<nil>\))\s*$`)
 	// placeholderWithin is one among other text, where it may be chance.
 	placeholderWithin = regexp.MustCompile(`\{\{-?\s*[.$\w(][^{}]*\}\}|\$\{\w[^{}]*\}|<path:[^<>]*>`)
 	// sopsValue is what SOPS puts in the place of a value.
@@ -101,7 +102,7 @@ func judge(secretType string, value []byte, c dockerConfigJSON) fault {
 
 // standIn finds what stands where a credential was to be.
 func standIn(host string, entry dockerConfigEntry) fault {
-	if placeholderWithin.MatchString(host) {
+	if placeholder.MatchString(host) || placeholderWithin.MatchString(host) {
 		return faultf(DefectNotRendered, "the host of an entry is a template or variable that was not filled in")
 	}
 	for field, value := range entry.fields() {

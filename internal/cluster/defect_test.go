@@ -66,6 +66,11 @@ func TestADefectNamesItsCause(t *testing.T) {
 			"password of registry.example is a template or variable that was not filled in"},
 		{"a variable in auth", under("", `{"auth":"`+b64("u:$PASSWORD")+`"}`), DefectNotRendered,
 			"password in auth of registry.example is a template or variable that was not filled in"},
+		{"what a template leaves of no value", under("", `{"auth":"`+b64("robot:<no value>")+`"}`), DefectNotRendered,
+			"password in auth of registry.example is a template or variable that was not filled in"},
+		{"what printf leaves of no value", under("", `{"auth":"`+b64("%!s(<nil>):%!s(<nil>)")+`"}`), DefectNotRendered,
+			"username in auth of registry.example is a template or variable that was not filled in"},
+		{"no value for a host", `{"auths":{"<no value>":` + good + `}}`, DefectNotRendered, "the host of an entry is a template or variable that was not filled in"},
 		{"a variable for auth", under("", `{"auth":"${AUTH}"}`), DefectNotRendered, "auth of registry.example is a template or variable that was not filled in"},
 		{"a variable for a host", `{"auths":{"${REGISTRY}":` + good + `}}`, DefectNotRendered, "the host of an entry is a template or variable that was not filled in"},
 		// What is JSON, and of another type.
