@@ -105,7 +105,8 @@ func (o object) judge(projector *cluster.Projector, namespace string) (findings 
 	}
 	secret := projector.Secret(u)
 	if secret.Defect != "" {
-		say(false, "it cannot be used as a source: %s (%s)", secret.Cause, secret.Defect)
+		// Flux decrypts what a secretGenerator reads when it applies it, so in git that is no mistake.
+		say(secret.Defect == cluster.DefectEncrypted, "it cannot be used as a source: %s (%s)", secret.Cause, secret.Defect)
 		return findings
 	}
 	for _, warning := range secret.Content.Warnings {
