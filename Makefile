@@ -19,6 +19,7 @@ demo: build ## see it work on a real API server; KEEP=1 leaves the cluster up
 .PHONY: test
 test: ## run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
+	go -C hack/oracle test -count=1 .
 	$(CONTROLPLANE) run -- go test -race -timeout 20m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 20m $(TESTFLAGS) ./...
 
@@ -29,6 +30,10 @@ gitops-test: ## let Argo CD's own engine live next to the program; make test has
 .PHONY: test-pure
 test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
+
+.PHONY: fuzz-oracle
+fuzz-oracle: ## look for a credential that the kubelet judges otherwise; FUZZTIME=10m
+	go -C hack/oracle test -run '^$$' -fuzz FuzzAcceptedImpliesAKubeletCredential -fuzztime $(or $(FUZZTIME),10m) -parallel 1 .
 
 .PHONY: bench
 bench: build bin/bench ## measure it against the API server's own speed; BENCHFLAGS='-sizes 300,1000,3000'
@@ -51,6 +56,7 @@ lint: ## check formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go -C hack/controlplane vet .
+	go -C hack/oracle vet .
 	go -C hack/bench vet .
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...

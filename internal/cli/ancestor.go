@@ -274,7 +274,7 @@ func (a *ancestor) credential() (read func() ([]byte, error), err error) {
 		return nil, a.jsonPath.problem("%s cannot be read: %v; give the path of a mounted .dockerconfigjson", shown(path), cause(err))
 	}
 	if defect := defectOf(value); defect != "" {
-		return nil, a.jsonPath.problem("%s %s", shown(path), defect)
+		return nil, a.jsonPath.problem("%s: %s", shown(path), defect)
 	}
 	return func() ([]byte, error) { return os.ReadFile(path) }, nil
 }
@@ -298,14 +298,11 @@ func cause(err error) error {
 
 // defectOf says what is wrong with a credential, without any of it.
 func defectOf(value []byte) string {
-	switch _, defect := cluster.NewProjector([]byte("start")).Content(cluster.TypeDockerConfigJSON, value); defect {
-	case "":
+	_, defect, cause := cluster.NewProjector([]byte("start")).Content(cluster.TypeDockerConfigJSON, value)
+	if defect == "" {
 		return ""
-	case cluster.DefectNoRegistry:
-		return `names no registry: it has to be the JSON of a .dockerconfigjson, {"auths": {"registry.example.com": {…}}}`
-	default:
-		return `is not valid: it has to be the JSON of a .dockerconfigjson, {"auths": {"registry.example.com": {…}}}`
 	}
+	return fmt.Sprintf("it cannot be used as a .dockerconfigjson: %s (%s)", cause, defect)
 }
 
 // ownNamespace returns the namespace of the pod that we run in, or the fallback.

@@ -17,7 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
-const goodCredential = `{"auths":{"hub.example":{"auth":"Y2FuYXJ5"}}}`
+const goodCredential = `{"auths":{"hub.example":{"auth":"Y2FuYXJ5OmNhbmFyeQ=="}}}`
 
 // outcome is what came of flags and variables.
 type outcome struct {
@@ -185,7 +185,8 @@ func TestTheAncestorsModeInDetail(t *testing.T) {
 func TestSettingsOfTheAncestorThatAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "broken"), `{"auths": canary`)
-	const shape = `it has to be the JSON of a .dockerconfigjson, {"auths": {"registry.example.com": {…}}}`
+	write(t, filepath.Join(dir, "url"), `{"auths": {"hub.example": {"auth": "Y2FuYXJ5OmNhbmFyeT8_"}}}`)
+	const unusable = "it cannot be used as a .dockerconfigjson: "
 	for _, c := range []struct {
 		why  string
 		args []string
@@ -199,14 +200,20 @@ func TestSettingsOfTheAncestorThatAreRefused(t *testing.T) {
 		{"no duration at all", []string{"--loop-duration=0s"}, nil, `-loop-duration: "0s" is no time to wait: give a duration above zero, such as 10s`},
 		{"two credentials", []string{"-dockerconfigjson=x"}, []string{"CONFIG_DOCKERCONFIGJSONPATH=y"},
 			"-dockerconfigjson and CONFIG_DOCKERCONFIGJSONPATH are both given: give the credential only once"},
-		{"no JSON", nil, []string{"CONFIG_DOCKERCONFIGJSON=canary"}, "CONFIG_DOCKERCONFIGJSON: is not valid: " + shape},
-		{"no registry", []string{`-dockerconfigjson={"auths":{}}`}, nil, "-dockerconfigjson: names no registry: " + shape},
+		{"no JSON", nil, []string{"CONFIG_DOCKERCONFIGJSON=canary"}, "CONFIG_DOCKERCONFIGJSON: " + unusable + "it is no JSON from line 1, column 1 on (NotJSON)"},
+		{"no registry", []string{`-dockerconfigjson={"auths":{}}`}, nil, "-dockerconfigjson: " + unusable + `it names no registry host: it has to be {"auths": {"registry.example.com": {"username": …, "password": …}}} (NoRegistry)`},
+		{"no credential", nil, []string{`CONFIG_DOCKERCONFIGJSON={"auths":{"hub.example":{}},"credsStore":"canary"}`}, "CONFIG_DOCKERCONFIGJSON: " + unusable +
+			"there is no username, password or auth for hub.example: the credentials are in a credential store (credsStore), which is not part of the file: " +
+			"log in with a docker config that has no credential store, or make the secret with kubectl create secret docker-registry (NoCredential)"},
 		{"a file that is missing", []string{"-dockerconfigjsonpath=/none/config.json"}, nil,
 			"-dockerconfigjsonpath: /none/config.json cannot be read: no such file or directory; give the path of a mounted .dockerconfigjson"},
 		{"a folder", []string{"-dockerconfigjsonpath=" + dir}, nil,
 			"-dockerconfigjsonpath: " + dir + " cannot be read: is a directory; give the path of a mounted .dockerconfigjson"},
 		{"a file without JSON", []string{"-dockerconfigjsonpath=" + filepath.Join(dir, "broken")}, nil,
-			"-dockerconfigjsonpath: " + filepath.Join(dir, "broken") + " is not valid: " + shape},
+			"-dockerconfigjsonpath: " + filepath.Join(dir, "broken") + ": " + unusable + "it is no JSON from line 1, column 11 on (NotJSON)"},
+		{"a file that the kubelet would refuse", []string{"-dockerconfigjsonpath=" + filepath.Join(dir, "url")}, nil,
+			"-dockerconfigjsonpath: " + filepath.Join(dir, "url") + ": " + unusable +
+				"auth of hub.example is base64 of the alphabet for URLs, with - and _ in it: encode it with + and / (BadAuth)"},
 		{"the credential in place of its path", []string{`-dockerconfigjsonpath={"auths":"canary"}`}, nil,
 			"-dockerconfigjsonpath: the file cannot be read: no such file or directory; give the path of a mounted .dockerconfigjson"},
 		{"a policy too", []string{"-policy=p"}, []string{"CONFIG_FORCE=true"},

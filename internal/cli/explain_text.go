@@ -38,6 +38,9 @@ func explanation(e *reconcile.Explanation) string {
 		for _, line := range c.Diff {
 			fmt.Fprintf(&b, "    %s\n", line)
 		}
+		for _, warning := range c.Warnings {
+			fmt.Fprintf(&b, "  warning: %s: %s\n", c.Source, warning)
+		}
 	}
 	return b.String()
 }

@@ -15,6 +15,7 @@ type planJSON struct {
 	Changes  []changeJSON  `json:"changes"`
 	NotDone  []changeJSON  `json:"notDone"`
 	Warnings []overlapJSON `json:"warnings"`
+	Sources  []sourceJSON  `json:"sourceWarnings,omitempty"`
 	Held     *heldJSON     `json:"held,omitempty"`
 }
 
@@ -38,6 +39,12 @@ type overlapJSON struct {
 	Rules      []string `json:"rules"`
 	Copies     []string `json:"copies"`
 	Namespaces []string `json:"namespaces"`
+}
+
+// sourceJSON is a warning about a source.
+type sourceJSON struct {
+	Source  string `json:"source"`
+	Message string `json:"message"`
 }
 
 type heldJSON struct {
@@ -65,6 +72,9 @@ func writePlanJSON(out io.Writer, v *reconcile.Preview) error {
 			Registry: o.Registry, Namespaces: o.Namespaces,
 			Rules: []string{o.First.Rule, o.Second.Rule}, Copies: []string{o.First.Copy, o.Second.Copy},
 		})
+	}
+	for _, warning := range v.Warnings {
+		p.Sources = append(p.Sources, sourceJSON{warning.Source.String(), warning.Text})
 	}
 	if v.Held {
 		p.Held = &heldJSON{v.RemovedCopies, v.Copies, v.RemovedReferences, v.References}
@@ -118,6 +128,9 @@ func writePlanMarkdown(out io.Writer, v *reconcile.Preview) error {
 	for _, o := range v.Overlaps {
 		fmt.Fprintf(&b, "\n**warning:** the copies `%s` (rule %s) and `%s` (rule %s) hold different credentials for `%s` in %s\n",
 			o.First.Copy, o.First.Rule, o.Second.Copy, o.Second.Rule, o.Registry, where(o.Namespaces))
+	}
+	for _, warning := range v.Warnings {
+		fmt.Fprintf(&b, "\n**warning:** source `%s`: %s\n", warning.Source, warning.Text)
 	}
 	if v.Held {
 		fmt.Fprintf(&b, "\n**held back:** %d of %d copies and %d of %d references would be removed, more than `-max-prune` allows at once\n",

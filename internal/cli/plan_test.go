@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"os"
 	"strings"
 	"testing"
@@ -50,6 +51,42 @@ func TestADumpThatCannotBeTheWholeClusterIsDoubted(t *testing.T) {
 	for _, want := range []string{"holds no Secret at all", "only 1 of 3 namespaces", "-A"} {
 		if !strings.Contains(errs.String(), want) {
 			t.Errorf("not doubted for %q:\n%s", want, errs.String())
+		}
+	}
+}
+
+// What is wrong with a source is told in each form, with host, field and cause, and without the value.
+func TestAPlanSaysWhatIsWrongWithASource(t *testing.T) {
+	dump, err := os.ReadFile("testdata/plan/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.StdEncoding.EncodeToString
+	for before, after := range map[string]string{
+		`{"auths": {"hub.example": {"username": "robot", "password": "one"}}}`:  `{"auths": {"hub.example": {"username": "robot", "password": "s3cret\n"}}}`,
+		`{"auths": {"quay.example": {"username": "robot", "password": "one"}}}`: `{"auths": {"quay.example": {"auth": "robot:s3cret"}}}`,
+	} {
+		if !bytes.Contains(dump, []byte(encode([]byte(before)))) {
+			t.Fatalf("the dump has no source %s", before)
+		}
+		dump = bytes.ReplaceAll(dump, []byte(encode([]byte(before))), []byte(encode([]byte(after))))
+	}
+	const cause = "auth of quay.example is not base64, but plain text with a colon: it has to be base64 of username:password"
+	const warning = "password of hub.example ends in a newline, as it comes from echo or a file: encode it without (echo -n, printf %s)"
+	for form, wants := range map[string][]string{
+		"text":     {"(SourceInvalid, BadAuth)", cause, "warning: source pullsecrets/hub: " + warning},
+		"json":     {`"defect": "BadAuth"`, cause, `"sourceWarnings": [`, `"source": "pullsecrets/hub"`, `"message": "` + warning},
+		"markdown": {"(SourceInvalid, BadAuth)", cause, "**warning:** source `pullsecrets/hub`: " + warning},
+	} {
+		var out, errs bytes.Buffer
+		Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-", "-o", form}, bytes.NewReader(dump), &out, &errs)
+		for _, want := range wants {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s lacks %q:\n%s%s", form, want, &out, &errs)
+			}
+		}
+		if strings.Contains(out.String()+errs.String(), "s3cret") {
+			t.Errorf("%s has the credential:\n%s", form, &out)
 		}
 	}
 }

@@ -73,6 +73,9 @@ func writePlan(out io.Writer, v *reconcile.Preview) error {
 		w.printf("%swarning:%s rule %s, copy %s and rule %s, copy %s hold different credentials for %s: %s\n", w.yellow, w.reset,
 			o.First.Rule, o.First.Copy, o.Second.Rule, o.Second.Copy, o.Registry, where(o.Namespaces))
 	}
+	for _, warning := range v.Warnings {
+		w.printf("%swarning:%s source %s: %s\n", w.yellow, w.reset, warning.Source, warning.Text)
+	}
 	if v.Held {
 		w.printf("%sheld back:%s %d of %d copies and %d of %d references would be removed, more than -max-prune allows at once\n",
 			w.red, w.reset, v.RemovedCopies, v.Copies, v.RemovedReferences, v.References)

@@ -39,6 +39,8 @@ func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			"policy ConfigMap, all the output of kustomize build, or a folder of such files. Several are judged each by\n" +
 			"itself, as a pre-commit hook needs it; the documents of one ConfigMap are judged together when their folder is\n" +
 			"named.\n\n" +
+			"Secrets among the manifests that are sources of the policy are judged too, and no value of them is printed.\n" +
+			"A file that has nothing but Secrets needs no policy.\n\n" +
 			"Exit status: 0 valid, maybe with warnings, 1 not valid, 2 could not tell.",
 		FlagSet: fs, Options: options(),
 		Exec: func(_ context.Context, args []string) error {
@@ -71,16 +73,16 @@ func (f *validateFlags) run(args []string, stdin io.Reader, stdout io.Writer) (v
 	if err != nil {
 		return false, err
 	}
+	text, err := readOnce(files, stdin)
+	if err != nil {
+		return false, err
+	}
 	v := verdict{valid: true}
 	var errs []error
 	for _, file := range files {
-		source, err := readPolicy(policyQuery{file, f.policy, f.namespace}, stdin)
-		if err != nil {
+		if err := f.judgeFile(&v, file, text); err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
-		v.add(p, findings)
 	}
 	if len(errs) < len(files) { // what could be judged is told in any case
 		errs = append(errs, write(stdout, v))
@@ -92,6 +94,7 @@ func (f *validateFlags) run(args []string, stdin io.Reader, stdout io.Writer) (v
 type verdict struct {
 	valid    bool
 	rules    int // of those that are valid
+	secrets  int // that stand without a policy
 	findings []finding
 }
 
@@ -147,6 +150,11 @@ func (v verdict) String() string {
 	text := "not valid: " + counted(len(v.findings)-warnings, "error")
 	if v.valid {
 		text = "valid: " + counted(v.rules, "rule")
+		if v.secrets > 0 && v.rules == 0 {
+			text = "valid: " + counted(v.secrets, "secret")
+		} else if v.secrets > 0 {
+			text += ", " + counted(v.secrets, "secret")
+		}
 	}
 	if warnings > 0 {
 		text += ", " + counted(warnings, "warning")

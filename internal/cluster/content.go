@@ -1,47 +1,38 @@
 package cluster
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/json"
-	"io"
+	"encoding/binary"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"weak"
 )
 
-// A Defect says why the bytes of a secret cannot serve as a registry credential. The zero value means that they can.
-type Defect string
-
-// The defects of a registry credential.
-const (
-	DefectType       Defect = "WrongType"  // neither kubernetes.io/dockerconfigjson nor kubernetes.io/dockercfg
-	DefectMissingKey Defect = "NoKey"      // the data key of its type is missing
-	DefectNotJSON    Defect = "NotJSON"    // the value is no JSON object of the expected shape
-	DefectNoRegistry Defect = "NoRegistry" // it names no registry host
-)
-
 type digest [sha256.Size]byte
 
-// Content is what is remembered of a credential: per registry host a keyed hash of each field. Contents of
-// equal meaning have an equal digest, whatever their white space and key order.
+// Content is what is remembered of a credential: per registry host a keyed hash of the username and the password that
+// the kubelet sends there. Contents of equal meaning have an equal digest, whatever their white space, the order and case
+// of their keys, whether they have auth or username and password, and what else they hold: the kubelet hands nothing but
+// username and password on.
 type Content struct {
 	Registries []Registry // sorted by host
+	Warnings   []string   // what pulls will probably fail on although the kubelet accepts it, in words and without values
 	digest     digest
 }
 
 // Registry is one host's entry.
 type Registry struct {
 	Host   string
-	Fields []Field // sorted by name
+	Fields []Field // sorted by name; none for an empty entry
 }
 
-// Field is one field of a registry's entry. Its hash is keyed per process, so it means nothing elsewhere.
+// Field is one field of what the kubelet sends to a registry. Its hash is keyed per process, so it means nothing elsewhere.
 type Field struct {
-	Name string // one of the well-known names, or "other"
+	Name string // username or password
 	hash digest
 }
 
@@ -55,110 +46,95 @@ func (f Field) SameValue(o Field) bool { return f.hash == o.hash }
 
 // Projector turns credentials into contents. Its key stays within the process; equal values share one Content.
 type Projector struct {
-	key    []byte
-	mu     sync.Mutex
-	byText map[digest]weak.Pointer[Content]
+	key     []byte
+	mu      sync.Mutex
+	byText  map[digest]weak.Pointer[Content]
+	refused map[digest]fault // a source that is broken is asked about for every namespace
 }
 
 // NewProjector returns a Projector that hashes with key. Contents of different keys cannot be compared.
 func NewProjector(key []byte) *Projector {
-	return &Projector{key: key, byText: map[digest]weak.Pointer[Content]{}}
+	return &Projector{key: key, byText: map[digest]weak.Pointer[Content]{}, refused: map[digest]fault{}}
 }
 
-// Content projects the value of a registry credential type's data key.
-func (p *Projector) Content(secretType string, value []byte) (*Content, Defect) {
+// Content projects the value of a registry credential type's data key, as the kubelet reads it. Where that is of no use,
+// the defect says so in a word, and cause in a sentence, without the value or any part of it.
+func (p *Projector) Content(secretType string, value []byte) (c *Content, defect Defect, cause string) {
 	text := p.hash(secretType, value)
-	if c := p.known(text); c != nil {
-		return c, ""
+	c, f := p.known(text)
+	if c == nil && f.defect == "" {
+		c, f = p.read(secretType, value)
+		p.remember(text, c, f)
 	}
-	top, defect := decodeObject(value)
-	if defect != "" {
-		return nil, defect
+	return c, f.defect, f.cause
+}
+
+func (p *Projector) read(secretType string, value []byte) (*Content, fault) {
+	if DataKey(secretType) == "" {
+		return nil, wrongType
 	}
-	hosts := top
-	if secretType == TypeDockerConfigJSON {
-		auths, ok := top["auths"].(map[string]any)
-		if !ok && top["auths"] != nil {
-			return nil, DefectNotJSON
-		}
-		hosts = auths
+	if len(value) == 0 {
+		return nil, faultf(DefectMissingKey, "its data key %s is empty", DataKey(secretType))
 	}
-	if len(hosts) == 0 {
-		return nil, DefectNoRegistry
+	config, err := decodeDockerConfig(secretType, value)
+	if err != nil {
+		return nil, refusal(secretType, value, err)
 	}
-	c := &Content{digest: p.hashJSON(secretType, top)}
-	for _, host := range slices.Sorted(maps.Keys(hosts)) { // in order, for those that look the same once they are safe
-		fields, ok := hosts[host].(map[string]any)
-		if !ok && hosts[host] != nil {
-			return nil, DefectNotJSON
-		}
-		c.Registries = append(c.Registries, Registry{Host: safeHost(host), Fields: p.fields(fields)})
+	if f := judge(secretType, value, config); f.defect != "" {
+		return nil, f
 	}
+	c := &Content{Warnings: warnings(config)}
+	meaning := [][]byte{}
+	for _, host := range slices.Sorted(maps.Keys(config.Auths)) { // in order, for those that look the same once they are safe
+		entry := config.Auths[host]
+		meaning = append(meaning, []byte(host), []byte(entry.username), []byte(entry.password))
+		c.Registries = append(c.Registries, Registry{Host: safeHost(host), Fields: p.fields(entry)})
+	}
+	c.digest = p.hash(secretType, meaning...)
 	slices.SortStableFunc(c.Registries, func(a, b Registry) int { return strings.Compare(a.Host, b.Host) })
-	p.remember(text, c)
-	return c, ""
+	return c, fault{}
 }
 
-// decodeObject decodes exactly one JSON object; numbers keep their text.
-func decodeObject(value []byte) (map[string]any, Defect) {
-	dec := json.NewDecoder(bytes.NewReader(value))
-	dec.UseNumber()
-	var top map[string]any
-	if err := dec.Decode(&top); err != nil || top == nil {
-		return nil, DefectNotJSON
+func (p *Projector) fields(entry dockerConfigEntry) (out []Field) {
+	if entry.password != "" {
+		out = append(out, Field{Name: "password", hash: p.hash("password", []byte(entry.password))})
 	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, DefectNotJSON
+	if entry.username != "" {
+		out = append(out, Field{Name: "username", hash: p.hash("username", []byte(entry.username))})
 	}
-	return top, ""
-}
-
-func (p *Projector) fields(entry map[string]any) []Field {
-	var out []Field
-	other := map[string]any{}
-	for name, value := range entry {
-		switch name {
-		case "username", "password", "auth", "email", "identitytoken", "registrytoken":
-			out = append(out, Field{Name: name, hash: p.hashJSON(name, value)})
-		default:
-			other[name] = value
-		}
-	}
-	if len(other) > 0 {
-		out = append(out, Field{Name: "other", hash: p.hashJSON("other", other)})
-	}
-	slices.SortFunc(out, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
-// hashJSON hashes the meaning of a decoded JSON value: encoding/json writes map keys in order.
-func (p *Projector) hashJSON(label string, value any) digest {
-	text, err := json.Marshal(value)
-	if err != nil {
-		// Unreachable for what encoding/json itself decoded; an empty text would make different values equal.
-		panic("re-encode decoded JSON: " + label)
-	}
-	return p.hash(label, text)
-}
-
-func (p *Projector) hash(label string, value []byte) (d digest) {
+// hash keeps its parts apart by their lengths: no two lists of parts have the same text.
+func (p *Projector) hash(label string, parts ...[]byte) (d digest) {
 	mac := hmac.New(sha256.New, p.key)
 	mac.Write([]byte(label))
-	mac.Write([]byte{0})
-	mac.Write(value)
+	for _, part := range parts {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
+		mac.Write(length[:])
+		mac.Write(part)
+	}
 	mac.Sum(d[:0])
 	return d
 }
 
-func (p *Projector) known(text digest) *Content {
+func (p *Projector) known(text digest) (*Content, fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.byText[text].Value()
+	return p.byText[text].Value(), p.refused[text]
 }
 
-func (p *Projector) remember(text digest, c *Content) {
+func (p *Projector) remember(text digest, c *Content, f fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if c == nil {
+		if len(p.refused) >= 64 { // rarely more than a few live at a time
+			clear(p.refused)
+		}
+		p.refused[text] = f
+		return
+	}
 	p.byText[text] = weak.Make(c)
 	// Few contents live at a time, so an occasional sweep keeps the map as small as what is alive.
 	if len(p.byText)%64 == 0 {
@@ -170,15 +146,23 @@ func (p *Projector) remember(text digest, c *Content) {
 	}
 }
 
-// safeHost returns what may be printed of a key of auths. People have put user:password@host there.
+// hostForm is a registry's host as it may stand in a docker config, with wildcards, and a scheme, port or path.
+var hostForm = regexp.MustCompile(`^(?:[A-Za-z]+://)?(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.*_-]+)(?::[0-9]+)?(?:/[A-Za-z0-9._*:/-]*)?$`)
+
+// safeHost returns what may be printed of a key of auths. People have put user:password@host there, and user:password
+// alone, plain or in base64.
 func safeHost(host string) string {
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
 		host = host[at+1:]
 	}
-	for _, r := range host {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:/*[]", r) {
-			return "(unprintable)"
-		}
+	if host == "" {
+		return "(empty)"
+	}
+	if len(host) > 256 || !hostForm.MatchString(host) || isAuth(host) {
+		return "(unprintable)"
 	}
 	return intern(host)
 }
+
+// shownHost is safeHost for texts: white space around a host is told in words.
+func shownHost(host string) string { return safeHost(strings.TrimSpace(host)) }

@@ -144,7 +144,7 @@ func TestASecretIsProjected(t *testing.T) {
 	want := &Secret{
 		Type: TypeDockerConfigJSON, Immutable: true, OtherKeys: []string{"password"},
 		Content: &Content{Registries: []Registry{{
-			Host: "a.example", Fields: []Field{{Name: "auth"}, {Name: "password"}, {Name: "username"}},
+			Host: "a.example", Fields: []Field{{Name: "password"}, {Name: "username"}},
 		}}},
 		Marks:  Marks{ManagedBy: "somebody", Rule: "r"},
 		Owners: []Owner{{Manager: "helm", Operation: "Update", Time: "2026-01-02T03:04:05Z"}},
@@ -170,12 +170,16 @@ func TestADefectiveSecretSaysWhyAndKeepsWhatElseIsKnown(t *testing.T) {
 		{"data is null", `{type: kubernetes.io/dockercfg, data: null}`, Secret{Type: TypeDockercfg, Defect: DefectMissingKey}},
 		{"a value that is null", `{type: kubernetes.io/dockercfg, data: {.dockercfg: null}}`,
 			Secret{Type: TypeDockercfg, Defect: DefectMissingKey}},
-		{"no base64", `{type: kubernetes.io/dockercfg, data: {.dockercfg: "?"}}`, Secret{Type: TypeDockercfg, Defect: DefectNotJSON}},
+		{"no base64", `{type: kubernetes.io/dockercfg, data: {.dockercfg: "?"}}`, Secret{Type: TypeDockercfg, Defect: DefectNotBase64}},
 		{"no JSON", `{type: kubernetes.io/dockercfg, data: {.dockercfg: aGVsbG8=}}`, Secret{Type: TypeDockercfg, Defect: DefectNotJSON}},
 		{"no registry", `{type: kubernetes.io/dockercfg, data: {.dockercfg: e30=}}`, Secret{Type: TypeDockercfg, Defect: DefectNoRegistry}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			got := NewProjector([]byte("key")).Secret(object(t, tt.secret))
+			if got.Cause == "" {
+				t.Error("it does not say how that comes about")
+			}
+			got.Cause = "" // its words are those of TestADefectNamesItsCause
 			if diff := cmp.Diff(&tt.want, got, cmp.Transformer("describe", describe)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

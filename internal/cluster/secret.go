@@ -24,6 +24,7 @@ type Secret struct {
 	Immutable bool
 	Content   *Content // nil when Defect says why
 	Defect    Defect
+	Cause     string   // of the defect, in words and without any value
 	OtherKeys []string // the names of other data keys than its type's, sorted
 	Marks     Marks
 	Ancestor  bool    // imagepullsecret-patcher or a fork of it made it
@@ -83,19 +84,26 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	}
 	slices.Sort(s.OtherKeys)
 	s.Applied, s.OwnsData, s.Owners = owners(u, "f:data", "f:"+key)
-	if key == "" {
-		s.Defect = DefectType
-		return s, nil
+	value, f := dataValue(key, encoded, found, s.OtherKeys)
+	if f.defect == "" {
+		s.Content, s.Defect, s.Cause = p.Content(secretType, value)
+		return s, value
 	}
-	if !found {
-		s.Defect = DefectMissingKey
-		return s, nil
+	s.Defect, s.Cause = f.defect, f.cause
+	return s, nil
+}
+
+// dataValue decodes the value under the data key of a secret's type.
+func dataValue(key, encoded string, found bool, others []string) ([]byte, fault) {
+	switch {
+	case key == "":
+		return nil, wrongType
+	case !found:
+		return nil, missingKey(key, others)
 	}
 	value, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		s.Defect = DefectNotJSON
-		return s, nil
+		return nil, notBase64(key, encoded)
 	}
-	s.Content, s.Defect = p.Content(secretType, value)
-	return s, value
+	return value, fault{}
 }

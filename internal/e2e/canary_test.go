@@ -32,6 +32,10 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	broken := secret(home, "broken", fmt.Sprintf(`{"auths":[%q]}`, canary))
 	s.create(secrets, broken)
 	s.source("urlish", fmt.Sprintf(`{"auths":{"https://robot:%s@hub.example/v1":{"auth":%q}}}`, canary, base64.StdEncoding.EncodeToString([]byte("robot:"+canary))))
+	s.source("plain", fmt.Sprintf(`{"auths":{"plain.example":{"auth":"robot:%s"}}}`, canary))
+	s.source("token", fmt.Sprintf(`{"auths":{"token.example":{"auth":%q}}}`, base64.StdEncoding.EncodeToString([]byte(canary))))
+	s.source("store", fmt.Sprintf(`{"auths":{"store.example":{}},"credsStore":%q}`, canary))
+	s.source("odd", fmt.Sprintf(`{"auths":{"odd.example":{"username":"robot","password":"%s\n"},"robot:%s@empty.example":{}}}`, canary, canary))
 
 	foreign, denied, raced := s.namespace("foreign"), s.namespace("denied", "deny="+s.name("x")), s.namespace("raced")
 	s.create(secrets, secret(foreign, s.name("reg"), fmt.Sprintf(`{"auths":{"%s@old.example":{"password":%q}},"x":%q}`, canary, canary, canary)))
@@ -46,6 +50,13 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	s.revised("Degraded", forced+`
 - name: broken
   secrets: [{source: {name: broken}, name: PREFIXbroken}, {source: {name: urlish}, name: PREFIXurlish}]
+  namespaces: {include: ["PREFIXforeign"]}
+- name: odd
+  secrets:
+  - {source: {name: plain}, name: PREFIXplain}
+  - {source: {name: token}, name: PREFIXtoken}
+  - {source: {name: store}, name: PREFIXstore}
+  - {source: {name: odd}, name: PREFIXodd}
   namespaces: {include: ["PREFIXforeign"]}
 `)
 	s.wantStatus("Degraded", "SourceInvalid", "denied by ValidatingAdmissionPolicy")
@@ -75,6 +86,12 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		t.Errorf("the metrics do not show the refusal:\n%s", ours(metrics))
 	}
 	r.stop()
+	for _, told := range []string{"auth of plain.example is not base64", "auth of token.example is base64 of a text without a colon",
+		"the credentials are in a credential store (credsStore)", "password of odd.example ends in a newline", "the entry of empty.example holds no"} {
+		if !strings.Contains(r.log.String(), told) {
+			t.Errorf("the log does not tell %q", told)
+		}
+	}
 
 	written := r.log.String() + s.everythingWritten() + metrics
 	for what, form := range map[string]string{

@@ -109,8 +109,8 @@ func largeCluster(p *policy.Policy, rules, spaces int, converged bool) (ins []po
 	projector := cluster.NewProjector([]byte("key"))
 	sources := map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
-		value := fmt.Sprintf(`{"auths":{"%s.example":{"auth":"%s"}}}`, key.Name, key.Name)
-		content, _ := projector.Content(cluster.TypeDockerConfigJSON, []byte(value))
+		value := fmt.Sprintf(`{"auths":{"%s.example":{"password":"%s"}}}`, key.Name, key.Name)
+		content, _, _ := projector.Content(cluster.TypeDockerConfigJSON, []byte(value))
 		sources[key] = policy.NewSourceState(&cluster.Source{
 			Secret:     &cluster.Secret{Meta: cluster.Meta{Namespace: key.Namespace, Name: key.Name}, Type: cluster.TypeDockerConfigJSON, Content: content},
 			Credential: cluster.NewCredential([]byte(value)),

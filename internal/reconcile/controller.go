@@ -86,6 +86,7 @@ type Controller struct {
 	sourcesMu sync.Mutex
 	sources   map[types.NamespacedName]policy.SourceState // nil: gather them again
 	sourcesOf *policy.Policy
+	warned    warned
 }
 
 // New returns a Controller. It starts nothing.
@@ -99,6 +100,7 @@ func New(cfg Config) *Controller {
 		ceiling:   newCeiling(cfg.MaxPrune),
 		fights:    newFights(),
 		altered:   newAlterations(),
+		warned:    warned{},
 		troubles:  troubles{log: cfg.Log, last: map[string]time.Time{}},
 	}
 	if cfg.Credential != nil {

@@ -47,6 +47,8 @@ type CopyExplanation struct {
 	Reason  string   `json:"reason"`
 	Text    string   `json:"text"`
 	Diff    []string `json:"diff,omitempty"`
+	// Warnings are what pulls will probably fail on although the source is copied.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // AccountExplanation is a service account with the names that rules give it.
@@ -206,6 +208,9 @@ func (e *explainer) copy(a plan.Action) CopyExplanation {
 	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff}
 	if a.Source.Name != "" {
 		c.Source = a.Source.String()
+	}
+	if state := e.snapshot.source(a.Source); state.Status == policy.SourceUsable {
+		c.Warnings = state.Source.Content.Warnings
 	}
 	key := types.NamespacedName{Namespace: e.namespace, Name: a.Name}
 	if u := e.raw[key]; u != nil {

@@ -83,6 +83,7 @@ func (c *Controller) sourceStates(p *policy.Policy) map[types.NamespacedName]pol
 		c.sources[key] = policy.NewSourceState(source, c.installation())
 	}
 	c.metrics.follow(c.sources)
+	c.warned.log(c.Log, c.sources)
 	return c.sources
 }
 

@@ -44,6 +44,7 @@ func ReadPolicy(ctx context.Context, client dynamic.Interface, at Place) (map[st
 type Preview struct {
 	Plans    []plan.Plan // one for each namespace, sorted
 	Overlaps []Overlap
+	Warnings []SourceWarning
 	// Held says that removals are held back by the ceiling; the counts are what would go, and what there is.
 	Held                          bool
 	RemovedCopies, Copies         int
@@ -182,6 +183,6 @@ func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	}
 	v.RemovedCopies, v.Copies = gone.Copies, all.Copies
 	v.RemovedReferences, v.References = gone.References, all.References
-	v.Overlaps = s.overlaps(p)
+	v.Overlaps, v.Warnings = s.overlaps(p), sourceWarnings(s.sources(p))
 	return v
 }

@@ -257,7 +257,8 @@ func randomCluster(r *rand.Rand) string {
 					`managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`),
 				pick(r, "kubernetes.io/dockerconfigjson", "kubernetes.io/dockerconfigjson", "Opaque"),
 				pick(r, "false", "false", "true"),
-				pick(r, `.dockerconfigjson: '{"auths":{"x":{"auth":"1"}}}'`, `.dockerconfigjson: '{"auths":{"x":{"auth":"2"}}}'`,
+				pick(r, `.dockerconfigjson: '{"auths":{"x":{"auth":"dTox"}}}'`, `.dockerconfigjson: '{"auths":{"x":{"auth":"dToy"}}}'`,
+					`.dockerconfigjson: '{"auths":{"x":{"username":"u","password":"1"}}}'`,
 					`.dockerconfigjson: '{"auths":{}}'`, `.dockerconfigjson: 'junk'`),
 				pick(r, "", "", ", extra: kept"))
 		}

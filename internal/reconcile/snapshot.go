@@ -122,13 +122,18 @@ func (s *snapshot) inputs(p *policy.Policy, ns *cluster.Namespace) policy.Inputs
 	in := policy.Inputs{
 		Namespace: ns,
 		Accounts:  slices.Clone(s.accounts[ns.Name]),
-		Sources:   map[types.NamespacedName]policy.SourceState{},
+		Sources:   s.sources(p),
 	}
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
-	for _, key := range p.Sources() {
-		in.Sources[key] = s.source(key)
-	}
 	return in
+}
+
+func (s *snapshot) sources(p *policy.Policy) map[types.NamespacedName]policy.SourceState {
+	states := map[types.NamespacedName]policy.SourceState{}
+	for _, key := range p.Sources() {
+		states[key] = s.source(key)
+	}
+	return states
 }
 
 func (s *snapshot) source(key types.NamespacedName) policy.SourceState {

@@ -40,7 +40,7 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 	case there.protected && want.Source == types.NamespacedName{Namespace: have.Namespace.Name, Name: want.Name}:
 		action.Reason = OwnSource
 		if !usable {
-			action.Reason, action.Defect = sourceProblem(want.State)
+			action.blame(want.State)
 		}
 		return action, usable
 	case there.protected:
@@ -50,7 +50,7 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 		action.Reason = CopyForbidden
 		return action, false
 	case !usable:
-		action.Reason, action.Defect = sourceProblem(want.State)
+		action.blame(want.State)
 		action.Kept = live != nil && (ours || adoptable(live))
 		return action, action.Kept
 	case live == nil:
@@ -163,16 +163,18 @@ func newCopy(want policy.Copy, marks cluster.Marks) *Copy {
 	return &Copy{Type: source.Type, Credential: source.Credential, Marks: marks}
 }
 
-func sourceProblem(state policy.SourceState) (Reason, cluster.Defect) {
+// blame notes why a source cannot be used.
+func (a *Action) blame(state policy.SourceState) {
 	switch state.Status {
 	case policy.SourceForbidden:
-		return SourceForbidden, ""
+		a.Reason = SourceForbidden
 	case policy.SourceIsCopy:
-		return SourceIsCopy, ""
+		a.Reason = SourceIsCopy
 	case policy.SourceInvalid:
-		return SourceInvalid, state.Source.Defect
+		a.Reason, a.Defect, a.Cause = SourceInvalid, state.Source.Defect, state.Source.Cause
+	default:
+		a.Reason = SourceMissing
 	}
-	return SourceMissing, ""
 }
 
 func marks(want policy.Copy, have Observed) cluster.Marks {

@@ -82,6 +82,7 @@ type Action struct {
 	Reason Reason
 	Defect cluster.Defect // with SourceInvalid
 	Home   string         // with OtherInstallation and OthersCopy: where that installation lives
+	Cause  string         // of the defect, in words and without any value
 
 	// The live object that was decided on; both empty for Create. They are preconditions of the write.
 	UID             types.UID

@@ -70,6 +70,9 @@ func (r Reason) Problem() bool { return r.Explain() != "" }
 
 // Explain says in words what a problem is and what to do about it, about this very object.
 func (a Action) Explain() string {
+	if a.Cause != "" {
+		return "the source secret cannot be used: " + a.Cause + "; copies that exist are kept"
+	}
 	text := strings.NewReplacer("NAME", a.Name, "HOME", a.Home).Replace(a.Reason.Explain())
 	if a.Reason == ForeignSecret && len(a.Owners) > 0 {
 		text += "; its content is of field manager " + strings.Join(managers(a.Owners), ", ")

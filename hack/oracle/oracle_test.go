@@ -1,0 +1,181 @@
+package oracle
+
+import (
+	"encoding/json"
+	"flag"
+	"io"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+	"k8s.io/kubernetes/pkg/credentialprovider"
+	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+func TestMain(m *testing.M) {
+	flags := flag.NewFlagSet("klog", flag.PanicOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("logtostderr", "false")
+	klog.SetOutput(io.Discard) // the kubelet logs each host that it cannot parse
+	os.Exit(m.Run())
+}
+
+// shape is a value of the corpus: a file of testdata/TYPE.
+type shape struct {
+	name, secretType string
+	value            []byte
+}
+
+var folders = map[string]string{"dockerconfigjson": cluster.TypeDockerConfigJSON, "dockercfg": cluster.TypeDockercfg}
+
+func corpus(t testing.TB) (shapes []shape) {
+	t.Helper()
+	for _, folder := range slices.Sorted(maps.Keys(folders)) {
+		files, err := filepath.Glob(filepath.Join("testdata", folder, "*"))
+		if err != nil || len(files) < 20 {
+			t.Fatalf("%s has %d files, and at least 20 are there: %v", folder, len(files), err)
+		}
+		for _, file := range files {
+			value, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shapes = append(shapes, shape{folder + "/" + filepath.Base(file), folders[folder], value})
+		}
+	}
+	return shapes
+}
+
+// credential is what the kubelet sends to a registry.
+type credential struct{ username, password string }
+
+// kubelet is what the kubelet makes of a secret: an error, with which no image of the pod is pulled, or the entries by
+// host, and those of them that it finds for an image of that host.
+type kubelet struct {
+	err     error
+	entries map[string]credential
+	found   int // entries that are not empty, and found
+}
+
+func askKubelet(secretType string, value []byte) (k kubelet) {
+	ring, err := secrets.MakeDockerKeyring([]v1.Secret{{
+		Type: v1.SecretType(secretType), Data: map[string][]byte{cluster.DataKey(secretType): value},
+	}}, credentialprovider.UnionDockerKeyring{})
+	if err != nil {
+		return kubelet{err: err}
+	}
+	config := credentialprovider.DockerConfigJSON{}
+	if secretType == cluster.TypeDockercfg {
+		_ = json.Unmarshal(value, &config.Auths) // an empty value is no error of the keyring
+	} else {
+		_ = json.Unmarshal(value, &config)
+	}
+	k.entries = map[string]credential{}
+	for host, entry := range config.Auths {
+		k.entries[host] = credential{entry.Username, entry.Password}
+		found, _ := ring.Lookup(imageOf(host))
+		if slices.ContainsFunc(found, func(c credentialprovider.TrackedAuthConfig) bool { return c.Username != "" || c.Password != "" }) {
+			k.found++
+		}
+	}
+	return k
+}
+
+// imageOf is an image for which an entry has to be found.
+func imageOf(host string) string {
+	bare, _ := strings.CutPrefix(host, "https://")
+	bare, _ = strings.CutPrefix(bare, "http://")
+	parsed, err := url.Parse("https://" + bare)
+	if err != nil || parsed.Host == "" || strings.Contains(bare, "://") { // no image is written so
+		return "nobody.invalid/image"
+	}
+	path := parsed.Path
+	if strings.HasPrefix(path, "/v1/") || strings.HasPrefix(path, "/v2/") {
+		path = path[3:]
+	}
+	return strings.ReplaceAll(parsed.Host, "*", "any") + strings.TrimSuffix(path, "/") + "/image"
+}
+
+// exceptions are the defects for which a value may be refused that the kubelet takes: it would send what stands for a
+// credential.
+var exceptions = []cluster.Defect{cluster.DefectNotRendered, cluster.DefectEncrypted}
+
+// check holds the two judgements against each other.
+func check(t *testing.T, secretType string, value []byte) {
+	t.Helper()
+	content, defect, cause := cluster.NewProjector([]byte("oracle")).Content(secretType, value)
+	kubelet := askKubelet(secretType, value)
+	switch {
+	case (defect == "") != (content != nil) || (defect == "") != (cause == ""):
+		t.Errorf("defect %q with content %v and cause %q", defect, content, cause)
+	case defect == "" && kubelet.err != nil:
+		t.Errorf("accepted, and the kubelet refuses it, and with it every image of the pod: %v", kubelet.err)
+	case defect == "" && kubelet.found == 0:
+		t.Error("accepted, and the kubelet finds no credential in it")
+	case defect != "" && kubelet.found > 0 && !slices.Contains(exceptions, defect):
+		t.Errorf("%s (%s), and the kubelet finds %d credentials in it", defect, cause, kubelet.found)
+	}
+}
+
+func TestTheCorpusIsJudgedAsByTheKubelet(t *testing.T) {
+	refused := 0
+	for _, s := range corpus(t) {
+		t.Run(s.name, func(t *testing.T) {
+			check(t, s.secretType, s.value)
+			if askKubelet(s.secretType, s.value).err != nil {
+				refused++
+			}
+		})
+	}
+	if refused < 20 {
+		t.Errorf("the kubelet refuses %d of the corpus: it does not try what it is for", refused)
+	}
+}
+
+// Equal is what the kubelet sends the same credentials for, and nothing else.
+func TestContentsAreEqualWhereTheKubeletSendsTheSame(t *testing.T) {
+	projector := cluster.NewProjector([]byte("oracle"))
+	shapes := corpus(t)
+	equal := 0
+	for i, a := range shapes {
+		for _, b := range shapes[i+1:] {
+			one, _, _ := projector.Content(a.secretType, a.value)
+			other, _, _ := projector.Content(b.secretType, b.value)
+			if one == nil || other == nil {
+				continue
+			}
+			same := a.secretType == b.secretType &&
+				maps.Equal(askKubelet(a.secretType, a.value).entries, askKubelet(b.secretType, b.value).entries)
+			if one.Equal(other) != same {
+				t.Errorf("%s and %s: equal %t, and the kubelet sends the same: %t", a.name, b.name, one.Equal(other), same)
+			}
+			if same {
+				equal++
+			}
+		}
+	}
+	if equal < 20 {
+		t.Errorf("%d pairs of the corpus are equal: it does not try what it is for", equal)
+	}
+}
+
+func FuzzAcceptedImpliesAKubeletCredential(f *testing.F) {
+	for _, s := range corpus(f) {
+		f.Add(s.secretType == cluster.TypeDockercfg, s.value)
+	}
+	f.Fuzz(func(t *testing.T, old bool, value []byte) {
+		secretType := cluster.TypeDockerConfigJSON
+		if old {
+			secretType = cluster.TypeDockercfg
+		}
+		check(t, secretType, value)
+	})
+}

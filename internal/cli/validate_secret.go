@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// secretsBeside returns the Secrets that are in a file or folder, or on standard input, and whether it has no other
+// objects. What cannot be read is left out: whoever reads the policy tells it.
+func secretsBeside(file string, stdin []byte) (secrets []object, alone bool) {
+	alone = true
+	for name, text := range textsOf(file, stdin) {
+		f, err := examine(name, string(text))
+		alone = alone && err == nil && f.content == manifestContent
+		for _, o := range f.objects {
+			if o.apiVersion == "v1" && o.kind == "Secret" {
+				secrets = append(secrets, o)
+			} else {
+				alone = false
+			}
+		}
+	}
+	return secrets, alone && len(secrets) > 0
+}
+
+// textsOf yields the files of which readPolicy makes a policy, with their names.
+func textsOf(file string, stdin []byte) func(yield func(name string, text []byte) bool) {
+	return func(yield func(name string, text []byte) bool) {
+		if file == "-" {
+			yield(standardInput, stdin)
+			return
+		}
+		entries, err := os.ReadDir(file)
+		if err != nil { // no folder
+			if text, err := os.ReadFile(file); err == nil {
+				yield(file, text)
+			}
+			return
+		}
+		for _, e := range entries {
+			if e.IsDir() || !policy.IsDocument(e.Name()) || isKustomization(e.Name()) {
+				continue
+			}
+			path := filepath.Join(file, e.Name())
+			if text, err := os.ReadFile(path); err == nil && !yield(path, text) {
+				return
+			}
+		}
+	}
+}
+
+// key is what a policy calls the Secret; one without a namespace goes to the controller's.
+func (o object) key(namespace string) types.NamespacedName {
+	if o.namespace != "" {
+		namespace = o.namespace
+	}
+	return types.NamespacedName{Namespace: namespace, Name: o.name}
+}
+
+// judgeSources judges the Secrets that are sources of a policy; without one, those of the two types of registry
+// credentials.
+func judgeSources(secrets []object, p *policy.Policy, namespace string) (findings []finding, judged int) {
+	projector := cluster.NewProjector([]byte("validate"))
+	for _, o := range secrets {
+		meant := cluster.DataKey(scalar(o.root, "type")) != ""
+		if p != nil {
+			meant = slices.Contains(p.Sources(), o.key(namespace))
+		}
+		if meant {
+			judged++
+			findings = append(findings, o.judge(projector, namespace)...)
+		}
+	}
+	return findings, judged
+}
+
+// judge says what is wrong with a Secret as a source, as the controller will.
+func (o object) judge(projector *cluster.Projector, namespace string) (findings []finding) {
+	say := func(warning bool, format string, args ...any) {
+		findings = append(findings, finding{policy.Problem{
+			Document: o.file, Path: "Secret " + o.key(namespace).String(), Line: o.credentialLine(),
+			Message: fmt.Sprintf(format, args...), Warning: warning,
+		}, place{file: o.file}})
+	}
+	if field(o.root, "sops") != nil {
+		say(true, "it is encrypted with SOPS, so what it holds is not judged here")
+		return findings
+	}
+	u, err := o.secret()
+	if err != nil {
+		say(false, "it cannot be read: data and stringData are mappings of text")
+		return findings
+	}
+	secret := projector.Secret(u)
+	if secret.Defect != "" {
+		// Flux decrypts what a secretGenerator reads when it applies it, so in git that is no mistake.
+		say(secret.Defect == cluster.DefectEncrypted, "it cannot be used as a source: %s (%s)", secret.Cause, secret.Defect)
+		return findings
+	}
+	for _, warning := range secret.Content.Warnings {
+		say(true, "%s", warning)
+	}
+	return findings
+}
+
+// secret is the object as the API server stores it: with stringData in data.
+func (o object) secret() (*unstructured.Unstructured, error) {
+	var content struct {
+		Type       string            `yaml:"type"`
+		Data       map[string]string `yaml:"data"`
+		StringData map[string]string `yaml:"stringData"`
+	}
+	if err := o.root.Decode(&content); err != nil {
+		return nil, err // has values in it
+	}
+	data := map[string]any{}
+	for key, value := range content.Data {
+		data[key] = value
+	}
+	for key, value := range content.StringData {
+		data[key] = base64.StdEncoding.EncodeToString([]byte(value))
+	}
+	return &unstructured.Unstructured{Object: map[string]any{"type": content.Type, "data": data}}, nil
+}
+
+// credentialLine is where the credential stands, or else where the object does.
+func (o object) credentialLine() int {
+	for _, name := range []string{"stringData", "data"} {
+		values := field(o.root, name)
+		if values == nil || values.Kind != yaml.MappingNode {
+			continue
+		}
+		for i := 0; i+1 < len(values.Content); i += 2 {
+			if key := values.Content[i]; key.Value == cluster.KeyDockerConfigJSON || key.Value == cluster.KeyDockercfg {
+				return key.Line
+			}
+		}
+	}
+	return o.root.Line
+}
+
+// readOnce reads standard input where a file is it: the policy and the secrets beside it are read one after the other.
+func readOnce(files []string, stdin io.Reader) ([]byte, error) {
+	if !slices.Contains(files, "-") {
+		return nil, nil
+	}
+	text, err := io.ReadAll(stdin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", standardInput, err)
+	}
+	return text, nil
+}
+
+// judgeFile judges the policy of a file, and the sources that are beside it. A file that has nothing but Secrets needs no
+// policy.
+func (f *validateFlags) judgeFile(v *verdict, file string, stdin []byte) error {
+	secrets, alone := secretsBeside(file, stdin)
+	if alone {
+		if findings, judged := judgeSources(secrets, nil, f.namespace); judged > 0 {
+			v.addSecrets(findings, judged)
+			return nil
+		}
+	}
+	source, err := readPolicy(policyQuery{file, f.policy, f.namespace}, bytes.NewReader(stdin))
+	if err != nil {
+		return err
+	}
+	p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+	v.add(p, findings)
+	if p != nil { // without a policy nobody knows which secrets are meant
+		findings, _ = judgeSources(secrets, p, f.namespace)
+		v.addSecrets(findings, 0)
+	}
+	return nil
+}
+
+// addSecrets takes in what is said of secrets. alone counts those that stand without a policy.
+func (v *verdict) addSecrets(findings []finding, alone int) {
+	v.secrets += alone
+	v.findings = append(v.findings, findings...)
+	if slices.ContainsFunc(findings, func(f finding) bool { return !f.Warning }) {
+		v.valid = false
+	}
+}
