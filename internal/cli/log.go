@@ -36,7 +36,7 @@ func consoleWriter(out io.Writer) io.Writer {
 }
 
 // listFields are what stands in lines of their own below the message, for people: a diff in one line is no diff.
-var listFields = []string{"diff", "problems", "warnings"}
+var listFields = []string{"diff", "problems", "warnings", "lists"}
 
 func writeLists(event map[string]any, out *bytes.Buffer) error {
 	for _, field := range listFields {

@@ -23,10 +23,13 @@ func around(f func(r *http.Request, next http.RoundTripper) (*http.Response, err
 	}
 }
 
-func forbidden() *http.Response {
-	body := `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"no"}`
+func forbidden() *http.Response { return status(http.StatusForbidden, "Forbidden") }
+
+// status is the API server's answer to a request that it refuses.
+func status(code int, reason string) *http.Response {
+	body := fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":%q,"code":%d,"message":"no"}`, reason, code)
 	return &http.Response{
-		StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": []string{"application/json"}},
+		StatusCode: code, Header: http.Header{"Content-Type": []string{"application/json"}},
 		Body: io.NopCloser(strings.NewReader(body)),
 	}
 }
