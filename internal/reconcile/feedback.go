@@ -20,9 +20,6 @@ const (
 	stateInvalid  = "Invalid"  // the last text was refused
 )
 
-// maxMessage bounds AnnotationMessage, in bytes.
-const maxMessage = 1000
-
 // state sums up the last verdict and the problems of the cluster.
 func (j *judge) state() string {
 	switch {
@@ -72,13 +69,6 @@ func (j *judge) message() string {
 		return shorten(strings.Join(parts, "; "))
 	}
 	return "in force in all namespaces that it selects"
-}
-
-func shorten(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
 }
 
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only

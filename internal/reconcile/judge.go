@@ -106,7 +106,7 @@ func (j *judge) look(wait time.Duration) *outlook {
 	}
 	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.held.Load(), blind: j.blind()}
 	if j.verdict.errors != nil {
-		o.refused = strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; ")
+		o.refused = shorten(strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
 	}
 	p := j.c.active.Load()
 	o.told = wait == 0 && p != nil && p == o.accepted && j.c.pass.complete(p)
