@@ -47,7 +47,8 @@ type judge struct {
 	parsed   *parsed  // the last documents that were parsed
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
-	statusWritten time.Time
+	statusWritten   time.Time
+	toldWithoutRoom verdictSaid // the last verdict for which the annotations had no room
 
 	// Of a policy that was given, see judge.say.
 	said          said
