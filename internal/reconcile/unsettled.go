@@ -19,6 +19,8 @@ const (
 	waitLook = time.Second
 	// shownLists is how many lists are named; the rest is counted.
 	shownLists = 20
+	// maxLastErr is how much is said of an error, in bytes.
+	maxLastErr = 150
 )
 
 // unsettled is a watch that has not given its first answer yet.
@@ -74,7 +76,7 @@ func (w *watch) wait() unsettled {
 func (u unsettled) describe(now time.Time) string {
 	text := fmt.Sprintf("%s, since %s (%s)", u.target, u.since.UTC().Format(time.RFC3339), now.Sub(u.since).Truncate(time.Second))
 	if u.lastErr != "" {
-		text += ", last error: " + u.lastErr
+		text += ", last error: " + shortenTo(u.lastErr, maxLastErr)
 	}
 	return text
 }
@@ -128,7 +130,7 @@ func (l *waitLog) look(lists []unsettled, now time.Time) {
 	late := slices.DeleteFunc(slices.Clone(lists), func(u unsettled) bool { return now.Sub(u.since) < waitPatience })
 	if len(late) == 0 {
 		if len(l.said) > 0 {
-			l.log.Info().Msg("all lists that were waited for are answered")
+			l.log.Info().Msg("no list is waited for any more")
 		}
 		l.said = nil
 		return

@@ -28,7 +28,7 @@ func TestWhatIsWaitedForIsSaidAfterAWhileAndNotTooOften(t *testing.T) {
 		{89, []unsettled{first, second}, nil},
 		{90, []unsettled{first, second}, []string{"(1m30s)", "(1m10s)"}},
 		{100, []unsettled{second}, nil},
-		{101, nil, []string{"answered"}},
+		{101, nil, []string{"any more"}},
 		{102, nil, nil},
 	} {
 		out.Reset()
@@ -47,7 +47,15 @@ func TestWhatIsWaitedForIsSaidAfterAWhileAndNotTooOften(t *testing.T) {
 func TestWhatIsWaitedForIsBounded(t *testing.T) {
 	var lists []unsettled
 	for i := range 1000 {
-		lists = append(lists, unsettled{target: target{resource: secretResource, name: fmt.Sprintf("%0253d", i)}})
+		lists = append(lists, unsettled{
+			target:  target{resource: secretResource, namespace: strings.Repeat("n", 63), name: fmt.Sprintf("%0253d", i)},
+			lastErr: strings.Repeat(`"`, maxText),
+		})
+	}
+	var out bytes.Buffer
+	(&waitLog{log: zerolog.New(&out)}).look(lists, time.Now())
+	if out.Len() == 0 || out.Len() > maxLine {
+		t.Errorf("a line of %d bytes", out.Len())
 	}
 	lines := describeUnsettled(lists, time.Time{})
 	if len(lines) != shownLists+1 || lines[shownLists] != "and 980 more" {
