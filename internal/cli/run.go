@@ -206,5 +206,5 @@ func newLogger(out io.Writer, level, format string) (zerolog.Logger, error) {
 	default:
 		return zerolog.Nop(), fmt.Errorf("-log-format %q: one of auto, json, console", format)
 	}
-	return zerolog.New(zerolog.SyncWriter(out)).Level(parsed).With().Timestamp().Logger(), nil
+	return zerolog.New(zerolog.SyncWriter(boundedWriter{out})).Level(parsed).With().Timestamp().Logger(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
@@ -27,7 +28,7 @@ func (f *runFlags) serve(c *reconcile.Controller) (stop func(), err error) {
 		flag, addr string
 		handler    http.Handler
 	}{
-		{"health-addr", f.healthAddr, healthHandler(c.Ready)},
+		{"health-addr", f.healthAddr, healthHandler(c)},
 		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics())},
 		{"pprof-addr", f.pprofAddr, pprofHandler()},
 	} {
@@ -67,15 +68,22 @@ func listen(flag, addr string, handler http.Handler) (stop func(), err error) {
 	}, nil
 }
 
-// healthHandler answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled.
-// The policy has no part in it: a readiness that waited for a policy would deadlock whoever applies the policy only
-// after the controller is ready.
-func healthHandler(ready func() bool) http.Handler {
+// readiness is what healthHandler asks a controller.
+type readiness interface {
+	Ready() bool
+	Unsettled() []string // the lists that are waited for, a line each
+}
+
+// healthHandler answers /healthz with 200 while the process lives and /readyz with 200 once all caches are settled, and
+// until then with the lists that are waited for. The policy has no part in it: a readiness that waited for a policy
+// would deadlock whoever applies the policy only after the controller is ready.
+func healthHandler(c readiness) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !ready() {
-			http.Error(w, "the caches are not settled yet", http.StatusServiceUnavailable)
+		if !c.Ready() {
+			lines := append([]string{"the caches are not settled yet"}, c.Unsettled()...)
+			http.Error(w, strings.Join(lines, "\n"), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")

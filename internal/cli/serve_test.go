@@ -102,10 +102,26 @@ func TestWhatIsServed(t *testing.T) {
 	if code, text := get(metricsHandler(c.Metrics()), "/metrics"); code != 200 || !strings.Contains(text, `version="v9"`) {
 		t.Errorf("/metrics: %d %s", code, text)
 	}
-	if code, _ := get(healthHandler(c.Ready), "/readyz"); code != 503 {
+	if code, _ := get(healthHandler(c), "/readyz"); code != 503 {
 		t.Errorf("/readyz before the caches are settled: %d", code)
 	}
-	if code, _ := get(healthHandler(c.Ready), "/healthz"); code != 200 {
+	if code, _ := get(healthHandler(c), "/healthz"); code != 200 {
 		t.Errorf("/healthz: %d", code)
+	}
+}
+
+// waiting is a controller that is not ready.
+type waiting []string
+
+func (waiting) Ready() bool { return false }
+
+func (w waiting) Unsettled() []string { return w }
+
+func TestReadyzSaysWhatIsWaitedFor(t *testing.T) {
+	recorder := httptest.NewRecorder()
+	healthHandler(waiting{"namespaces in all namespaces, since ever", "and 3 more"}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	want := "the caches are not settled yet\nnamespaces in all namespaces, since ever\nand 3 more\n"
+	if got := recorder.Body.String(); recorder.Code != http.StatusServiceUnavailable || got != want {
+		t.Errorf("%d %q", recorder.Code, got)
 	}
 }

@@ -352,22 +352,43 @@ func TestTwoControllersAtOnceComeToRest(t *testing.T) {
 	}
 }
 
-// A reflector retries a refused connection without a word, and sleeps between two tries whatever happens.
+// A reflector retries a refused connection without a word, and sleeps between two tries whatever happens; stopping does
+// not wait for that.
 func TestAnAPIServerThatNeverAnswersIsSaid(t *testing.T) {
 	s := newSandbox(t)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	closed.Close()
-	r := s.start(func(config *rest.Config) { config.Host = "https://" + closed.Addr().String() })
+	var mu sync.Mutex
+	var tries []time.Time
+	r := s.start(func(config *rest.Config) { config.Host = "https://" + closed.Addr().String() }, before(func(r *http.Request) {
+		if r.URL.Path == "/api/v1/namespaces" {
+			mu.Lock()
+			defer mu.Unlock()
+			tries = append(tries, time.Now())
+		}
+	}))
 	s.eventually("it is said", func() error {
 		if len(r.lines("the API server cannot be reached")) == 0 {
 			return errors.New("nothing in the log")
 		}
 		return nil
 	})
-	started := time.Now()
+	var last time.Time
+	s.eventually("the pause is a long one", func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(tries) < 4 {
+			return fmt.Errorf("%d tries", len(tries))
+		}
+		last = tries[len(tries)-1]
+		return nil
+	})
 	r.stop()
-	t.Logf("stopping took %s", time.Since(started))
+	const pause = 8 * 800 * time.Millisecond // at least, after the fourth try: client-go begins with 0.8 s and doubles it
+	if took := time.Since(last); took >= pause {
+		t.Errorf("it ended %s after the last try: it waited for the pause", took)
+	}
 	if n := len(r.lines("the API server cannot be reached")); n > 3 {
 		t.Errorf("it is said %d times", n)
 	}

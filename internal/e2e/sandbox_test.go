@@ -285,6 +285,11 @@ func (s *sandbox) startIn(home string, change ...func(*rest.Config)) *running {
 	})
 	s.t.Cleanup(func() {
 		r.stop()
+		for line := range strings.Lines(r.log.String()) {
+			if len(line) > maxLine {
+				s.t.Errorf("a line of the log has %d bytes: %.200s", len(line), line)
+			}
+		}
 		if s.t.Failed() {
 			s.t.Logf("the controller's log:\n%s", r.log)
 		}

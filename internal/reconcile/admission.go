@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -26,6 +27,9 @@ const (
 	admissionTooLarge = "AdmissionTooLarge" // a rule is beyond what the API server evaluates
 	admissionUnsaved  = "AdmissionUnsaved"  // a parameter could not be written
 )
+
+// deleteAgain is how soon a deletion is sent again that the watch does not show: a finalizer can hold it up.
+const deleteAgain = time.Minute
 
 // mutatesAgain is how often an API server that knows no mutating policies is asked whether it was upgraded.
 const mutatesAgain = time.Minute
@@ -50,6 +54,7 @@ type admission struct {
 	// Of the judge's goroutine alone:
 	mutates  bool // the API server knows mutating policies
 	askAgain time.Time
+	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
 }
 
 // exceptions are the copies of a namespace that are not as their source alone would say.
@@ -69,7 +74,7 @@ func (e exceptions) equal(other exceptions) bool {
 }
 
 func newAdmission(c *Controller) *admission {
-	return &admission{c: c, copies: map[string]exceptions{}}
+	return &admission{c: c, copies: map[string]exceptions{}, deleted: map[types.UID]time.Time{}}
 }
 
 // touch has the parameters looked at again, the next time that the judge does.
@@ -297,9 +302,14 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 	for _, u := range wanted {
 		delete(rest, u.GetName())
 	}
+	a.forgetDeleted(live)
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
-		if rest[name].ours && !held {
-			try(name, "delete", a.c.api.Delete(ctx, admissionResource, rest[name]))
+		if uid := rest[name].UID; rest[name].ours && !held && !a.isDeleted(uid) {
+			err := a.c.api.Delete(ctx, admissionResource, rest[name])
+			try(name, "delete", err)
+			if err == nil {
+				a.deleted[uid] = time.Now()
+			}
 		}
 	}
 	for _, u := range wanted {
@@ -317,6 +327,22 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 		try(u.GetName(), "apply", err)
 	}
 	return failed, stale
+}
+
+// isDeleted reports whether the deletion of a parameter was sent a short while ago. The watch tells of it a moment later,
+// and the judge looks at the parameters several times in a moment.
+func (a *admission) isDeleted(uid types.UID) bool {
+	at, sent := a.deleted[uid]
+	return sent && time.Since(at) < deleteAgain
+}
+
+// forgetDeleted forgets the deletions that the watch shows.
+func (a *admission) forgetDeleted(live map[string]*parameter) {
+	there := map[types.UID]bool{}
+	for _, p := range live {
+		there[p.UID] = true
+	}
+	maps.DeleteFunc(a.deleted, func(uid types.UID, _ time.Time) bool { return !there[uid] })
 }
 
 // promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken

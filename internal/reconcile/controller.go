@@ -62,6 +62,7 @@ type Controller struct {
 	api       applier
 	projector *cluster.Projector
 	watches   *watches
+	started   atomic.Pointer[watches] // the same, for who asks from outside
 	queue     *queue
 	rush      rush
 	written   *written
@@ -127,7 +128,9 @@ func (c *Controller) Run(ctx context.Context) error {
 	var assigned sync.WaitGroup
 	assigned.Add(1)
 	c.watches = newWatches(ctx, &c.watching, c.Config, c.projector, c.hooks(&assigned))
+	c.started.Store(c.watches)
 	assigned.Done()
+	c.watching.Go(func() { c.sayWaiting(ctx) })
 	c.running.Go(func() { c.judge.run(ctx) })
 	if c.given != nil {
 		c.running.Go(func() { c.given.follow(ctx, c.sourceChanged) })

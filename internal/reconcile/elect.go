@@ -88,7 +88,7 @@ func NewElection(config *rest.Config, namespace string, log zerolog.Logger) (*El
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) {}, // the lease itself tells, in order
 			OnStoppedLeading: func() {},
-			OnNewLeader:      func(leader string) { log.Info().Str("leader", leader).Msg("there is a new leader") },
+			OnNewLeader:      func(leader string) { log.Info().Str("leader", shorten(leader)).Msg("there is a new leader") },
 		},
 	})
 	return e, err

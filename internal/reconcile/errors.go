@@ -15,6 +15,11 @@ import (
 // unreachable describes an API server that does not answer.
 const unreachable = "the API server cannot be reached; retrying"
 
+const (
+	shownCauses = 5   // of an error of the API server; the rest is counted
+	maxField    = 150 // of a cause's field, in bytes
+)
+
 // errCameBack says that the API server put back names that we removed: an admission policy still adds them.
 var errCameBack = errors.New("the API server put removed names back")
 
@@ -82,7 +87,10 @@ func missingVerb(err error) string {
 // describe puts an error of a write into words without anything that could hold a credential. Messages of the API
 // server can echo the object, those of admission webhooks whatever they like; so of a message only the parts are
 // kept that the API server itself words without the object.
-func describe(err error) string {
+// It is bounded.
+func describe(err error) string { return shorten(words(err)) }
+
+func words(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		if errors.Is(err, errNotLeader) {
@@ -123,12 +131,15 @@ func causes(details *metav1.StatusDetails) string {
 	}
 	var parts []string
 	for _, c := range details.Causes {
-		if part := strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, c.Field)); part != "" {
+		if part := strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, shortenTo(c.Field, maxField))); part != "" {
 			parts = append(parts, part)
 		}
 	}
 	if len(parts) == 0 {
 		return "" // the cause of an admission policy is its message alone
+	}
+	if more := len(parts) - shownCauses; more > 0 {
+		parts = append(parts[:shownCauses], fmt.Sprintf("and %d more", more))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
 }

@@ -32,11 +32,12 @@ func newEvents(ctx context.Context, client dynamic.Interface, failed func(error)
 	return &events{broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: cluster.FieldManager})}
 }
 
+// emit writes an Event, whose message is bounded: the API for Events takes 1024 bytes.
 func (e *events) emit(about *cluster.ConfigMap, eventType, reason, message string) {
 	e.recorder.Event(&corev1.ObjectReference{
 		APIVersion: "v1", Kind: "ConfigMap",
 		Namespace: about.Namespace, Name: about.Name, UID: about.UID, ResourceVersion: about.ResourceVersion,
-	}, eventType, reason, message)
+	}, eventType, reason, shorten(message))
 }
 
 // eventSink writes Events through the dynamic client. record.EventSink passes no context, so it holds one.

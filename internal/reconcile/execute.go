@@ -108,7 +108,7 @@ func (c *Controller) announce(namespace string, a plan.Action) {
 		return
 	}
 	c.Log.Warn().Str("namespace", namespace).Str("kind", string(a.Kind)).Str("name", a.Name).Str("rule", a.Rule).Stringer("source", a.Source).
-		Str("reason", string(a.Reason)).Strs("diff", a.Diff).Msg("replacing what somebody else wrote")
+		Str("reason", string(a.Reason)).Strs("diff", cutList(a.Diff, "lines")).Msg("replacing what somebody else wrote")
 }
 
 func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) error {

@@ -3,11 +3,13 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -19,9 +21,6 @@ const (
 	stateDegraded = "Degraded" // it is in force, with problems
 	stateInvalid  = "Invalid"  // the last text was refused
 )
-
-// maxMessage bounds AnnotationMessage, in bytes.
-const maxMessage = 1000
 
 // state sums up the last verdict and the problems of the cluster.
 func (j *judge) state() string {
@@ -74,11 +73,10 @@ func (j *judge) message() string {
 	return "in force in all namespaces that it selects"
 }
 
-func shorten(text string) string {
-	if len(text) <= maxMessage {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxMessage], "") + "…"
+// verdictSaid is a verdict that was told by other means than annotations.
+type verdictSaid struct {
+	uid         types.UID
+	state, hash string
 }
 
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
@@ -90,44 +88,72 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	if cm == nil || j.verdict.hash == "" {
 		return 0, nil
 	}
-	state := j.state()
-	want := map[string]string{
-		cluster.AnnotationStatus:   state,
-		cluster.AnnotationObserved: j.verdict.hash,
-		cluster.AnnotationMessage:  j.message(),
+	state, message := j.state(), j.message()
+	want, whole := fitting(j.feedback(state, message), cm.Annotations)
+	if !whole {
+		j.tellWithoutRoom(cm, state, message)
 	}
-	if j.verdict.revision != "" {
-		want[cluster.AnnotationObservedRevision] = j.verdict.revision
-	}
-	same := true
-	for _, key := range []string{cluster.AnnotationStatus, cluster.AnnotationObserved, cluster.AnnotationMessage, cluster.AnnotationObservedRevision} {
-		same = same && cm.Annotations[key] == want[key]
-	}
-	if same {
+	if maps.Equal(want, feedbackOf(cm)) {
 		return 0, nil
 	}
 	key := writtenKey{kindConfigMap, objectName(cm)}
-	if cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash || cm.Annotations[cluster.AnnotationObservedRevision] != j.verdict.revision {
+	is := func(name string) bool { return cm.Annotations[name] == want[name] }
+	if !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision) {
 		j.c.fights.forgive(key)
 	} else if pause := j.c.fights.wait(key, 0, time.Now()); pause > 0 {
 		return pause, nil
 	}
-	news := cm.Annotations[cluster.AnnotationStatus] != state || cm.Annotations[cluster.AnnotationObserved] != j.verdict.hash
+	if err := j.applyFeedback(ctx, cm, want); hasNoRoom(err) {
+		j.tellWithoutRoom(cm, state, message) // somebody annotated it in the meantime, or does so with each write
+		return noRoomRetry, nil
+	} else if err != nil {
+		return 0, err
+	}
+	j.c.fights.repaired(key, plan.Action{}, time.Now())
+	if whole && (!is(cluster.AnnotationStatus) || !is(cluster.AnnotationObserved)) {
+		j.emitVerdict(cm, state, message)
+	}
+	return 0, nil
+}
+
+// feedback is what our annotations are to say.
+func (j *judge) feedback(state, message string) map[string]string {
+	want := map[string]string{
+		cluster.AnnotationStatus:   state,
+		cluster.AnnotationObserved: j.verdict.hash,
+		cluster.AnnotationMessage:  message,
+	}
+	if j.verdict.revision != "" {
+		want[cluster.AnnotationObservedRevision] = j.verdict.revision
+	}
+	return want
+}
+
+func (j *judge) applyFeedback(ctx context.Context, cm *cluster.ConfigMap, want map[string]string) error {
 	obj := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "v1", "kind": "ConfigMap",
 		"metadata": map[string]any{"name": cm.Name, "namespace": cm.Namespace, "uid": string(cm.UID), "resourceVersion": cm.ResourceVersion},
 	}}
 	obj.SetAnnotations(want)
-	if err := j.apply(ctx, obj); err != nil {
-		return 0, err
+	return j.apply(ctx, obj)
+}
+
+// tellWithoutRoom tells a verdict by an Event and the log, once, where the annotations have no room for all of it.
+func (j *judge) tellWithoutRoom(cm *cluster.ConfigMap, state, message string) {
+	if now := (verdictSaid{cm.UID, state, j.verdict.hash}); now == j.toldWithoutRoom {
+		return
+	} else {
+		j.toldWithoutRoom = now
 	}
-	j.c.fights.repaired(key, plan.Action{}, time.Now())
-	if news {
-		eventType := corev1.EventTypeWarning
-		if state == stateReady {
-			eventType = corev1.EventTypeNormal
-		}
-		j.c.events.emit(cm, eventType, state, want[cluster.AnnotationMessage])
+	j.emitVerdict(cm, state, message)
+	j.c.Log.Warn().Str("configmap", cm.Namespace+"/"+cm.Name).Str("status", state).Str("hash", j.verdict.hash).Str("verdict", message).
+		Msg(noRoom)
+}
+
+func (j *judge) emitVerdict(cm *cluster.ConfigMap, state, message string) {
+	eventType := corev1.EventTypeWarning
+	if state == stateReady {
+		eventType = corev1.EventTypeNormal
 	}
-	return 0, nil
+	j.c.events.emit(cm, eventType, state, message)
 }

@@ -294,13 +294,19 @@ func (c *contested) Error() string {
 	return "somebody undoes this again and again; it is repaired at growing intervals (" + rivals(c.owners) + ")"
 }
 
+// shownRivals is how many other field managers are named; the rest is counted.
+const shownRivals = 3
+
 func rivals(owners []cluster.Owner) string {
 	if len(owners) == 0 {
 		return "by whom, the API server does not say"
 	}
 	var names []string
-	for _, o := range owners {
+	for _, o := range owners[:min(len(owners), shownRivals)] {
 		names = append(names, fmt.Sprintf("%q by %s", o.Manager, o.Operation))
+	}
+	if more := len(owners) - shownRivals; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return "field manager " + strings.Join(names, ", ")
 }

@@ -32,6 +32,7 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 		},
 		failed:     c.watchFailed,
 		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
+		plain:      c.troubles.plain,
 		remembered: c.written.known,
 	}
 }

@@ -113,7 +113,7 @@ func (j *judge) trackFound(ctx context.Context, p *policy.Policy) (wait time.Dur
 	case err != nil:
 		j.inUse = names // as when a policy comes in force: only a restart forgets them
 	}
-	j.c.Log.Info().Strs("names", found).Msg("service accounts have names in their ledgers that no rule has; their copies are looked for")
+	j.c.Log.Info().Strs("names", cutList(found, "names")).Msg("service accounts have names in their ledgers that no rule has; their copies are looked for")
 	j.c.watches.need(nil, names)
 	return 0
 }

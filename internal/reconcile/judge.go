@@ -50,7 +50,8 @@ type judge struct {
 	found    []string // names in ledgers that are not in use, see track
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
-	statusWritten time.Time
+	statusWritten   time.Time
+	toldWithoutRoom verdictSaid // the last verdict for which the annotations had no room
 
 	// Of a policy that was given, see judge.say.
 	said          said
@@ -109,7 +110,7 @@ func (j *judge) look(wait time.Duration) *outlook {
 	}
 	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.held.Load(), blind: j.blind()}
 	if j.verdict.errors != nil {
-		o.refused = strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; ")
+		o.refused = shorten(strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
 	}
 	p := j.c.active.Load()
 	o.told = wait == 0 && p != nil && p == o.accepted && j.c.pass.complete(p)

@@ -57,10 +57,10 @@ func (w *watch) pass(ctx context.Context) (wait time.Duration, forbidden bool) {
 	case err == nil:
 	case apierrors.IsForbidden(err):
 		w.set(nil, nil, false, true)
-		w.onError(w.target, err)
+		w.failed(err)
 		return 0, true
 	default:
-		w.onError(w.target, err)
+		w.failed(err)
 		return min(w.every, loopRetry), false
 	}
 	return w.every, false

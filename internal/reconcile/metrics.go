@@ -46,6 +46,10 @@ var (
 		"Copies and service accounts from which something is not removed, because it would be too much at once (-max-prune)."}
 	familyUnsynced = family{"pullsecrets_oldest_unsynced_seconds", "gauge", nil,
 		"How long the namespace that waits longest has work that failed or was not done yet; 0 when there is none."}
+	familyUnsettled = family{"pullsecrets_watches_unsettled", "gauge", nil,
+		"Lists that have not been answered yet; /readyz and the log name them. No policy comes in force before all that it needs are answered."}
+	familyOldestUnsettled = family{"pullsecrets_oldest_unsettled_watch_seconds", "gauge", nil,
+		"How long the list that waits longest has not been answered; 0 when there is none."}
 	familyQueue = family{"pullsecrets_queue_length", "gauge", nil,
 		"Namespaces that wait to be decided."}
 	familyNamespaces = family{"pullsecrets_namespaces", "gauge", nil,
@@ -67,7 +71,7 @@ var (
 
 	families = []family{
 		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyFights, familyHeld,
-		familyUnsynced, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyState, familyPolicy,
+		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyState, familyPolicy,
 		familyLeader, familyBuild,
 	}
 )
@@ -289,6 +293,7 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(familyHeld, float64(held))
 	gauge(familyUnsynced, m.oldestUnsynced(time.Now()).Seconds())
+	m.collectUnsettled(gauge)
 	gauge(familyQueue, float64(m.c.queue.Len()))
 	t := m.c.report.totals()
 	gauge(familyNamespaces, float64(t.Namespaces))
@@ -303,6 +308,15 @@ func (m *metrics) Collect(out chan<- prometheus.Metric) {
 	}
 	m.collectPolicy(gauge)
 	gauge(familyBuild, 1, m.c.Version, runtime.Version())
+}
+
+func (m *metrics) collectUnsettled(gauge func(family, float64, ...string)) {
+	lists, oldest := m.c.unsettled(), time.Duration(0)
+	if len(lists) > 0 {
+		oldest = time.Since(lists[0].since)
+	}
+	gauge(familyUnsettled, float64(len(lists)))
+	gauge(familyOldestUnsettled, oldest.Seconds())
 }
 
 func (m *metrics) collectPolicy(gauge func(family, float64, ...string)) {

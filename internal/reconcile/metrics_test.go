@@ -51,6 +51,9 @@ groups:
   - alert: PullsecretsBehind
     expr: max(pullsecrets_oldest_unsynced_seconds) > 300
     annotations: {summary: "a namespace has waited for its credentials for {{ $value }} seconds"}
+  - alert: PullsecretsWaits
+    expr: max(pullsecrets_oldest_unsettled_watch_seconds) > 60
+    annotations: {summary: "a list has not been answered for {{ $value }} seconds; /readyz and the log name it"}
   - alert: PullsecretsPruneHeld
     expr: max(pullsecrets_held_prunes) > 0
     annotations: {summary: "{{ $value }} removals wait for the annotation pullsecrets/confirm-prune"}

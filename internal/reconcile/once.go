@@ -111,7 +111,11 @@ func (c *Controller) outcome(ctx context.Context, progress func(done, total int)
 func (c *Controller) stalled(o *outlook) error {
 	switch {
 	case !c.Ready():
-		return fmt.Errorf("gave up after %s: the cluster cannot be read", onceStall)
+		text := fmt.Sprintf("gave up after %s: the cluster cannot be read", onceStall)
+		if lists := c.Unsettled(); len(lists) > 0 {
+			text += "; not answered yet: " + lists[0]
+		}
+		return errors.New(text)
 	case o != nil && o.unsaved != "":
 		return errors.New("the policy is not in force, because the status ConfigMap cannot be written: " + o.unsaved)
 	}

@@ -159,8 +159,14 @@ func TestReadyIsWhenThePolicysWatchesAre(t *testing.T) {
 			if c.Ready() {
 				t.Error("it is ready, and has not read the copies")
 			}
+			if lists := c.Unsettled(); len(lists) == 0 || !strings.Contains(strings.Join(lists, "\n"), "secrets named regcred in all namespaces, since ") {
+				t.Errorf("it does not say what it waits for: %q", lists)
+			}
 			close(api.release)
 			becomesReady(t, c)
+			if lists := c.Unsettled(); len(lists) > 0 {
+				t.Errorf("it is ready, and waits for %q", lists)
+			}
 		})
 	}
 }

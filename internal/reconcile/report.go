@@ -15,8 +15,12 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// shownProblems is how many problems the status names; the rest is counted.
-const shownProblems = 20
+const (
+	// shownProblems is how many problems the status names; the rest is counted.
+	shownProblems = 20
+	// shownRules is of how many rules the status counts the copies: a text can have ten thousand.
+	shownRules = 1000
+)
 
 // report gathers what came of each namespace, logs what changed, and sums it up for the status. It is the one
 // place where errors end.
@@ -144,8 +148,7 @@ func (r *report) forget(namespace string) {
 
 // ofNone takes in all the problems that are of no namespace.
 func (r *report) ofNone(problems []problem) {
-	slices.SortFunc(problems, compareProblems)
-	next := &summary{problems: slices.Compact(problems)}
+	next := &summary{problems: inOrder(problems)}
 	r.mu.Lock()
 	same := slices.Equal(r.none.problems, next.problems)
 	if !same {
@@ -228,16 +231,16 @@ func (r *report) logResult(namespace string, res result) {
 	}
 	if l := res.List; l != nil {
 		if len(l.Added) > 0 {
-			e = e.Strs("added", l.Added)
+			e = e.Strs("added", cutList(l.Added, ""))
 		}
 		if len(l.Removed) > 0 {
-			e = e.Strs("removed", l.Removed)
+			e = e.Strs("removed", cutList(l.Removed, ""))
 		}
 	}
-	e.Msg(words(res.Action))
+	e.Msg(outcome(res.Action))
 }
 
-func words(a plan.Action) string {
+func outcome(a plan.Action) string {
 	if a.Verb == plan.Release && a.Kind == plan.KindSecret {
 		return "copy given up: it is another field manager's by now"
 	}
@@ -294,9 +297,17 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			s.copies[a.Rule]++
 		}
 	}
-	slices.SortFunc(s.problems, compareProblems)
-	s.problems = slices.Compact(s.problems)
+	s.problems = inOrder(s.problems)
 	return s
+}
+
+// inOrder sorts problems, and leaves each only once. What they say is bounded from here on.
+func inOrder(problems []problem) []problem {
+	for i := range problems {
+		problems[i].Detail = shorten(problems[i].Detail)
+	}
+	slices.SortFunc(problems, compareProblems)
+	return slices.Compact(problems)
 }
 
 // notPermitted says that the roles lack a verb for a copy. It names no namespace: the cause is one for all of them.
@@ -318,7 +329,8 @@ func compareProblems(a, b problem) int {
 type totals struct {
 	Namespaces      int            `json:"namespaces"`
 	ServiceAccounts int            `json:"serviceAccounts"`
-	Copies          map[string]int `json:"copies"` // in place, by rule
+	Copies          map[string]int `json:"copies"`                 // in place, by rule
+	RulesLeftOut    int            `json:"rulesLeftOut,omitempty"` // whose copies are not among these
 	Problems        int            `json:"problemCount"`
 	First           []shownProblem `json:"problems,omitempty"`
 }
@@ -391,8 +403,21 @@ func (r *report) problemCounts() map[problemClass]int {
 	return counts
 }
 
-// json encodes the totals with what is said of the policy.
+// firstRules returns the counts of the first rules by name, and of how many rules they leave out.
+func firstRules(copies map[string]int) (first map[string]int, more int) {
+	if len(copies) <= shownRules {
+		return copies, 0
+	}
+	first = map[string]int{}
+	for _, rule := range slices.Sorted(maps.Keys(copies))[:shownRules] {
+		first[rule] = copies[rule]
+	}
+	return first, len(copies) - shownRules
+}
+
+// json encodes the totals with what is said of the policy. It leaves out the copies of rules beyond shownRules.
 func (t totals) json(verdict verdict, status, confirmed string) (string, error) {
+	t.Copies, t.RulesLeftOut = firstRules(t.Copies)
 	text, err := json.MarshalIndent(struct {
 		Status   string `json:"status"`
 		Observed string `json:"observed"`

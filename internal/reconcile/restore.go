@@ -24,7 +24,7 @@ func (j *judge) restore() {
 	}
 	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
 	if err != nil {
-		j.c.Log.Warn().Err(err).Msg("the last good policy cannot be restored from the status ConfigMap")
+		j.c.Log.Warn().Str("error", shorten(err.Error())).Msg("the last good policy cannot be restored from the status ConfigMap")
 		return
 	}
 	if documents == nil {

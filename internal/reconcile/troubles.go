@@ -41,6 +41,12 @@ func (t *troubles) loop(what target, every time.Duration) {
 	t.say(levelWarn, "no permission to watch "+what.String()+"; listing every "+every.String()+" instead, so that changes are seen only then")
 }
 
+// plain says that watch-lists do not work, and that all is listed and then watched from now on.
+func (t *troubles) plain(what target) {
+	t.say(levelWarn, "a watch-list of "+what.String()+" did not end with the bookmark k8s.io/initial-events-end, but a list was answered: "+
+		"a proxy before the API server may lose bookmarks or end watches early; from now on everything is listed and then watched")
+}
+
 // write says that something of our own could not be written. It is retried.
 func (t *troubles) write(what string, err error) {
 	t.say(levelWarn, "cannot write "+what+"; retrying ("+describe(err)+")")

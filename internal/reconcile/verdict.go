@@ -8,6 +8,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
+// maxRevision is how long the user's name for a text may be, in bytes, to be repeated in annotations and status.
+const maxRevision = 2 << 10
+
 // verdict is what is to be said of the last text that was judged.
 type verdict struct {
 	hash     string
@@ -60,7 +63,7 @@ func (j *judge) read() {
 		log.Error().Strs("problems", lines(j.verdict.errors)).Msg("the policy was refused; " + j.instead())
 		return
 	}
-	log.Info().Int("rules", len(p.Rules)).Strs("copies", p.CopyNames()).Msg("the policy was accepted")
+	log.Info().Int("rules", len(p.Rules)).Strs("copies", cutList(p.CopyNames(), "")).Msg("the policy was accepted")
 	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
 		return // what was restored is the same text
 	}
@@ -79,7 +82,13 @@ func (j *judge) text() (documents map[string]string, revision string, ok bool) {
 	if cm == nil {
 		return nil, "", false
 	}
-	return cm.Data, cm.Annotations[cluster.AnnotationRevision], true
+	revision = cm.Annotations[cluster.AnnotationRevision]
+	if len(revision) > maxRevision {
+		j.c.troubles.say(levelWarn, fmt.Sprintf("the annotation %s has %d bytes, and is not echoed: more than %d are no revision",
+			cluster.AnnotationRevision, len(revision), maxRevision))
+		revision = ""
+	}
+	return cm.Data, revision, true
 }
 
 func (j *judge) missing() {
@@ -96,10 +105,11 @@ func (j *judge) instead() string {
 	return "the last good policy stays in force"
 }
 
+// lines are problems for the log.
 func lines(problems policy.Problems) []string {
 	var out []string
 	for _, p := range problems {
 		out = append(out, p.String())
 	}
-	return out
+	return cutList(out, "")
 }

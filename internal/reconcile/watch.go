@@ -85,12 +85,18 @@ type watch struct {
 
 	optional bool // the cluster may not know the resource, which is then as if it were forbidden
 
-	mu     sync.RWMutex
-	store  cache.Indexer // nil until the first run, and while forbidden
-	upTo   func() string // how far the store is; nil when nobody keeps it up to date
-	synced bool
-	denied bool
-	cancel context.CancelFunc
+	watchLists *watchLists
+	unfinished atomic.Int32 // how many watch-lists in a row ended without their bookmark
+
+	since time.Time // when it was started
+
+	mu      sync.RWMutex
+	store   cache.Indexer // nil until the first run, and while forbidden
+	upTo    func() string // how far the store is; nil when nobody keeps it up to date
+	synced  bool
+	denied  bool
+	lastErr string // why the last request failed, if one did before the first answer
+	cancel  context.CancelFunc
 }
 
 // event is a change of one object. Old is nil for one that is new, new is nil for one that is gone.
@@ -127,7 +133,7 @@ func (w *watch) runInformer(ctx context.Context) {
 			return
 		}
 		w.set(nil, nil, false, true)
-		w.onError(w.target, err)
+		w.failed(err)
 		cancel()
 	})
 	done := make(chan struct{})
@@ -154,11 +160,14 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 				opts.FieldSelector = selector.String()
 				list, err := scoped.List(ctx, opts)
 				w.unanswered(ctx, err)
+				if err == nil {
+					w.listed()
+				}
 				return list, err
 			},
 			WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
 				opts.FieldSelector = selector.String()
-				stream, err := scoped.Watch(ctx, opts)
+				stream, err := w.open(ctx, opts, scoped.Watch)
 				w.unanswered(ctx, err)
 				return stream, err
 			},
@@ -177,7 +186,7 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 		case apierrors.IsResourceExpired(err), apierrors.IsGone(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			// The ordinary end of a watch; the reflector goes on by itself.
 		default:
-			w.onError(w.target, err)
+			w.failed(err)
 		}
 	})
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerDetailedFuncs{
@@ -199,8 +208,16 @@ func (w *watch) indexers() cache.Indexers {
 // unanswered tells of an API server that does not answer: the reflector retries such requests without a word.
 func (w *watch) unanswered(ctx context.Context, err error) {
 	if ctx.Err() == nil && isUnreachable(err) {
-		w.onError(w.target, err)
+		w.failed(err)
 	}
+}
+
+// failed tells of a request that failed, and remembers why for whoever asks what the watch waits for.
+func (w *watch) failed(err error) {
+	w.mu.Lock()
+	w.lastErr = describe(err)
+	w.mu.Unlock()
+	w.onError(w.target, err)
 }
 
 // transform shrinks an object as it enters the cache. It may be given what it returned before.

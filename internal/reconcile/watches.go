@@ -27,6 +27,7 @@ type watches struct {
 	hooks     hooks
 	every     time.Duration // of the loops, if there are any
 	listOnly  bool
+	lists     watchLists
 	run       func(*watch) // starts a watch and sets its cancel
 
 	mu      sync.RWMutex
@@ -62,6 +63,7 @@ type hooks struct {
 	state                                       func() // a watch became settled, or forbidden
 	failed                                      func(target, error)
 	looped                                      func(target) // it may be listed, but not watched
+	plain                                       func(target) // from now on all are listed and then watched
 	remembered                                  func(target) []cluster.Object
 }
 
@@ -72,7 +74,9 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		sources: map[types.NamespacedName]*watch{},
 		copies:  map[string]*watch{},
 	}
+	w.lists.lost = hooks.plain
 	w.run = func(one *watch) {
+		one.since, one.watchLists = time.Now(), &w.lists
 		ctx, cancel := context.WithCancel(ctx)
 		one.cancel = cancel
 		running.Go(func() { one.run(ctx) })
@@ -159,24 +163,7 @@ func stopOthers[K comparable](have map[K]*watch, keep []K) {
 }
 
 // settled reports whether every watch has given its first answer.
-func (w *watches) settled() bool {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	if !w.namespaces.settled() || !w.accounts.settled() || !w.configMapsSettled() || w.admission != nil && !w.admission.settled() {
-		return false
-	}
-	for _, one := range w.sources {
-		if !one.settled() {
-			return false
-		}
-	}
-	for _, one := range w.copies {
-		if !one.settled() {
-			return false
-		}
-	}
-	return true
-}
+func (w *watches) settled() bool { return len(w.unsettled()) == 0 }
 
 // configMapsSettled reports whether it is known what the policy and the status ConfigMap hold.
 func (w *watches) configMapsSettled() bool {

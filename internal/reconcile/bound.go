@@ -1,0 +1,54 @@
+package reconcile
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// No line of the log, and no text that is written to the cluster, is longer than 16 KiB: container runtimes and log stores
+// split or drop longer ones. Two lists and a text are in one line at most.
+const (
+	maxText = 1000    // of a text, in bytes; see shorten
+	maxList = 6 << 10 // of all items of a list together, in bytes as JSON writes them
+)
+
+// shorten cuts a text after maxText bytes.
+func shorten(text string) string { return shortenTo(text, maxText) }
+
+// shortenTo cuts a text so that it has at most size bytes and the three of the sign that something was cut.
+func shortenTo(text string, size int) string {
+	if len(text) <= size {
+		return text
+	}
+	return strings.ToValidUTF8(text[:size], "") + "…"
+}
+
+// cutList returns the first items of a list, each shortened, and as the last item how many are left out. what names them
+// in the plural; it may be empty.
+func cutList(items []string, what string) []string {
+	out, size := make([]string, 0, min(len(items), maxList/2)), 0
+	for i, item := range items {
+		item = shorten(item)
+		if size += escapedSize(item) + len(`"",`); size > maxList {
+			return append(out, strings.TrimSpace(fmt.Sprintf("and %d more %s", len(items)-i, what)))
+		}
+		out = append(out, item)
+	}
+	return out
+}
+
+// escapedSize is how many bytes a text has as a JSON string of the log, without its quotes.
+func escapedSize(text string) (n int) {
+	for _, r := range text {
+		switch {
+		case r == '"', r == '\\':
+			n += 2
+		case r < ' ', r == 0x7f, r == utf8.RuneError: // which is what an invalid byte is written as
+			n += len(`\u0000`)
+		default:
+			n += utf8.RuneLen(r)
+		}
+	}
+	return n
+}
