@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // readDump reads objects from YAML or JSON: a List as kubectl get writes it, or one document after the other.
@@ -21,8 +24,16 @@ func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error
 		defer f.Close()
 		in = f
 	}
+	content, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("-cluster: %w", err)
+	}
+	text, problem := policy.ReadText(string(content))
+	if problem != nil {
+		return nil, fmt.Errorf("-cluster %s: %s", file, problem)
+	}
 	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(in, 4096)
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
 	for i := 1; ; i++ {
 		var u unstructured.Unstructured
 		switch err := decoder.Decode(&u.Object); {

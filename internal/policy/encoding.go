@@ -91,7 +91,7 @@ func Documents(data map[string]string, binary map[string][]byte) map[string]stri
 func (t *text) read(content string) bool {
 	text, problem := ReadText(content)
 	if problem == nil && strings.HasPrefix(t.name, binaryKey) {
-		problem = &Problem{Line: 1, Column: 1, Message: "is read as text only under data: move it there, as it is"}
+		problem = &Problem{Line: 1, Column: 1, Message: "stands under binaryData, and a policy is read under data only: move it there, as plain text"}
 	}
 	if problem != nil {
 		problem.Document = t.name

@@ -70,7 +70,7 @@ func TestAPolicyUnderBinaryDataIsRefusedWithTheCause(t *testing.T) {
 	}{
 		{"UTF-16", nil, map[string][]byte{"policy.yaml": utf16}, "binaryData/policy.yaml: line 1, column 1: " + isUTF16},
 		{"a good text that somebody put there", nil, map[string][]byte{"policy.yaml": []byte(goodText)},
-			"binaryData/policy.yaml: line 1, column 1: is read as text only under data: move it there, as it is"},
+			"binaryData/policy.yaml: line 1, column 1: stands under binaryData, and a policy is read under data only: move it there, as plain text"},
 		{"beside a good one", map[string]string{"a.yaml": goodText}, map[string][]byte{"b.yaml": utf16},
 			"binaryData/b.yaml: line 1, column 1: " + isUTF16},
 		{"what is no document is ignored, as under data", map[string]string{"a.yaml": goodText}, map[string][]byte{"logo.png": {0x89, 'P'}},

@@ -160,14 +160,14 @@ func joinedAt(content string) int {
 	return -1
 }
 
-// SyntaxCause says what is likely wrong near a line, from 1, of a text that is not YAML, and quotes none of it. It is
-// empty where nothing is found.
-func SyntaxCause(content string, line int) string {
+// SyntaxCause says what is likely wrong in a text that is not YAML, and in which line, at or just before the line where
+// it breaks off. It quotes none of the text, and is empty where nothing is found.
+func SyntaxCause(content string, breaksOff int) (line int, what string) {
 	lines := strings.Split(content, "\n")
-	for i := min(line, len(lines)); i > 0 && i >= line-1; i-- { // a parser often notices in the next line
-		if f := foreignIn(strings.TrimSuffix(lines[i-1], "\r")); f != nil {
-			return fmt.Sprintf("line %d has %s", i, f.kind)
+	for line := min(breaksOff, len(lines)); line > 0 && line >= breaksOff-1; line-- {
+		if f := foreignIn(strings.TrimSuffix(lines[line-1], "\r")); f != nil {
+			return line, f.kind
 		}
 	}
-	return ""
+	return 0, ""
 }

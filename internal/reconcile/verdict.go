@@ -79,7 +79,7 @@ func (j *judge) text() (documents map[string]string, revision string, ok bool) {
 	if cm == nil {
 		return nil, "", false
 	}
-	return cm.Data, cm.Annotations[cluster.AnnotationRevision], true
+	return policy.Documents(cm.Data, cm.BinaryData), cm.Annotations[cluster.AnnotationRevision], true
 }
 
 func (j *judge) missing() {
