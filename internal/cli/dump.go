@@ -19,7 +19,7 @@ func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("-cluster: %w", err)
+			return nil, fmt.Errorf("-cluster takes the file of a dump, and a cluster of the kubeconfig is chosen with -context: %w", err)
 		}
 		defer f.Close()
 		in = f

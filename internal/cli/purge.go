@@ -16,10 +16,12 @@ import (
 )
 
 func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
-	var kubeconfig, namespace string
+	var kube clusterFlags
+	var namespace string
 	var yes bool
 	fs := newFlagSet("purge", stderr)
-	registerCluster(fs, &kubeconfig, &namespace)
+	kube.register(fs)
+	registerNamespace(fs, &namespace)
 	fs.BoolVar(&yes, "yes", false, "do not ask")
 	return &ffcli.Command{
 		Name: "purge", ShortUsage: "pullsecrets purge [FLAGS]", ShortHelp: "remove all our copies and references, to uninstall",
@@ -38,7 +40,7 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return err
 			}
-			config, err := restConfig(kubeconfig)
+			config, err := kube.config()
 			if err != nil {
 				return err
 			}
