@@ -28,10 +28,7 @@ type explainFlags struct {
 func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	fs := newFlagSet("explain", stderr)
 	f := &explainFlags{}
-	f.kube.register(fs)
-	f.policyFlags.register(fs, "; the cluster's when empty")
-	fs.StringVar(&f.asked, "n", "", "`NAMESPACE` to explain, if it is no argument; that of the kubeconfig's context when empty")
-	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
+	f.register(fs)
 	return &ffcli.Command{
 		Name: "explain", ShortUsage: "pullsecrets explain [FLAGS] [NAMESPACE] [serviceaccount/NAME | pod/NAME]",
 		ShortHelp: "say why a namespace, a service account or a pod has a pull secret, or lacks it",
@@ -48,6 +45,13 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			return f.run(ctx, args, stdin, stdout, stderr)
 		},
 	}
+}
+
+func (f *explainFlags) register(fs *flag.FlagSet) {
+	f.kube.register(fs)
+	f.policyFlags.register(fs, "; the cluster's when empty")
+	fs.StringVar(&f.asked, "n", "", "`NAMESPACE` to explain, if it is no argument; that of the kubeconfig's context when empty")
+	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
 }
 
 // interspersed parses the flags that stand after arguments, as kubectl takes them, and returns the arguments.
@@ -78,11 +82,6 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 		}
 		documents = source.documents
 	}
-	if namespace == "" {
-		if namespace, err = f.kube.currentNamespace(); err != nil {
-			return err
-		}
-	}
 	config, err := f.kube.config()
 	if err != nil {
 		return err
@@ -108,7 +107,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 
 var targetKinds = []string{"serviceaccount", "sa", "pod", "po"}
 
-// target is what the arguments and -n ask about. The namespace is empty where neither names it.
+// target is what the arguments and -n ask about. Where neither names a namespace, it is the current one.
 func (f *explainFlags) target(args []string) (namespace, target string, err error) {
 	namespace = f.asked
 	if len(args) > 0 && !strings.Contains(args[0], "/") {
@@ -120,8 +119,13 @@ func (f *explainFlags) target(args []string) (namespace, target string, err erro
 	if len(args) > 1 {
 		return "", "", errors.New("name a namespace, and perhaps one of its service accounts or pods: pullsecrets explain team-a pod/web")
 	}
+	if namespace == "" {
+		if namespace, err = f.kube.currentNamespace(); err != nil {
+			return "", "", err
+		}
+	}
 	var errs []error
-	if namespace != "" && len(validation.IsDNS1123Label(namespace)) > 0 {
+	if len(validation.IsDNS1123Label(namespace)) > 0 {
 		errs = append(errs, fmt.Errorf("%q is not the name of a namespace", namespace))
 	}
 	if len(args) == 1 {
