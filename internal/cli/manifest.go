@@ -236,7 +236,7 @@ func (o object) texts(name string) (map[string]*yaml.Node, error) {
 			return nil, fmt.Errorf("%s: line %d: the key %s of a ConfigMap must be text: start it with |", o.file, key.Line, key.Value)
 		}
 		if len(validation.IsConfigMapKey(key.Value)) > 0 {
-			return nil, fmt.Errorf("%s: line %d: %q is no key of a ConfigMap: use letters, digits, -, _ and .", o.file, key.Line, key.Value)
+			return nil, fmt.Errorf("%s: line %d: %q is no key of a ConfigMap, which has only -, _, ., letters and digits", o.file, key.Line, key.Value)
 		}
 		values[key.Value] = value
 	}
