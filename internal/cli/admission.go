@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -13,20 +12,13 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
-// admissionFlags are the flags of admission, as they are given.
-type admissionFlags struct {
-	file, namespace, policy string
-	sourceNamespaces        string
-}
-
 func admissionCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	fs := newFlagSet("admission", stderr)
-	f := &admissionFlags{}
-	f.register(fs)
+	f := &policyFlags{}
+	f.register(fs, "")
 	return &ffcli.Command{
 		Name: "admission", ShortUsage: "pullsecrets admission -f POLICY [FLAGS]", ShortHelp: "print the admission parameters of a policy",
 		LongHelp: "Prints the parameters by which the API server itself adds the names, for people who want them in git. It asks\n" +
@@ -37,31 +29,16 @@ func admissionCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command 
 			if len(args) > 0 {
 				return fmt.Errorf("admission takes flags only, found %q", args[0])
 			}
-			return f.run(stdin, stdout, stderr)
+			return printAdmission(f, stdin, stdout, stderr)
 		},
 	}
 }
 
-func (f *admissionFlags) register(fs *flag.FlagSet) {
-	registerNamespace(fs, &f.namespace)
-	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input")
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
-}
-
-func (f *admissionFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
-	if f.file == "" {
-		return errors.New("name the policy with -f: a file, a folder, or - for standard input")
-	}
-	sources := splitNames(f.sourceNamespaces)
-	if err := checkNames(f.policy, append([]string{f.namespace}, sources...)); err != nil {
+func printAdmission(f *policyFlags, stdin io.Reader, stdout, stderr io.Writer) error {
+	if err := f.checkFile(); err != nil {
 		return err
 	}
-	source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
-	if err != nil {
-		return err
-	}
-	p, err := source.valid(policy.Options{Namespace: f.namespace, SourceNamespaces: sources}, stderr)
+	_, p, err := f.valid(stdin, stderr)
 	if err != nil {
 		return err
 	}

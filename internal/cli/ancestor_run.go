@@ -75,11 +75,11 @@ func (f *runFlags) cluster() (*rest.Config, error) {
 	in := f.ancestor.inCluster
 	switch {
 	case in.given == "":
-		return restConfig(f.kubeconfig)
+		return f.kube.config()
 	case !in.boolean():
-		return fileConfig(f.kubeconfig)
-	case f.kubeconfig != "":
-		return nil, in.problem("means the cluster that the pod runs in, and -kubeconfig another: give only one of them")
+		return f.kube.fileConfig()
+	case f.kube.elsewhere() != "":
+		return nil, in.problem("means the cluster that the pod runs in, and %s another: give only one of them", f.kube.elsewhere())
 	}
-	return ownConfig()
+	return f.kube.ownConfig()
 }

@@ -36,6 +36,10 @@ func reference() string {
 	b.WriteString("# Commands\n\n" +
 		"What `pullsecrets COMMAND -help` says, in one place. Flags take one dash or two. Each can be given as an environment\n" +
 		"variable too, as the tables say; a flag wins. Installed as `kubectl-pullsecrets`, the program is a kubectl plugin.\n" +
+		"It signs in with whatever kubectl signs in with, plugins and OpenID Connect included, and takes kubectl's `-context`,\n" +
+		"`-cluster`, `-user`, `-as`, `-as-group` and `-kubeconfig` after the command. Two names mean something else than\n" +
+		"there: `-namespace` is the controller's (`explain` takes the namespace that it is asked about with `-n`), and\n" +
+		"`plan -cluster` is the file of a dump, so that a `PULLSECRETS_CLUSTER` for the one is an error for the others.\n" +
 		"The flags of `run` that say \"as imagepullsecret-patcher\" are explained in [MIGRATING.md](../MIGRATING.md).\n")
 	for _, c := range newRoot(strings.NewReader(""), io.Discard, io.Discard).Subcommands {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n```\n%s\n```\n", c.Name, sentence(c.ShortHelp), c.ShortUsage)

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // readDump reads objects from YAML or JSON: a List as kubectl get writes it, or one document after the other.
@@ -16,13 +19,21 @@ func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("-cluster: %w", err)
+			return nil, fmt.Errorf("-cluster takes the file of a dump, and a cluster of the kubeconfig is chosen with -context: %w", err)
 		}
 		defer f.Close()
 		in = f
 	}
+	content, err := io.ReadAll(in)
+	if err != nil {
+		return nil, fmt.Errorf("-cluster: %w", err)
+	}
+	text, problem := policy.ReadText(string(content))
+	if problem != nil {
+		return nil, fmt.Errorf("-cluster %s: %s", file, problem)
+	}
 	var objects []*unstructured.Unstructured
-	decoder := yaml.NewYAMLOrJSONDecoder(in, 4096)
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
 	for i := 1; ; i++ {
 		var u unstructured.Unstructured
 		switch err := decoder.Decode(&u.Object); {

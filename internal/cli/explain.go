@@ -14,31 +14,27 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
 // explainFlags are the flags of explain, as they are given.
 type explainFlags struct {
-	kubeconfig, namespace string
-	file                  string
-	policy                string
-	sourceNamespaces      string
-	form                  string
+	policyFlags
+	kube  clusterFlags
+	asked string // the namespace that -n asks about
+	form  string
 }
 
 func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	fs := newFlagSet("explain", stderr)
 	f := &explainFlags{}
-	registerCluster(fs, &f.kubeconfig, &f.namespace)
-	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input; the cluster's when empty")
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
-	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
+	f.register(fs)
 	return &ffcli.Command{
-		Name: "explain", ShortUsage: "pullsecrets explain [FLAGS] NAMESPACE [serviceaccount/NAME | pod/NAME]",
+		Name: "explain", ShortUsage: "pullsecrets explain [FLAGS] [NAMESPACE] [serviceaccount/NAME | pod/NAME]",
 		ShortHelp: "say why a namespace, a service account or a pod has a pull secret, or lacks it",
-		LongHelp: "Reads the cluster and writes nothing. Needs get on the namespace, the pod, the secrets that the policy names\n" +
+		LongHelp: "NAMESPACE may be given with -n too, as kubectl takes it; without either it is the namespace of the kubeconfig's\n" +
+			"context. -namespace is the controller's.\n\n" +
+			"Reads the cluster and writes nothing. Needs get on the namespace, the pod, the secrets that the policy names\n" +
 			"and the two ConfigMaps, and list on the service accounts of the namespace.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
@@ -49,6 +45,13 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			return f.run(ctx, args, stdin, stdout, stderr)
 		},
 	}
+}
+
+func (f *explainFlags) register(fs *flag.FlagSet) {
+	f.kube.register(fs)
+	f.policyFlags.register(fs, "; the cluster's when empty")
+	fs.StringVar(&f.asked, "n", "", "`NAMESPACE` to explain, if it is no argument; that of the kubeconfig's context when empty")
+	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
 }
 
 // interspersed parses the flags that stand after arguments, as kubectl takes them, and returns the arguments.
@@ -67,21 +70,19 @@ func interspersed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 }
 
 func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	if err := f.validate(args); err != nil {
+	namespace, target, err := f.target(args)
+	if err := errors.Join(err, f.validate()); err != nil {
 		return err
 	}
 	var documents map[string]string
 	if f.file != "" {
-		source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
+		source, _, err := f.valid(stdin, stderr)
 		if err != nil {
-			return err
-		}
-		if _, err := source.valid(f.judgement(), stderr); err != nil {
 			return err
 		}
 		documents = source.documents
 	}
-	config, err := restConfig(f.kubeconfig)
+	config, err := f.kube.config()
 	if err != nil {
 		return err
 	}
@@ -89,13 +90,9 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	target := ""
-	if len(args) == 2 {
-		target = args[1]
-	}
 	e, err := reconcile.Explain(ctx, client,
 		reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)},
-		f.judgement(), documents, args[0], target)
+		f.options(), documents, namespace, target)
 	if err != nil {
 		return err
 	}
@@ -108,26 +105,43 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	return err
 }
 
-func (f *explainFlags) judgement() policy.Options {
-	return policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}
-}
+var targetKinds = []string{"serviceaccount", "sa", "pod", "po"}
 
-func (f *explainFlags) validate(args []string) error {
-	if len(args) == 0 || len(args) > 2 {
-		return errors.New("name a namespace, and perhaps one of its service accounts or pods: pullsecrets explain team-a pod/web")
+// target is what the arguments and -n ask about. Where neither names a namespace, it is the current one.
+func (f *explainFlags) target(args []string) (namespace, target string, err error) {
+	namespace = f.asked
+	if len(args) > 0 && !strings.Contains(args[0], "/") {
+		if f.asked != "" && f.asked != args[0] {
+			return "", "", fmt.Errorf("-n %s and %s: name one namespace, and of it perhaps serviceaccount/NAME or pod/NAME", f.asked, args[0])
+		}
+		namespace, args = args[0], args[1:]
 	}
-	errs := []error{checkNames(f.policy, slices.Concat([]string{f.namespace}, splitNames(f.sourceNamespaces)))}
-	if len(validation.IsDNS1123Label(args[0])) > 0 {
-		errs = append(errs, fmt.Errorf("%q is not the name of a namespace", args[0]))
+	if len(args) > 1 {
+		return "", "", errors.New("name a namespace, and perhaps one of its service accounts or pods: pullsecrets explain team-a pod/web")
 	}
-	if len(args) == 2 {
-		kind, name, _ := strings.Cut(args[1], "/")
-		if !slices.Contains([]string{"serviceaccount", "sa", "pod", "po"}, kind) || len(validation.IsDNS1123Subdomain(name)) > 0 {
-			errs = append(errs, fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", args[1]))
+	if namespace == "" {
+		if namespace, err = f.kube.currentNamespace(); err != nil {
+			return "", "", err
 		}
 	}
-	if f.form != "text" && f.form != "json" {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json", f.form))
+	var errs []error
+	if len(validation.IsDNS1123Label(namespace)) > 0 {
+		errs = append(errs, fmt.Errorf("%q is not the name of a namespace", namespace))
 	}
-	return errors.Join(errs...)
+	if len(args) == 1 {
+		target = args[0]
+		kind, name, _ := strings.Cut(target, "/")
+		if !slices.Contains(targetKinds, kind) || len(validation.IsDNS1123Subdomain(name)) > 0 {
+			errs = append(errs, fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", target))
+		}
+	}
+	return namespace, target, errors.Join(errs...)
+}
+
+// validate checks what flag itself cannot.
+func (f *explainFlags) validate() error {
+	if f.form != "text" && f.form != "json" {
+		return errors.Join(f.check(), fmt.Errorf("-o %q: one of text, json", f.form))
+	}
+	return f.check()
 }

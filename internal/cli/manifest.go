@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"encoding/base64"
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
@@ -23,6 +26,7 @@ const (
 type examined struct {
 	content content
 	objects []object
+	problem *policy.Problem // why it is no text, and counts as a policy: what the problem is, the judgement tells
 }
 
 // object is one object of a manifest.
@@ -35,7 +39,11 @@ type object struct {
 
 // examine finds out what a file holds. A text that is not YAML is a policy where it looks like one, so that the mistake
 // is told as the controller tells it.
-func examine(file, text string) (examined, error) {
+func examine(file, content string) (examined, error) {
+	text, problem := policy.ReadText(content)
+	if problem != nil {
+		return examined{content: policyContent, problem: problem}, nil
+	}
 	f := examined{}
 	lines := strings.Split(text, "\n")
 	empty := true
@@ -117,6 +125,9 @@ func brokenYAML(file string, p part) error {
 	if fixedReason.MatchString(reason) {
 		why += ": " + reason
 	}
+	if at, cause := policy.SyntaxCause(p.text, line); cause != "" {
+		why += fmt.Sprintf(": line %d has %s", p.line+at, cause)
+	}
 	return fmt.Errorf("%s: %s", where, why)
 }
 
@@ -169,25 +180,73 @@ func (o object) place() string { return fmt.Sprintf("%s line %d", o.file, o.root
 
 // policy takes the documents out of the policy ConfigMap.
 func (o object) policy() (*policySource, error) {
+	if err := o.checkKeys(); err != nil {
+		return nil, err
+	}
 	s := newPolicySource()
-	data := field(o.root, "data")
+	data, err := o.texts("data")
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range data {
+		s.add(key, value.Value, o.placeOf(key, value))
+	}
+	encoded, err := o.texts("binaryData")
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range encoded {
+		content, err := base64.StdEncoding.DecodeString(value.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d: the key %s under binaryData is not base64: put its text under data", o.file, value.Line, key)
+		}
+		for document, text := range policy.Documents(nil, map[string][]byte{key: content}) {
+			s.add(document, text, place{file: o.file, key: key, line: value.Line, within: true})
+		}
+	}
+	return s, nil
+}
+
+// checkKeys refuses a key that a pasted space is part of: the API server would refuse the object.
+func (o object) checkKeys() error { return checkKeys(o.file, o.root) }
+
+func checkKeys(file string, n *yaml.Node) error {
+	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && strings.ContainsFunc(c.Value, func(r rune) bool { return r > unicode.MaxASCII && !unicode.IsPrint(r) }) {
+			return fmt.Errorf("%s: line %d: the key %q has a space or character that YAML takes for text: type ordinary spaces", file, c.Line, c.Value)
+		}
+		if err := checkKeys(file, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts are the values of a ConfigMap's data or binaryData, by key. There may be none: that there is no policy is for
+// the judgement to tell.
+func (o object) texts(name string) (map[string]*yaml.Node, error) {
+	values := map[string]*yaml.Node{}
+	data := field(o.root, name)
 	if data == nil {
-		return s, nil // that there is no policy is for the judgement to tell
+		return nil, nil
 	}
 	for i := 0; i+1 < len(data.Content); i += 2 {
 		key, value := data.Content[i], resolved(data.Content[i+1])
 		if value.Kind != yaml.ScalarNode {
 			return nil, fmt.Errorf("%s: line %d: the key %s of a ConfigMap must be text: start it with |", o.file, key.Line, key.Value)
 		}
-		s.add(key.Value, value.Value, o.placeOf(key.Value, value))
+		if len(validation.IsConfigMapKey(key.Value)) > 0 {
+			return nil, fmt.Errorf("%s: line %d: %q is no key of a ConfigMap, which has only -, _, ., letters and digits", o.file, key.Line, key.Value)
+		}
+		values[key.Value] = value
 	}
-	return s, nil
+	return values, nil
 }
 
 // placeOf finds the text of a block scalar among the file's lines. Where it does not stand there as it is, as in a
 // quoted or folded scalar, its lines have no place of their own.
 func (o object) placeOf(key string, value *yaml.Node) place {
-	at := place{file: o.file, key: key, line: value.Line, within: true}
+	at := place{file: o.file, key: key, line: value.Line, within: true, folded: value.Style&yaml.FoldedStyle != 0}
 	if value.Style&yaml.LiteralStyle == 0 {
 		return at
 	}

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/client-go/dynamic"
@@ -23,13 +22,11 @@ const (
 
 // planFlags are the flags of plan, as they are given.
 type planFlags struct {
-	kubeconfig, namespace string
-	file                  string
-	policy                string
-	sourceNamespaces      string
-	dump                  string
-	maxPrune              int
-	form                  string
+	policyFlags
+	kube     clusterFlags
+	dump     string
+	maxPrune int
+	form     string
 }
 
 func planCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -42,7 +39,8 @@ func planCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		LongHelp: "Reads the cluster, or a dump of it, and writes nothing. Without -f it takes the policy of the cluster.\n\n" +
 			"Exit status: 0 nothing to do, 1 changes pending, 2 could not tell. What is reported as not done is left\n" +
 			"alone by the controller too, and does not count as pending.\n\n" +
-			"A dump is made with\n  kubectl get ns,sa,secrets,cm -A -o yaml --show-managed-fields",
+			"A dump is made with\n  kubectl get ns,sa,secrets,cm -A -o yaml --show-managed-fields\n" +
+			"Unlike kubectl's, -cluster names its file here: a cluster of the kubeconfig is chosen with -context.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			pending, err := f.run(ctx, args, stdin, stdout, stderr)
@@ -58,11 +56,9 @@ func planCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 }
 
 func (f *planFlags) register(fs *flag.FlagSet) {
-	registerCluster(fs, &f.kubeconfig, &f.namespace)
-	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input; the cluster's when empty")
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
-	fs.StringVar(&f.dump, "cluster", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster when empty")
+	f.kube.registerBesideDump(fs)
+	f.policyFlags.register(fs, "; the cluster's when empty")
+	fs.StringVar(&f.dump, "cluster", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster, which -context chooses, when empty")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` that run is started with")
 	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or markdown for a comment on a merge request")
 }
@@ -80,7 +76,7 @@ func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, std
 	if err != nil {
 		return false, err
 	}
-	p, err := source.valid(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}, stderr)
+	p, err := source.valid(f.options(), stderr)
 	if err != nil {
 		return false, err
 	}
@@ -94,7 +90,7 @@ func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, std
 // source is the policy that is named with -f, or else that of the cluster.
 func (f *planFlags) source(ctx context.Context, from origin, stdin io.Reader) (*policySource, error) {
 	if f.file != "" {
-		return readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
+		return f.read(f.file, stdin)
 	}
 	documents, err := from.policy(ctx)
 	return &policySource{documents: documents}, err
@@ -112,7 +108,7 @@ func (f *planFlags) validate(args []string) (func(io.Writer, *reconcile.Preview)
 	if f.maxPrune < 0 || f.maxPrune > 100 {
 		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
 	}
-	errs = append(errs, checkNames(f.policy, slices.Concat([]string{f.namespace}, splitNames(f.sourceNamespaces))))
+	errs = append(errs, f.check())
 	forms := map[string]func(io.Writer, *reconcile.Preview) error{"text": writePlan, "json": writePlanJSON, "markdown": writePlanMarkdown}
 	write := forms[f.form]
 	if write == nil {
@@ -148,7 +144,7 @@ func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 			},
 		}, nil
 	}
-	config, err := restConfig(f.kubeconfig)
+	config, err := f.kube.config()
 	if err != nil {
 		return origin{}, err
 	}

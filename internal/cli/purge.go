@@ -16,10 +16,12 @@ import (
 )
 
 func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
-	var kubeconfig, namespace, sourceNamespaces string
+	var kube clusterFlags
+	var namespace, sourceNamespaces string
 	var yes bool
 	fs := newFlagSet("purge", stderr)
-	registerCluster(fs, &kubeconfig, &namespace)
+	kube.register(fs)
+	registerNamespace(fs, &namespace)
 	fs.StringVar(&sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources were in, comma-separated")
 	fs.BoolVar(&yes, "yes", false, "do not ask")
 	return &ffcli.Command{
@@ -41,7 +43,7 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return err
 			}
-			config, err := restConfig(kubeconfig)
+			config, err := kube.config()
 			if err != nil {
 				return err
 			}

@@ -13,21 +13,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // rbacFlags are the flags of rbac, as they are given.
 type rbacFlags struct {
-	file             string
-	kubeconfig       string
-	namespace        string
-	policy           string
-	sourceNamespaces string
-	also             string
-	fromStatus       bool
-	admission        bool
+	policyFlags
+	kube       clusterFlags
+	also       string
+	fromStatus bool
+	admission  bool
 }
 
 func rbacCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -51,10 +47,8 @@ func rbacCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 }
 
 func (f *rbacFlags) register(fs *flag.FlagSet) {
-	registerCluster(fs, &f.kubeconfig, &f.namespace)
-	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input")
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	f.kube.register(fs)
+	f.policyFlags.register(fs, "")
 	fs.StringVar(&f.also, "also", "", "`NAMES` of copies that are no longer in the policy, comma-separated")
 	fs.BoolVar(&f.fromStatus, "from-status", false, "add the names in use, from the status ConfigMap of the cluster")
 	fs.BoolVar(&f.admission, "admission", false, "for a controller that is started with -admission")
@@ -64,11 +58,7 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 	if err := f.validate(); err != nil {
 		return err
 	}
-	source, err := readPolicy(policyQuery{f.file, f.policy, f.namespace}, stdin)
-	if err != nil {
-		return err
-	}
-	p, err := source.valid(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)}, stderr)
+	_, p, err := f.valid(stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -93,18 +83,7 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 // validate checks what flag itself cannot. What is no name would make a role that permits nothing, or be a mistake in
 // a file that a security team signs.
 func (f *rbacFlags) validate() error {
-	var errs []error
-	if f.file == "" {
-		errs = append(errs, errors.New("name the policy with -f: a file, a folder, or - for standard input"))
-	}
-	for _, ns := range append(splitNames(f.sourceNamespaces), f.namespace) {
-		if len(validation.IsDNS1123Label(ns)) > 0 {
-			errs = append(errs, fmt.Errorf("%q is not the name of a namespace", ns))
-		}
-	}
-	if len(validation.IsDNS1123Subdomain(f.policy)) > 0 {
-		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", f.policy))
-	}
+	errs := []error{f.checkFile()}
 	for _, name := range splitNames(f.also) {
 		if len(validation.IsDNS1123Subdomain(name)) > 0 {
 			errs = append(errs, fmt.Errorf("-also: %q is not the name of a secret", name))
@@ -115,7 +94,7 @@ func (f *rbacFlags) validate() error {
 
 // namesInUse asks the cluster. Somebody may have edited the status: what is no name is passed over.
 func (f *rbacFlags) namesInUse(ctx context.Context) ([]string, error) {
-	config, err := restConfig(f.kubeconfig)
+	config, err := f.kube.config()
 	if err != nil {
 		return nil, err
 	}

@@ -8,11 +8,9 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/rs/zerolog"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
@@ -22,20 +20,18 @@ const statusName = "pullsecrets-status"
 
 // runFlags are the flags of run, as they are given.
 type runFlags struct {
-	kubeconfig       string
-	namespace        string
-	policy           string
-	sourceNamespaces string
-	workers          int
-	maxPrune         int
-	leaderElect      bool
-	admission        bool
-	healthAddr       string
-	metricsAddr      string
-	pprofAddr        string
-	logLevel         string
-	logFormat        string
-	ancestor         *ancestor
+	policyFlags
+	kube        clusterFlags
+	workers     int
+	maxPrune    int
+	leaderElect bool
+	admission   bool
+	healthAddr  string
+	metricsAddr string
+	pprofAddr   string
+	logLevel    string
+	logFormat   string
+	ancestor    *ancestor
 }
 
 func runCommand(stdout, stderr io.Writer) *ffcli.Command {
@@ -59,9 +55,8 @@ func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 }
 
 func (f *runFlags) register(fs *flag.FlagSet) {
-	registerCluster(fs, &f.kubeconfig, &f.namespace)
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	f.kube.register(fs)
+	f.registerPlace(fs)
 	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces worked on at a time; of more than 8, the others do only what is new while namespaces or service accounts are")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
@@ -82,27 +77,11 @@ func registerAddress(fs *flag.FlagSet, to *string, name, address, usage string) 
 	}
 }
 
-// registerCluster registers the flags of every command that talks to a cluster.
-func registerCluster(fs *flag.FlagSet, kubeconfig, namespace *string) {
-	fs.StringVar(kubeconfig, "kubeconfig", "", "kubeconfig `FILE`; found as kubectl finds it when empty, then in-cluster")
-	registerNamespace(fs, namespace)
-}
-
-// registerNamespace registers -namespace, which a judgement depends on without a cluster too.
-func registerNamespace(fs *flag.FlagSet, namespace *string) {
-	own := os.Getenv("POD_NAMESPACE")
-	if own == "" {
-		own = "pullsecrets"
-	}
-	fs.StringVar(namespace, "namespace", own, "`NAMESPACE` of the policy, the status and, by default, the sources")
-}
-
 func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.Writer) error {
 	if err := f.adapt(fs); err != nil {
 		return err
 	}
-	sources, err := f.validate()
-	if err != nil {
+	if err := f.validate(); err != nil {
 		return err
 	}
 	out := newProgress(stderr, "namespaces")
@@ -113,7 +92,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	}
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: sources, Workers: f.workers, MaxPrune: f.maxPrune, Admission: f.admission, Version: Version(), Log: log,
+		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, Admission: f.admission, Version: Version(), Log: log,
 	}
 	if err := f.adaptConfig(&cfg); err != nil {
 		return err
@@ -155,7 +134,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 }
 
 // validate checks what flag itself cannot.
-func (f *runFlags) validate() (sourceNamespaces []string, err error) {
+func (f *runFlags) validate() error {
 	var errs []error
 	if f.workers < 1 {
 		errs = append(errs, fmt.Errorf("-workers %d: must be at least 1", f.workers))
@@ -163,30 +142,7 @@ func (f *runFlags) validate() (sourceNamespaces []string, err error) {
 	if f.maxPrune < 0 || f.maxPrune > 100 {
 		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
 	}
-	for _, s := range strings.Split(f.sourceNamespaces, ",") {
-		if s = strings.TrimSpace(s); s != "" {
-			sourceNamespaces = append(sourceNamespaces, s)
-		}
-	}
-	errs = append(errs, checkNames(f.policy, slices.Concat([]string{f.namespace}, sourceNamespaces)))
-	return sourceNamespaces, errors.Join(errs...)
-}
-
-// checkNames checks the names of the policy ConfigMap and of namespaces.
-func checkNames(policyName string, namespaces []string) error {
-	var errs []error
-	for _, ns := range namespaces {
-		if len(validation.IsDNS1123Label(ns)) > 0 {
-			errs = append(errs, fmt.Errorf("%q is not the name of a namespace", ns))
-		}
-	}
-	if len(validation.IsDNS1123Subdomain(policyName)) > 0 {
-		errs = append(errs, fmt.Errorf("-policy %q is not the name of a ConfigMap", policyName))
-	}
-	if policyName == statusName {
-		errs = append(errs, fmt.Errorf("-policy %s: that ConfigMap holds the status", statusName))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.check())...)
 }
 
 // newLogger writes JSON, or text for people.

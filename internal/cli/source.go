@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -31,6 +33,7 @@ type place struct {
 	// within is set where the file's text is another than the document's, as in a quoted scalar: the lines of
 	// problems are the document's then, and line is that of the file where the key's value starts.
 	within bool
+	folded bool // the value is a folded scalar (>)
 }
 
 // finding is a problem with its place in a file.
@@ -97,6 +100,7 @@ func (q policyQuery) folder() (*policySource, error) {
 	}
 	s := newPolicySource()
 	var manifests []examined
+	var unread error // of the first file that is no text
 	for _, e := range entries {
 		if e.IsDir() || !policy.IsDocument(e.Name()) || isKustomization(e.Name()) {
 			continue
@@ -112,6 +116,9 @@ func (q policyQuery) folder() (*policySource, error) {
 			return nil, err
 		case f.content == policyContent:
 			s.add(e.Name(), string(text), place{file: path})
+			if f.problem != nil && unread == nil {
+				unread = fmt.Errorf("%s: %s", path, f.problem)
+			}
 		case f.content == manifestContent:
 			manifests = append(manifests, f)
 		}
@@ -123,6 +130,8 @@ func (q policyQuery) folder() (*policySource, error) {
 	switch {
 	case len(s.documents) == 0:
 		return found, err
+	case err == nil && unread != nil:
+		return nil, unread
 	case err == nil:
 		return nil, fmt.Errorf("%s has policy documents and the ConfigMap %s too: name the file that is meant", q.file, q.name)
 	}
@@ -137,12 +146,15 @@ func isKustomization(file string) bool {
 func (q policyQuery) find(files []examined) (*policySource, error) {
 	var named, here []object
 	var others []string
+	var unnamed error // a ConfigMap whose name is not found, because of what stands before it
 	for _, f := range files {
 		for _, o := range f.objects {
 			switch {
 			case o.apiVersion != "v1" || o.kind != "ConfigMap":
 			case o.name == q.name:
 				named = append(named, o)
+			case o.name == "":
+				unnamed = cmp.Or(unnamed, o.checkKeys())
 			default:
 				others = append(others, o.name)
 			}
@@ -162,15 +174,34 @@ func (q policyQuery) find(files []examined) (*policySource, error) {
 		return nil, fmt.Errorf("the ConfigMap %s is not in the namespace %s, but in %s: say which with -namespace",
 			q.name, q.namespace, listed(named, func(o object) string { return o.namespace }))
 	}
+	if unnamed != nil {
+		return nil, unnamed
+	}
 	where := q.file
 	if where == "-" {
 		where = standardInput
 	}
 	err := fmt.Errorf("there is no ConfigMap %s among the manifests of %s", q.name, where)
-	if i := slices.IndexFunc(others, func(n string) bool { return strings.HasPrefix(n, q.name+"-") }); i >= 0 {
-		err = fmt.Errorf("%w, but %s: set disableNameSuffixHash: true for its generator", err, others[i])
+	if i := slices.IndexFunc(others, func(n string) bool { return strings.Contains(n, q.name) }); i >= 0 {
+		return nil, fmt.Errorf("%w, but %s: %s", err, others[i], q.renamed(others[i]))
 	}
 	return nil, err
+}
+
+// hashSuffix is what kustomize adds to the name of what a generator made.
+var hashSuffix = regexp.MustCompile(`-[2456789bcdfghkmt]{10}$`)
+
+// renamed says how a ConfigMap of another name is found, by what made that name of the one that was looked for.
+func (q policyQuery) renamed(found string) string {
+	name := hashSuffix.ReplaceAllString(found, "")
+	var remedies []string
+	if name != found {
+		remedies = append(remedies, "set disableNameSuffixHash: true for its generator")
+	}
+	if name != q.name {
+		remedies = append(remedies, fmt.Sprintf("a namePrefix or nameSuffix changes its name, so give -policy %s here and to run", name))
+	}
+	return strings.Join(remedies, "; ")
 }
 
 func listed(objects []object, text func(object) string) string {
@@ -225,6 +256,10 @@ func (s *policySource) locate(p policy.Problem) finding {
 		return finding{Problem: p} // of the policy as a whole
 	}
 	p.Document = at.file
+	if at.folded && p.Message == policy.JoinedLines { // what is wrong is in the manifest, not in the text that came of it
+		at.within, at.line, p.Line, p.Column = false, 0, at.line, 0
+		p.Message = "the text is folded (>), which joins its lines: write | in place of >"
+	}
 	if at.within && p.Line > 0 {
 		p.Document += ", within the key " + at.key
 	} else if at.key != "" {

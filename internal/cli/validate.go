@@ -24,9 +24,8 @@ const (
 
 // validateFlags are the flags of validate, as they are given.
 type validateFlags struct {
-	file, namespace, policy string
-	sourceNamespaces        string
-	form                    string
+	policyFlags
+	form string
 }
 
 func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -57,10 +56,7 @@ func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 }
 
 func (f *validateFlags) register(fs *flag.FlagSet) {
-	registerNamespace(fs, &f.namespace)
-	fs.StringVar(&f.file, "f", "", "`FILE` that holds the policy, or a folder, or - for standard input")
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+	f.policyFlags.register(fs, "")
 	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or github for annotations of a GitHub workflow")
 }
 
@@ -111,14 +107,14 @@ func (v *verdict) add(p *policy.Policy, findings []finding) {
 func (f *validateFlags) validate(files []string) (func(io.Writer, verdict) error, error) {
 	var errs []error
 	if len(files) == 0 {
-		errs = append(errs, errors.New("name the policy with -f: a file, a folder, or - for standard input"))
+		errs = append(errs, errNoFile)
 	}
 	for i, file := range files {
 		if strings.HasPrefix(file, "-") && (file != "-" || slices.Contains(files[:i], "-")) {
 			errs = append(errs, fmt.Errorf("%q: flags stand before the files, and standard input can be read once", file))
 		}
 	}
-	errs = append(errs, checkNames(f.policy, append(splitNames(f.sourceNamespaces), f.namespace)))
+	errs = append(errs, f.check())
 	forms := map[string]func(io.Writer, verdict) error{
 		"text": writeFindings, "json": writeFindingsJSON, "github": writeFindingsGitHub,
 	}

@@ -173,11 +173,11 @@ func (f *validateFlags) judgeFile(v *verdict, file string, stdin []byte) error {
 			return nil
 		}
 	}
-	source, err := readPolicy(policyQuery{file, f.policy, f.namespace}, bytes.NewReader(stdin))
+	source, err := f.read(file, bytes.NewReader(stdin))
 	if err != nil {
 		return err
 	}
-	p, findings := source.parse(policy.Options{Namespace: f.namespace, SourceNamespaces: splitNames(f.sourceNamespaces)})
+	p, findings := source.parse(f.options())
 	v.add(p, findings)
 	if p != nil { // without a policy nobody knows which secrets are meant
 		findings, _ = judgeSources(secrets, p, f.namespace)

@@ -15,9 +15,16 @@ import (
 // A file of testdata/validate says why in its comment, then has the files of a folder, and as "session" what is typed
 // there and what comes of it: what is printed, what is said on standard error, and the exit status.
 func TestValidate(t *testing.T) {
-	paths, err := filepath.Glob("testdata/validate/*.txtar")
-	if err != nil || len(paths) < 15 {
-		t.Fatalf("%d files, and at least 15 are there: %v", len(paths), err)
+	playSessions(t, "validate", 23)
+}
+
+// A file of testdata/cluster is the same for the commands that talk to a cluster, where none is needed.
+func TestClusterFlags(t *testing.T) { playSessions(t, "cluster", 1) }
+
+func playSessions(t *testing.T, folder string, atLeast int) {
+	paths, err := filepath.Glob("testdata/" + folder + "/*.txtar")
+	if err != nil || len(paths) < atLeast {
+		t.Fatalf("%d files, and at least %d are there: %v", len(paths), atLeast, err)
 	}
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {

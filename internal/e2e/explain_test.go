@@ -80,6 +80,7 @@ func TestExplainIsRightForEachCause(t *testing.T) {
 		{"a secret of somebody else is in the way", []string{foreign, "pod/web"}, []string{"its service account lacks it: not added", "is left alone, and its name is not added", "owned by somebody (Update)"}, nil},
 		{"a whole namespace", []string{good}, []string{"serviceaccount default", "serviceaccount builder", "there; pullsecrets added it", "InSync", "written by pullsecrets 20"}, nil},
 		{"one account", []string{good, "serviceaccount/default"}, []string{"serviceaccount default"}, []string{"serviceaccount builder"}},
+		{"the namespace as kubectl takes it", []string{"pod/own", "-n", good}, []string{"sets imagePullSecrets itself (mine)"}, nil},
 		{"flags after the arguments", []string{good, "sa/default", "-o", "json"}, []string{`"serviceAccounts"`}, nil},
 	} {
 		status, text, errs := s.command(append([]string{"explain", "-kubeconfig", kubeconfig}, c.args...)...)
@@ -98,7 +99,7 @@ func TestExplainIsRightForEachCause(t *testing.T) {
 			}
 		}
 	}
-	for _, args := range [][]string{{}, {good, "node/x"}, {"nope-" + good}, {good, "pod/nope"}, {good, "sa/nope"}, {"Not_A_Name"}} {
+	for _, args := range [][]string{{good, "node/x"}, {"-n", good, out}, {"nope-" + good}, {good, "pod/nope"}, {good, "sa/nope"}, {"Not_A_Name"}} {
 		if status, _, errs := s.command(append([]string{"explain", "-kubeconfig", kubeconfig}, args...)...); status != 1 || errs == "" {
 			t.Errorf("%v: status %d, %q", args, status, errs)
 		}

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -36,6 +40,46 @@ func TestABadEditLeavesTheLastGoodPolicyInForceAndIsReported(t *testing.T) {
 		}
 		return fmt.Errorf("none of %d events", len(list.Items))
 	})
+	s.revised("Ready", oneRule)
+}
+
+// TestAPolicyThatIsNoTextIsRefusedWithTheCause: kubectl puts a file that is not UTF-8 under binaryData.
+func TestAPolicyThatIsNoTextIsRefusedWithTheCause(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+	s.revised("Ready", oneRule)
+	good := s.get(configMaps, home, "pullsecrets-policy").Object["data"].(map[string]any)["policy.yaml"].(string)
+	asPowerShell := []byte{0xff, 0xfe}
+	for _, unit := range utf16.Encode([]rune(good)) {
+		asPowerShell = binary.LittleEndian.AppendUint16(asPowerShell, unit)
+	}
+	put := func(content []byte) {
+		s.merge(configMaps, home, "pullsecrets-policy",
+			fmt.Sprintf(`{"data": null, "binaryData": {"policy.yaml": %q}}`, base64.StdEncoding.EncodeToString(content)))
+	}
+	put(asPowerShell)
+	s.wantStatus("Invalid", "the last good policy stays in force", "binaryData/policy.yaml", "UTF-16", "Out-File -Encoding utf8")
+	other := s.namespace("b")
+	s.wantList(other, "default", "+reg")
+	s.wantList(ns, "default", "+reg")
+	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
+	if status, _, errs := s.command("plan", "-kubeconfig", kubeconfig); status != 2 || !strings.Contains(errs, "is UTF-16") {
+		t.Errorf("plan ended with %d: %s", status, errs)
+	}
+	if status, text, errs := s.command("explain", "-kubeconfig", kubeconfig, ns); status != 0 || !strings.Contains(text, "is UTF-16") {
+		t.Errorf("explain ended with %d: %s%s", status, text, errs)
+	}
+	if status, _, errs := s.command("plan", "-kubeconfig", kubeconfig, "-cluster", s.dump()); status != 2 || !strings.Contains(errs, "is UTF-16") {
+		t.Errorf("plan of a dump ended with %d: %s", status, errs)
+	}
+	put([]byte(good)) // another text is judged anew
+	s.wantStatus("Invalid", "stands under binaryData", "under data only")
+	if n := len(r.lines("there is no policy")); n > 0 {
+		t.Errorf("it said %d times that there is no policy", n)
+	}
+	s.merge(configMaps, home, "pullsecrets-policy", `{"binaryData": null}`)
 	s.revised("Ready", oneRule)
 }
 

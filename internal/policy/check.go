@@ -27,7 +27,7 @@ func (c *checker) document(doc *Document, t *text) {
 	c.constant(field.NewPath("kind"), doc.Kind, Kind)
 	rules := field.NewPath("rules")
 	if doc.Rules == nil {
-		c.absent(rules, "write rules: [] if everything is to be removed")
+		c.absent(rules, "must be the list of rules")
 	}
 	for i := range doc.Rules {
 		at := rules.Index(i)

@@ -17,13 +17,16 @@ type Options struct {
 	SourceNamespaces []string // other namespaces that sources may be in
 }
 
-// Parse judges a policy's documents, by name. The Policy is nil when there are errors among the problems.
+// Parse judges a policy's documents, by name: those of a ConfigMap are told by Documents, a file is one under its name.
+// The Policy is nil when there are errors among the problems.
 func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 	names, problems := documentNames(documents)
 	c := &checker{opts: opts, ruleAt: map[string]string{}}
 	size := 0
 	for _, name := range names {
-		size += len(documents[name])
+		if _, problem := ReadText(documents[name]); problem == nil { // in UTF-16, a text only seems too large
+			size += len(documents[name])
+		}
 	}
 	if size > MaxSize {
 		problems = append(problems, Problem{Message: fmt.Sprintf(

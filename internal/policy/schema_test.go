@@ -208,11 +208,12 @@ func comments(t *testing.T) map[string]string {
 // beyondSchema are the bad files that a JSON Schema cannot refuse, by reason.
 var beyondSchema = map[string][]string{
 	"not YAML at all": {"not-yaml-bracket", "not-yaml-colon", "not-yaml-control", "not-yaml-indent", "tab", "bare-star", "bare-star-suffix", "after-the-end"},
+	"a key that is no string, as a template makes one":                      {"template", "template-lines", "template-values", "odd-keys"},
 	"gone once it is read: anchors, aliases, merge keys, a key given twice": {"alias", "anchor", "merge-key", "duplicate-key", "duplicate-key-labels"},
 	"a matter of how a value is written, not of which it is":                {"yaml11-string"},
-	"more than one document":                                      {"second-document", "second-document-empty"},
-	"about two rules or two secrets":                              {"rule-name-twice", "copy-name-twice"},
-	"about how the controller is started, or about the ConfigMap": {"source-namespace", "no-policy-keys"},
+	"more than one document":                                                {"second-document", "second-document-empty"},
+	"about two rules or two secrets":                                        {"rule-name-twice", "copy-name-twice"},
+	"about how the controller is started, or about the ConfigMap":           {"source-namespace", "no-policy-keys"},
 }
 
 // The schema accepts what Parse accepts, and refuses what Parse refuses for its structure.

@@ -78,8 +78,8 @@ var syntaxRemedies = []struct{ reason, remedy string }{
 	{"found character that cannot start any token", "indent with spaces, and put quotes around what is special to YAML"},
 }
 
-func (t *text) syntaxProblem(content string) Problem {
-	line, column, reason := SyntaxError(content)
+func (t *text) syntaxProblem() Problem {
+	line, column, reason := SyntaxError(t.content)
 	p := Problem{Document: t.name, Line: line, Column: column, Message: "is not YAML: " + reason}
 	for _, r := range syntaxRemedies {
 		if strings.HasPrefix(reason, r.reason) {

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 // text is one document's YAML, with the place of every path in it.
 type text struct {
 	name     string
+	content  string
 	root     *yaml.Node
 	nodes    map[string]*yaml.Node // by path, as field.Path prints it
 	keys     map[string]*yaml.Node // of labels, by path
@@ -29,24 +29,55 @@ type text struct {
 // text that does not fit the schema, what can be read is returned, so that it is judged with the rest.
 func decode(name, content string) (*Document, *text) {
 	t := &text{name: name, nodes: map[string]*yaml.Node{}, keys: map[string]*yaml.Node{}, broken: map[string]bool{}}
-	if !t.parse(content) {
+	if !t.read(content) || !t.plainLines() || !t.parse() {
 		return nil, t
 	}
 	t.check(t.root, reflect.TypeFor[Document](), nil)
-	var doc Document
 	if len(t.problems) > 0 {
-		_ = sigsyaml.Unmarshal([]byte(content), &doc) // what it would say is among the problems
-		return &doc, t
+		return t.decodeRest(), t
 	}
-	if err := sigsyaml.UnmarshalStrict([]byte(content), &doc); err != nil {
+	var doc Document
+	if err := sigsyaml.UnmarshalStrict([]byte(t.content), &doc); err != nil {
 		t.add(nil, t.root, "%v", err)
 		return nil, t
 	}
 	return &doc, t
 }
 
-func (t *text) parse(content string) bool {
-	dec := yaml.NewDecoder(bytes.NewReader([]byte(content)))
+// decodeRest decodes what fits the schema. The decoder reads nothing at all of a text with a key that is no string, and
+// then every field would seem to be missing: such keys are left out. What it says is among the problems.
+func (t *text) decodeRest() *Document {
+	withoutOddKeys(t.root)
+	rest, err := yaml.Marshal(t.root)
+	if err != nil {
+		return nil
+	}
+	var doc Document
+	if err := sigsyaml.Unmarshal(rest, &doc); err != nil && strings.HasPrefix(err.Error(), "error converting YAML to JSON") {
+		return nil
+	}
+	return &doc
+}
+
+func withoutOddKeys(n *yaml.Node) {
+	if n.Kind == yaml.MappingNode {
+		var kept []*yaml.Node
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if isKey(n.Content[i]) {
+				kept = append(kept, n.Content[i], n.Content[i+1])
+			}
+		}
+		n.Content = kept
+	}
+	for _, c := range n.Content {
+		withoutOddKeys(c)
+	}
+}
+
+func isKey(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && !isNull(n) }
+
+func (t *text) parse() bool {
+	dec := yaml.NewDecoder(strings.NewReader(t.content))
 	var first, second yaml.Node
 	err := dec.Decode(&first)
 	if errors.Is(err, io.EOF) || (err == nil && first.Content[0].ShortTag() == "!!null") {
@@ -63,7 +94,7 @@ func (t *text) parse(content string) bool {
 		}
 	}
 	if !errors.Is(err, io.EOF) {
-		t.problems = append(t.problems, t.syntaxProblem(content))
+		t.problems = append(t.problems, t.syntaxProblem())
 		return false
 	}
 	return t.plain(t.root)
@@ -79,8 +110,8 @@ func (t *text) plain(n *yaml.Node) bool {
 	case n.ShortTag() == "!!merge":
 		t.add(nil, n, "merge keys (<<) are not allowed: write the values out")
 		return false
-	case n.Style&yaml.TaggedStyle != 0:
-		t.add(nil, n, "the tag %s is not allowed: a value that starts with ! needs quotes", brief(n.Tag))
+	case n.Style&yaml.TaggedStyle != 0: // one that plainLines passed over
+		t.add(nil, n, "the tag %s is not allowed", brief(n.Tag))
 		return false
 	}
 	ok := true
@@ -161,7 +192,7 @@ func (t *text) eachKey(n *yaml.Node, path *field.Path, f func(key, value *yaml.N
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if key.Kind != yaml.ScalarNode || isNull(key) {
+		if !isKey(key) {
 			t.add(path, key, "a key must be a string")
 			continue
 		}

@@ -109,7 +109,7 @@ func Explain(ctx context.Context, client dynamic.Interface, at Place, opts polic
 func (e *explainer) policyInForce(documents map[string]string, opts policy.Options) (*policy.Policy, error) {
 	given := documents != nil
 	if !given && e.snapshot.policy != nil {
-		documents = e.snapshot.policy.Data
+		documents = policy.Documents(e.snapshot.policy.Data, e.snapshot.policy.BinaryData)
 	}
 	p, problems := policy.Parse(documents, opts)
 	if p != nil {

@@ -37,7 +37,8 @@ func ReadPolicy(ctx context.Context, client dynamic.Interface, at Place) (map[st
 	if err != nil {
 		return nil, fmt.Errorf("read the policy ConfigMap: %w", err)
 	}
-	return cluster.NewConfigMap(u).Data, nil
+	cm := cluster.NewConfigMap(u)
+	return policy.Documents(cm.Data, cm.BinaryData), nil
 }
 
 // Preview is what a controller would do to a cluster if it were started now with a policy.
@@ -146,7 +147,7 @@ func (d *Dump) Policy() (map[string]string, error) {
 	if d.policy == nil {
 		return nil, fmt.Errorf("the dump holds no policy ConfigMap %s/%s: give -f", d.at.Namespace, d.at.PolicyName)
 	}
-	return d.policy.Data, nil
+	return policy.Documents(d.policy.Data, d.policy.BinaryData), nil
 }
 
 // Preview decides on the dump.

@@ -88,7 +88,7 @@ func (j *judge) text() (documents map[string]string, revision string, ok bool) {
 			cluster.AnnotationRevision, len(revision), maxRevision))
 		revision = ""
 	}
-	return cm.Data, revision, true
+	return policy.Documents(cm.Data, cm.BinaryData), revision, true
 }
 
 func (j *judge) missing() {
