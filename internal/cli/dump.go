@@ -11,26 +11,43 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
+// openDump reads the dump that a flag names, and warns of what is odd about it.
+func openDump(flag, file string, at reconcile.Place, stdin io.Reader, stderr io.Writer) (*reconcile.Dump, error) {
+	objects, err := readDump(flag, file, stdin)
+	if err != nil {
+		return nil, err
+	}
+	dump, err := reconcile.NewDump(at, objects)
+	if err != nil {
+		return nil, fmt.Errorf("-%s %s: %w", flag, file, err)
+	}
+	for _, doubt := range dump.Doubts() {
+		fmt.Fprintln(stderr, "warning:", doubt)
+	}
+	return dump, nil
+}
+
 // readDump reads objects from YAML or JSON: a List as kubectl get writes it, or one document after the other.
-func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error) {
+func readDump(flag, file string, stdin io.Reader) ([]*unstructured.Unstructured, error) {
 	in := stdin
 	if file != "-" {
 		f, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("-cluster takes the file of a dump, and a cluster of the kubeconfig is chosen with -context: %w", err)
+			return nil, fmt.Errorf("-%s takes the file of a dump, and a cluster of the kubeconfig is chosen with -context: %w", flag, err)
 		}
 		defer f.Close()
 		in = f
 	}
 	content, err := io.ReadAll(in)
 	if err != nil {
-		return nil, fmt.Errorf("-cluster: %w", err)
+		return nil, fmt.Errorf("-%s: %w", flag, err)
 	}
 	text, problem := policy.ReadText(string(content))
 	if problem != nil {
-		return nil, fmt.Errorf("-cluster %s: %s", file, problem)
+		return nil, fmt.Errorf("-%s %s: %s", flag, file, problem)
 	}
 	var objects []*unstructured.Unstructured
 	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 4096)
@@ -41,12 +58,12 @@ func readDump(file string, stdin io.Reader) ([]*unstructured.Unstructured, error
 			return objects, nil
 		case err != nil:
 			// The decoder's own message may quote what it could not decode, and a dump is full of secrets.
-			return nil, fmt.Errorf("-cluster %s: document %d is neither YAML nor JSON", file, i)
+			return nil, fmt.Errorf("-%s %s: document %d is neither YAML nor JSON", flag, file, i)
 		case u.Object == nil:
 		case u.IsList():
 			list, err := u.ToList()
 			if err != nil {
-				return nil, fmt.Errorf("-cluster %s: document %d is no list of objects", file, i)
+				return nil, fmt.Errorf("-%s %s: document %d is no list of objects", flag, file, i)
 			}
 			for j := range list.Items {
 				objects = append(objects, &list.Items[j])

@@ -127,7 +127,7 @@ func TestADumpIsReadInEveryFormThatIsText(t *testing.T) {
 	const inYAML = "kind: List\napiVersion: v1\nitems:\n- kind: Namespace\n  apiVersion: v1\n  metadata:\n    name: a\n"
 	for _, text := range []string{dump, inYAML} {
 		for _, form := range []string{"as it is", "a byte order mark", "line ends of Windows"} {
-			objects, err := readDump("-", strings.NewReader(forms[form](text)))
+			objects, err := readDump("cluster", "-", strings.NewReader(forms[form](text)))
 			if err != nil || len(objects) != 1 || objects[0].GetName() != "a" {
 				t.Errorf("%s: %d objects, %v", form, len(objects), err)
 			}
@@ -136,7 +136,7 @@ func TestADumpIsReadInEveryFormThatIsText(t *testing.T) {
 			"PowerShell's >": "Out-File -Encoding utf8", "UTF-16BE": "is UTF-16", "UTF-16LE without its mark": "is UTF-16",
 			"UTF-16BE without its mark": "is UTF-16", "Latin-1 in a comment": "is not UTF-8",
 		} {
-			if _, err := readDump("-", strings.NewReader(forms[form](text))); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := readDump("cluster", "-", strings.NewReader(forms[form](text))); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v, want %q in it", form, err, want)
 			}
 		}

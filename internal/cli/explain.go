@@ -22,6 +22,7 @@ type explainFlags struct {
 	policyFlags
 	kube  clusterFlags
 	asked string // the namespace that -n asks about
+	dump  string
 	form  string
 }
 
@@ -34,7 +35,9 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		ShortHelp: "say why a namespace, a service account or a pod has a pull secret, or lacks it",
 		LongHelp: "NAMESPACE may be given with -n too, as kubectl takes it; without either it is the namespace of the kubeconfig's\n" +
 			"context. -namespace is the controller's.\n\n" +
-			"Reads the cluster and writes nothing. Needs get on the namespace, the pod, the secrets that the policy names\n" +
+			"Reads the cluster, or a dump of it, and writes nothing. A dump is made with\n" +
+			"  kubectl get ns,sa,secrets,cm,pods -A -o yaml --show-managed-fields\n" +
+			"What came of the controller's work, as a write that is denied, it has from the status ConfigMap. Needs get on the namespace, the pod, the secrets that the policy names\n" +
 			"and the two ConfigMaps, and list on the service accounts of the namespace.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
@@ -51,6 +54,7 @@ func (f *explainFlags) register(fs *flag.FlagSet) {
 	f.kube.register(fs)
 	f.policyFlags.register(fs, "; the cluster's when empty")
 	fs.StringVar(&f.asked, "n", "", "`NAMESPACE` to explain, if it is no argument; that of the kubeconfig's context when empty")
+	fs.StringVar(&f.dump, "dump", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster when empty")
 	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
 }
 
@@ -82,17 +86,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 		}
 		documents = source.documents
 	}
-	config, err := f.kube.config()
-	if err != nil {
-		return err
-	}
-	client, err := dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	e, err := reconcile.Explain(ctx, client,
-		reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)},
-		f.options(), documents, namespace, target)
+	e, err := f.explain(ctx, documents, namespace, target, stdin, stderr)
 	if err != nil {
 		return err
 	}
@@ -103,6 +97,27 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 	}
 	_, err = io.WriteString(stdout, explanation(e))
 	return err
+}
+
+// explain asks the dump, or the cluster.
+func (f *explainFlags) explain(ctx context.Context, documents map[string]string, namespace, target string, stdin io.Reader, stderr io.Writer) (*reconcile.Explanation, error) {
+	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
+	if f.dump != "" {
+		dump, err := openDump("dump", f.dump, at, stdin, stderr)
+		if err != nil {
+			return nil, err
+		}
+		return dump.Explain(f.options(), documents, namespace, target)
+	}
+	config, err := f.kube.config()
+	if err != nil {
+		return nil, err
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	return reconcile.Explain(ctx, client, at, f.options(), documents, namespace, target)
 }
 
 var targetKinds = []string{"serviceaccount", "sa", "pod", "po"}
@@ -140,8 +155,12 @@ func (f *explainFlags) target(args []string) (namespace, target string, err erro
 
 // validate checks what flag itself cannot.
 func (f *explainFlags) validate() error {
+	errs := []error{f.check()}
 	if f.form != "text" && f.form != "json" {
-		return errors.Join(f.check(), fmt.Errorf("-o %q: one of text, json", f.form))
+		errs = append(errs, fmt.Errorf("-o %q: one of text, json", f.form))
 	}
-	return f.check()
+	if f.file == "-" && f.dump == "-" {
+		errs = append(errs, errors.New("-f and -dump cannot both be standard input"))
+	}
+	return errors.Join(errs...)
 }

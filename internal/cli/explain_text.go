@@ -24,6 +24,7 @@ func explanation(e *reconcile.Explanation) string {
 		notes(&b, a.Notes)
 		rules(&b, a.Rules)
 		names(&b, a.Names)
+		told(&b, a.Status)
 	}
 	for _, c := range e.Copies {
 		state := "absent"
@@ -35,6 +36,7 @@ func explanation(e *reconcile.Explanation) string {
 			fmt.Fprintf(&b, "  rule %s, from %s\n", c.Rule, c.Source)
 		}
 		fmt.Fprintf(&b, "  %s: %s\n", c.Reason, c.Text)
+		told(&b, c.Status)
 		for _, line := range c.Diff {
 			fmt.Fprintf(&b, "    %s\n", line)
 		}
@@ -53,6 +55,16 @@ func explainPod(b *strings.Builder, p *reconcile.PodExplanation) {
 	fmt.Fprintf(b, "pod %s: created %s, with service account %s and %s\n", p.Name, p.Created, p.Account, has)
 	notes(b, p.Notes)
 	names(b, p.Names)
+	for _, i := range p.Images {
+		fmt.Fprintf(b, "  container %s, image %s: %s\n", i.Container, i.Image, i.Text)
+	}
+}
+
+// told says what the status knows of an object.
+func told(b *strings.Builder, list []string) {
+	for _, text := range list {
+		fmt.Fprintf(b, "  status: %s\n", text)
+	}
 }
 
 func notes(b *strings.Builder, list []string) {

@@ -126,16 +126,9 @@ type origin struct {
 func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
 	if f.dump != "" {
-		objects, err := readDump(f.dump, stdin)
+		dump, err := openDump("cluster", f.dump, at, stdin, stderr)
 		if err != nil {
 			return origin{}, err
-		}
-		dump, err := reconcile.NewDump(at, objects)
-		if err != nil {
-			return origin{}, fmt.Errorf("-cluster %s: %w", f.dump, err)
-		}
-		for _, doubt := range dump.Doubts() {
-			fmt.Fprintln(stderr, "warning:", doubt)
 		}
 		return origin{
 			policy: func(context.Context) (map[string]string, error) { return dump.Policy() },

@@ -47,6 +47,7 @@ type CopyExplanation struct {
 	Reason  string   `json:"reason"`
 	Text    string   `json:"text"`
 	Diff    []string `json:"diff,omitempty"`
+	Status  []string `json:"status,omitempty"` // what came of the controller's work on it
 	// Warnings are what pulls will probably fail on although the source is copied.
 	Warnings []string `json:"warnings,omitempty"`
 }
@@ -58,7 +59,8 @@ type AccountExplanation struct {
 	Owners  []string          `json:"owners,omitempty"`  // others that own its list
 	Notes   []string          `json:"notes,omitempty"`
 	Names   []NameExplanation `json:"names,omitempty"`
-	Rules   []RuleExplanation `json:"rules,omitempty"` // that select the namespace
+	Rules   []RuleExplanation `json:"rules,omitempty"`  // that select the namespace
+	Status  []string          `json:"status,omitempty"` // what came of the controller's work on it
 	list    []string
 }
 
@@ -83,8 +85,18 @@ type explainer struct {
 // Explain explains a namespace, and of it one service account or pod where target is serviceaccount/NAME or pod/NAME.
 // documents may be nil: the policy is then the cluster's.
 func Explain(ctx context.Context, client dynamic.Interface, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+	return explain(liveLookup{ctx, client}, at, opts, documents, namespace, target)
+}
+
+// Explain explains a namespace of the dump, as the function of this name does one of a live cluster. A pod is found if the
+// dump has pods.
+func (d *Dump) Explain(opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+	return explain(dumpLookup(d.all), d.at, opts, documents, namespace, target)
+}
+
+func explain(from lookup, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
 	e := &explainer{
-		reader: reader{ctx: ctx, client: client, projector: newProjector(), snapshot: emptySnapshot(at.installation())},
+		reader: reader{lookup: from, projector: newProjector(), snapshot: emptySnapshot(at.installation())},
 		at:     at, namespace: namespace,
 		raw: map[types.NamespacedName]*unstructured.Unstructured{}, accounts: map[string]*unstructured.Unstructured{},
 	}
@@ -136,14 +148,14 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 
 // read reads the namespace, its accounts, and the secrets that the rules for it are about.
 func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
-	u, err := e.client.Resource(namespaceResource).Get(e.ctx, e.namespace, metav1.GetOptions{})
+	u, err := e.lookup.get(namespaceResource, types.NamespacedName{Name: e.namespace})
 	if err != nil {
 		return nil, fmt.Errorf("read the namespace: %w", err)
 	}
 	ns := cluster.NewNamespace(u)
 	e.snapshot.namespaces = []*cluster.Namespace{ns}
 	accounts := target{resource: accountResource, namespace: e.namespace}
-	err = accounts.each(e.ctx, e.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+	err = e.lookup.eachAccount(e.namespace, func(u *unstructured.Unstructured) error {
 		e.accounts[u.GetName()] = u
 		return e.snapshot.add(e.projector, u)
 	})
@@ -168,7 +180,7 @@ func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
 	if e.raw[key] != nil {
 		return
 	}
-	u, err := e.client.Resource(secretResource).Namespace(key.Namespace).Get(e.ctx, key.Name, metav1.GetOptions{})
+	u, err := e.lookup.get(secretResource, key)
 	switch {
 	case err == nil:
 		e.raw[key] = u
@@ -205,7 +217,10 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 }
 
 func (e *explainer) copy(a plan.Action) CopyExplanation {
-	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff}
+	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff, Status: e.told(a)}
+	if a.Verb != plan.None {
+		c.Text = pending(a.Verb, c.Status)
+	}
 	if a.Source.Name != "" {
 		c.Source = a.Source.String()
 	}
@@ -246,7 +261,7 @@ func describeCopy(a plan.Action) string {
 	case plan.PruneOff:
 		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
 	}
-	return "the controller is about to " + string(a.Verb) + " it: see its log if it does not"
+	return pending(a.Verb, nil)
 }
 
 func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account policy.Account, todo plan.Plan) AccountExplanation {
@@ -266,6 +281,7 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		}
 	}
 	action := find(todo, plan.KindServiceAccount, account.Name)
+	out.Status = e.told(action)
 	ledger := e.snapshot.installation.NotedOn(account.ServiceAccount)
 	for _, n := range account.Names {
 		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(account.PullSecrets, n.Name)}
@@ -275,7 +291,7 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		case name.Present:
 			name.Text = "there; pullsecrets would not remove it, because somebody else added it or the rule does not prune"
 		case action.List != nil && slices.Contains(action.List.Added, n.Name):
-			name.Text = "missing; the controller is about to add it: see its log if it does not"
+			name.Text = "missing; " + pending("add", out.Status)
 		case action.Reason == plan.OtherInstallation:
 			name.Text = "not added: " + action.Explain()
 		default:

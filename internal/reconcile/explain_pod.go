@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // PodExplanation says which pull secrets a pod has, and why it lacks others.
@@ -17,13 +18,15 @@ type PodExplanation struct {
 	Created string            `json:"created"` // RFC 3339
 	List    []string          `json:"imagePullSecrets"`
 	Names   []NameExplanation `json:"names"` // those that rules give to its service account
-	Notes   []string          `json:"notes,omitempty"`
+	// Images say which of the pod's pull secrets has an entry for the image of each container.
+	Images []ImageExplanation `json:"images,omitempty"`
+	Notes  []string           `json:"notes,omitempty"`
 }
 
 // pod explains a pod. A pod gets the pull secrets of its service account when it is created, if it names none itself,
 // and never again. Source: the API server's ServiceAccount admission plugin.
 func (e *explainer) pod(out *Explanation, name string) (*PodExplanation, error) {
-	u, err := e.client.Resource(podResource).Namespace(e.namespace).Get(e.ctx, name, metav1.GetOptions{})
+	u, err := e.lookup.get(podResource, types.NamespacedName{Namespace: e.namespace, Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("read the pod: %w", err)
 	}
@@ -32,6 +35,10 @@ func (e *explainer) pod(out *Explanation, name string) (*PodExplanation, error) 
 		account = "default"
 	}
 	pod := &PodExplanation{Name: name, Account: account, Created: timeText(u.GetCreationTimestamp()), List: podList(u)}
+	for _, name := range slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return name == "" }) {
+		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
+	}
+	pod.Images = e.images(u, pod.List, out.Copies)
 	i := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == account })
 	if i < 0 {
 		return pod, nil // which is said of the service account

@@ -82,7 +82,8 @@ func PreviewCluster(ctx context.Context, client dynamic.Interface, at Place, doc
 // Dump is a cluster in a file: all its namespaces, service accounts, secrets and ConfigMaps.
 type Dump struct {
 	at      Place
-	objects []*unstructured.Unstructured
+	objects []*unstructured.Unstructured // that a decision looks at
+	all     []*unstructured.Unstructured
 	policy  *cluster.ConfigMap
 }
 
@@ -90,7 +91,7 @@ const dumpCommand = "make it with kubectl get ns,sa,secrets,cm -A -o yaml --show
 
 // NewDump takes the objects of a dump, and refuses those that would lead to wrong conclusions.
 func NewDump(at Place, objects []*unstructured.Unstructured) (*Dump, error) {
-	d := &Dump{at: at}
+	d := &Dump{at: at, all: objects}
 	kinds := map[string]bool{}
 	managed := false
 	for _, u := range objects {

@@ -31,7 +31,7 @@ type scope struct {
 // the names. What is forbidden is noted in the snapshot, as the controller does; any other error is an error, because
 // a list that failed is no empty cluster. Nothing is written.
 func read(ctx context.Context, client dynamic.Interface, projector *cluster.Projector, what scope) (*snapshot, error) {
-	r := reader{ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot(what.installation), progress: what.progress}
+	r := reader{lookup: liveLookup{ctx, client}, ctx: ctx, client: client, projector: projector, snapshot: emptySnapshot(what.installation), progress: what.progress}
 	r.total = 2 + len(what.copyNames) + len(what.sources)
 	r.status(what.status)
 	r.annotations(what.policy)
@@ -59,6 +59,7 @@ func read(ctx context.Context, client dynamic.Interface, projector *cluster.Proj
 
 // reader gathers what read asks for.
 type reader struct {
+	lookup    lookup
 	ctx       context.Context
 	client    dynamic.Interface
 	projector *cluster.Projector
@@ -96,7 +97,7 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 	if key.Name == "" {
 		return nil, nil
 	}
-	u, err := r.client.Resource(configMapResource).Namespace(key.Namespace).Get(r.ctx, key.Name, metav1.GetOptions{})
+	u, err := r.lookup.get(configMapResource, key)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

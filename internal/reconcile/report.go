@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 const (
 	// shownProblems is how many problems the status names; the rest is counted.
 	shownProblems = 20
+	shownOthers   = 20 // namespaces that the status names of a problem, besides the first
 	// shownRules is of how many rules the status counts the copies: a text can have ten thousand.
 	shownRules = 1000
 )
@@ -337,8 +339,9 @@ type totals struct {
 
 type shownProblem struct {
 	problem
-	Namespaces int    `json:"namespaces"`
-	Example    string `json:"example"` // the first namespace by name
+	Namespaces int      `json:"namespaces"`
+	Example    string   `json:"example"`          // the first namespace by name
+	Others     []string `json:"others,omitempty"` // the next ones by name, at most shownOthers
 }
 
 // where names the namespaces without a number: it would change with every namespace that comes.
@@ -355,16 +358,27 @@ func (r *report) totals() totals {
 	t := totals{Namespaces: len(r.namespaces), ServiceAccounts: r.accounts, Copies: maps.Clone(r.copies), Problems: len(r.problems)}
 	sorted := slices.SortedFunc(maps.Keys(r.problems), compareProblems)
 	for _, p := range sorted[:min(len(sorted), shownProblems)] {
-		shown := shownProblem{
-			problem: p, Namespaces: len(r.problems[p]),
-			Example: slices.Min(slices.Collect(maps.Keys(r.problems[p]))),
-		}
+		first := smallest(maps.Keys(r.problems[p]), 1+shownOthers)
+		shown := shownProblem{problem: p, Namespaces: len(r.problems[p]), Example: first[0], Others: first[1:]}
 		if shown.Example == "" { // it is of no namespace
 			shown.Namespaces = 0
 		}
 		t.First = append(t.First, shown)
 	}
 	return t
+}
+
+// smallest returns the first n texts in order. It does not sort them all: one problem can be of thousands of namespaces.
+func smallest(texts iter.Seq[string], n int) (first []string) {
+	for text := range texts {
+		i, _ := slices.BinarySearch(first, text)
+		if i == n {
+			continue
+		}
+		first = slices.Insert(first, i, text)
+		first = first[:min(len(first), n)]
+	}
+	return first
 }
 
 // anyProblem reports whether there is something that somebody should look at.

@@ -1,0 +1,45 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// statusProblems reads from the status ConfigMap what came of the controller's work: that a write is denied, or undone
+// again and again, is known to nobody else.
+func statusProblems(status *cluster.ConfigMap) []shownProblem {
+	if status == nil {
+		return nil
+	}
+	var t totals
+	_ = json.Unmarshal([]byte(status.Data[statusJSON]), &t) // somebody may have edited it; then it tells nothing
+	return t.First
+}
+
+// told says what the status knows of an object of a namespace, besides what was decided about it.
+func (e *explainer) told(a plan.Action) (texts []string) {
+	for _, p := range statusProblems(e.snapshot.status) {
+		if p.Kind != string(a.Kind) || p.Name != a.Name || p.Reason == string(a.Reason) {
+			continue
+		}
+		switch listed := 1 + len(p.Others); {
+		case p.Example == e.namespace || slices.Contains(p.Others, e.namespace):
+			texts = append(texts, fmt.Sprintf("%s (%s)", p.Detail, p.Reason))
+		case p.Namespaces > listed && a.Verb != plan.None:
+			texts = append(texts, fmt.Sprintf("perhaps, because the status tells it of %d namespaces and names %d: %s (%s)", p.Namespaces, listed, p.Detail, p.Reason))
+		}
+	}
+	return texts
+}
+
+// pending words what is about to be done; told is what the status knows of it.
+func pending(verb plan.Verb, told []string) string {
+	if len(told) > 0 {
+		return "the controller cannot " + string(verb) + " it: " + told[0]
+	}
+	return "the controller is about to " + string(verb) + " it: see its log if it does not"
+}
