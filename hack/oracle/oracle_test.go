@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 	flags := flag.NewFlagSet("klog", flag.PanicOnError)
 	klog.InitFlags(flags)
 	_ = flags.Set("logtostderr", "false")
+	_ = flags.Set("stderrthreshold", "FATAL")
 	klog.SetOutput(io.Discard) // the kubelet logs each host that it cannot parse
 	os.Exit(m.Run())
 }
@@ -164,6 +165,48 @@ func TestContentsAreEqualWhereTheKubeletSendsTheSame(t *testing.T) {
 	}
 	if equal < 20 {
 		t.Errorf("%d pairs of the corpus are equal: it does not try what it is for", equal)
+	}
+}
+
+// images are tried with every credential of the corpus.
+var images = []string{
+	"docker.io/library/nginx", "docker.io/team/app", "registry.example/shop", "registry.example:5000/shop", "registry.example/team/shop",
+	"a.registry.example/shop", "hub.example/x", "ghcr.io/org/app", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app", "localhost:5000/x", "index.docker.io/x",
+}
+
+// TestTheKubeletTriesACredentialForTheImagesThatItCovers asks for images of the entries themselves too. A host that is not
+// printed is not remembered either, so of those it may say that they cover nothing.
+func TestTheKubeletTriesACredentialForTheImagesThatItCovers(t *testing.T) {
+	projector := cluster.NewProjector([]byte("oracle"))
+	covered := 0
+	for _, s := range corpus(t) {
+		content, _, _ := projector.Content(s.secretType, s.value)
+		if content == nil {
+			continue
+		}
+		asked := slices.Clone(images)
+		for host := range askKubelet(s.secretType, s.value).entries {
+			asked = append(asked, imageOf(host))
+		}
+		ring, err := secrets.MakeDockerKeyring([]v1.Secret{{
+			Type: v1.SecretType(s.secretType), Data: map[string][]byte{cluster.DataKey(s.secretType): s.value},
+		}}, credentialprovider.UnionDockerKeyring{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, image := range asked {
+			tried, _ := ring.Lookup(image)
+			want := slices.ContainsFunc(tried, func(c credentialprovider.TrackedAuthConfig) bool { return c.Username != "" || c.Password != "" })
+			if got := content.Covers(image); got && !want || want && !got && slices.Contains(images, image) {
+				t.Errorf("%s covers %s: %t, and the kubelet tries it: %t", s.name, image, got, want)
+			}
+			if want {
+				covered++
+			}
+		}
+	}
+	if covered < 50 {
+		t.Errorf("%d images are covered: it does not try what it is for", covered)
 	}
 }
 

@@ -60,10 +60,12 @@ func explainPod(b *strings.Builder, p *reconcile.PodExplanation) {
 	}
 }
 
-// told says what the status knows of an object.
+// told says what the status knows of an object, where that is not said already.
 func told(b *strings.Builder, list []string) {
 	for _, text := range list {
-		fmt.Fprintf(b, "  status: %s\n", text)
+		if !strings.Contains(b.String(), text) {
+			fmt.Fprintf(b, "  status: %s\n", text)
+		}
 	}
 }
 

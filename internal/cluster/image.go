@@ -18,28 +18,9 @@ func (c *Content) Covers(repository string) bool {
 		return false
 	}
 	return slices.ContainsFunc(c.Registries, func(r Registry) bool {
-		key, ok := entryKey(r.Host)
-		return ok && (entryMatches(key, repository) || key == dockerHub && strings.HasPrefix(repository, "docker.io/"))
+		key, ok := registryKey(r.Host)
+		return ok && len(r.Fields) > 0 && (entryMatches(key, repository) || key == dockerHub && strings.HasPrefix(repository, "docker.io/"))
 	})
-}
-
-// entryKey is what the kubelet makes of a key of auths: host and path, without the scheme and Docker's API version.
-func entryKey(entry string) (key string, ok bool) {
-	if !strings.HasPrefix(entry, "https://") && !strings.HasPrefix(entry, "http://") {
-		entry = "https://" + entry
-	}
-	parsed, err := url.Parse(entry)
-	if err != nil {
-		return "", false
-	}
-	path := parsed.Path
-	if strings.HasPrefix(path, "/v2/") || strings.HasPrefix(path, "/v1/") {
-		path = path[len("/v2"):]
-	}
-	if path == "/" {
-		path = ""
-	}
-	return parsed.Host + path, true
 }
 
 // entryMatches reports whether a key is for a repository: the host part by part, where * stands for any characters of a

@@ -20,6 +20,9 @@ const (
 	// AnnotationAdded is the ledger of a service account, see Ledger.
 	AnnotationAdded = "pullsecrets/added"
 
+	// AnnotationNames has the names of an admission parameter as kubectl get shows them.
+	AnnotationNames = "pullsecrets/names"
+
 	// AncestorManager is the value of the label or annotation LabelManagedBy by which imagepullsecret-patcher and its
 	// forks mark their copies. Source: titansoft-pte-ltd/imagepullsecret-patcher, secret.go (annotation);
 	// tamcore/imagepullsecret-patcher, internal/utils/utils.go (both).

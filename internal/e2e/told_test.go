@@ -47,7 +47,7 @@ func TestExplainSaysWhatTheStatusKnows(t *testing.T) {
 	}{
 		{[]string{denied}, []string{
 			"Missing: the controller cannot create it: ", "denied by ValidatingAdmissionPolicy '" + s.name("deny") + "' (WriteFailed)",
-			"status: 422 Invalid: denied by", s.name("reg") + " (rule hub): there; pullsecrets added it",
+			s.name("reg") + " (rule hub): there; pullsecrets added it",
 		}},
 		{[]string{quota}, []string{"exceeded quota: none (WriteFailed)"}},
 		{[]string{fine, "pod/web"}, []string{"container c, image hub.example/x: no pull secret of the pod has an entry for hub.example; it is pulled without a credential"}},

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -70,9 +71,30 @@ func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstruc
 		u.SetKind(AdmissionKind)
 		u.SetNamespace(o.Namespace)
 		u.SetName(rule.Name)
+		u.SetAnnotations(map[string]string{cluster.AnnotationNames: shownNames(spec)})
 		rules = append(rules, u)
 	}
 	return rules, errs
+}
+
+// maxShown is how many bytes of names kubectl get shows.
+const maxShown = 200
+
+// shownNames lists the names for kubectl get: a column shows one value, and the first alone would be taken for all.
+func shownNames(spec map[string]any) string {
+	text := ""
+	names := spec["names"].([]any)
+	for i, n := range names {
+		name := n.(map[string]any)["name"].(string)
+		if len(text)+len(name) > maxShown {
+			return fmt.Sprintf("%s and %d more", text, len(names)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
 }
 
 // admissionSpec is nil for a rule that adds no names.

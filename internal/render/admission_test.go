@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -120,5 +121,20 @@ func TestARuleBeyondTheBudgetIsRefused(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestKubectlShowsAllNamesOfAParameter(t *testing.T) {
+	var secrets []string
+	for i := range 40 {
+		secrets = append(secrets, fmt.Sprintf("{source: {name: s}, name: registry-%02d}", i))
+	}
+	rules, _ := AdmissionRules(parse(t, `
+- {name: few, secrets: [{source: {name: s}}, {source: {name: t}}]}
+- {name: many, secrets: [`+strings.Join(secrets, ", ")+`]}`), Promises{Namespace: "own"})
+	for i, want := range []string{"s, t", "registry-14 and 25 more"} {
+		if got := rules[i].GetAnnotations()[cluster.AnnotationNames]; !strings.HasSuffix(got, want) || len(got) > 250 {
+			t.Errorf("got %q, want it to end in %q", got, want)
+		}
 	}
 }
