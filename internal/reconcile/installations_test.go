@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -22,8 +23,8 @@ func TestTwoInstallationsComeToRest(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		clusterText := randomCluster(r) + "\n---\n" + elsewhere
 		first, second := strings.ReplaceAll(randomPolicy(r), "force: true", "force: false"), strings.ReplaceAll(randomPolicy(r), "force: true", "force: false")
-		a, b := newWorldOf(t, "pullsecrets", first, clusterText), newWorldOf(t, "other", second, clusterText)
-		b.namespaces, b.accounts, b.secrets = a.namespaces, a.accounts, a.secrets // one cluster
+		a := newWorld(t, first, clusterText)
+		b := a.of(t, "other", second)
 		foreign := ofNeither(a, b)
 		for range r.IntN(4) {
 			inTurn(a, b)
@@ -147,10 +148,10 @@ func TestPurgeOfOneInstallationLeavesTheOther(t *testing.T) {
 	for seed := range uint64(randomWorlds / 4) {
 		r := rand.New(rand.NewPCG(seed, 2))
 		clusterText := randomCluster(r) + "\n---\n" + elsewhere
-		a, b := newWorldOf(t, "pullsecrets", randomPolicy(r), clusterText), newWorldOf(t, "other", randomPolicy(r), clusterText)
-		b.namespaces, b.accounts, b.secrets = a.namespaces, a.accounts, a.secrets
+		a := newWorld(t, randomPolicy(r), clusterText)
+		b := a.of(t, "other", randomPolicy(r))
 		inTurn(a, b)
-		purged := &world{snapshot: a.snapshot, policy: newWorldOf(t, "pullsecrets", noRules, clusterText).policy}
+		purged := &world{snapshot: a.snapshot, policy: &policy.Policy{}}
 		for _, ns := range purged.namespaces {
 			for _, action := range purged.plan(ns).Actions {
 				key := types.NamespacedName{Namespace: ns.Name, Name: action.Name}
@@ -169,5 +170,3 @@ func TestPurgeOfOneInstallationLeavesTheOther(t *testing.T) {
 		}
 	}
 }
-
-const noRules = "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n"

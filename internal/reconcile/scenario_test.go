@@ -102,30 +102,38 @@ type world struct {
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
 	t.Helper()
-	return newWorldOf(t, "pullsecrets", policyText, clusterText)
-}
-
-// newWorldOf is the world as the installation in the namespace home sees it.
-func newWorldOf(t *testing.T, home, policyText, clusterText string) *world {
-	t.Helper()
-	by := cluster.Installation{Home: home, Sources: []string{"vault"}}
-	p, problems := policy.Parse(map[string]string{"policy.yaml": policyText},
-		policy.Options{Namespace: by.Home, SourceNamespaces: by.Sources})
-	if p == nil {
-		t.Fatal(problems)
-	}
 	objects := documents(t, clusterText)
 	for _, u := range objects {
 		if u.GetKind() == "Secret" {
 			encode(u)
 		}
 	}
+	by := cluster.Installation{Home: "pullsecrets", Sources: []string{"vault"}}
 	s, err := newSnapshot(cluster.NewProjector([]byte("scenario")), by, objects)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.recover()
-	return &world{snapshot: s, policy: p}
+	return &world{snapshot: s, policy: policyOf(t, by, policyText)}
+}
+
+func policyOf(t *testing.T, by cluster.Installation, text string) *policy.Policy {
+	t.Helper()
+	p, problems := policy.Parse(map[string]string{"policy.yaml": text}, policy.Options{Namespace: by.Home, SourceNamespaces: by.Sources})
+	if p == nil {
+		t.Fatal(problems)
+	}
+	return p
+}
+
+// of is the same cluster as the installation in the namespace home sees it.
+func (w *world) of(t *testing.T, home, policyText string) *world {
+	t.Helper()
+	by := cluster.Installation{Home: home}
+	s := emptySnapshot(by)
+	s.namespaces, s.accounts, s.secrets = w.namespaces, w.accounts, w.secrets
+	s.recover()
+	return &world{snapshot: s, policy: policyOf(t, by, policyText)}
 }
 
 func documents(t *testing.T, text string) (objects []*unstructured.Unstructured) {
