@@ -79,9 +79,10 @@ func (j *judge) hasCopies(name string) bool {
 const maxUntracked = 100
 
 // track has names looked for that were found in ledgers, as a backup brings them back with copies of rules that are
-// long gone. They are looked for in the judge's own time, see trackFound.
+// long gone. They are looked for in the judge's own time, see trackFound. A policy that was given prunes nothing, and so
+// has no use for them.
 func (j *judge) track(names []string) {
-	if len(names) == 0 {
+	if len(names) == 0 || j.fixed() {
 		return
 	}
 	names = parseNames(strings.Join(names, " "))
