@@ -39,6 +39,12 @@ func owners(u *unstructured.Unstructured, path ...string) (applied, owned bool, 
 	return applied, owned, others
 }
 
+// othersOwn reports whether others own a label or an annotation.
+func othersOwn(u *unstructured.Unstructured, kind, name string) bool {
+	_, _, others := owners(u, "f:metadata", kind, "f:"+name)
+	return len(others) > 0
+}
+
 func owns(fields map[string]any, path []string) bool {
 	for _, step := range path {
 		child, ok := fields[step].(map[string]any)

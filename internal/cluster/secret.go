@@ -31,7 +31,12 @@ type Secret struct {
 	Applied   bool    // managedFields has our Apply entry
 	OwnsData  bool    // and that owns the data key of its type
 	Owners    []Owner // others that own the data key of its type
+	MarksKept bool    // others own the marks that make it ours, so that they stay if we take ours off
 }
+
+// IsOthers reports whether a copy can be left to others: what it holds is theirs alone, and without our marks it is no
+// longer ours. Where a manifest has our marks, as one that was made from the copy, they come back with each write.
+func (s *Secret) IsOthers() bool { return len(s.Owners) > 0 && !s.OwnsData && !s.MarksKept }
 
 // SameContent reports whether two secrets are of one type and mean the same to whoever pulls with them.
 func (s *Secret) SameContent(other *Secret) bool {
@@ -84,6 +89,8 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	}
 	slices.Sort(s.OtherKeys)
 	s.Applied, s.OwnsData, s.Owners = owners(u, "f:data", "f:"+key)
+	s.MarksKept = len(s.Owners) > 0 && (othersOwn(u, "f:annotations", AnnotationFor) ||
+		othersOwn(u, "f:labels", LabelManagedBy) && othersOwn(u, "f:annotations", AnnotationSource))
 	value, f := dataValue(key, encoded, found, s.OtherKeys)
 	if f.defect == "" {
 		s.Content, s.Defect, s.Cause = p.Content(secretType, value)

@@ -82,3 +82,27 @@ func TestAPolicyEditLeavesTheListToItsOwner(t *testing.T) {
 		})
 	}
 }
+
+// TestAdmissionClaimsNoLedgerOfAnEarlierVersion writes accounts whose ledger names no installation: one with names of
+// this one alone, one that has another's too.
+func TestAdmissionClaimsNoLedgerOfAnEarlierVersion(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+	s.revised("Ready", "\n- name: hub\n  secrets: [{source: {name: hub}, name: PREFIXreg}, {source: {name: hub}, name: PREFIXtwo}]\n  namespaces: {include: [\"PREFIX*\"]}\n  serviceAccounts: {include: [\"app-*\"]}\n")
+	s.seen()
+	r.stop()
+	for name, c := range map[string]struct{ ledger, want string }{
+		"app-ours":   {s.name("reg"), s.ledger(ns, "reg", "two")},
+		"app-others": {s.name("reg") + "," + s.name("theirs"), s.name("reg") + "," + s.name("theirs") + "," + s.name("two")},
+	} {
+		account := object("v1", "ServiceAccount", ns, name)
+		account.SetAnnotations(map[string]string{"pullsecrets/added": c.ledger})
+		account.Object["imagePullSecrets"] = []any{map[string]any{"name": s.name("reg")}, map[string]any{"name": s.name("theirs")}}
+		got := s.create(accounts, account).GetAnnotations()["pullsecrets/added"]
+		if got != c.want {
+			t.Errorf("%s: the ledger is %q, want %q", name, got, c.want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -471,6 +472,32 @@ func TestTheSettingsOfTheAncestorReplaceTheConfigMap(t *testing.T) {
 	s.wantList(ns, "default", "+reg", "+flag")
 	s.wantCopy(ns, "flag", credential("hub.example", "two"))
 	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+}
+
+// TestTheAncestorsModePrunesNothingThatABackupBringsBack restores a copy of a rule that is gone, with its reference.
+func TestTheAncestorsModePrunesNothingThatABackupBringsBack(t *testing.T) {
+	s := newSandbox(t)
+	ns, next := s.namespace("a"), s.namespace("b")
+	s.loop("-dockerconfigjson="+credential("hub.example", "one"), "-secretname="+s.name("reg"), "-metrics-addr=", "-health-addr=")
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	restored := secret(ns, s.name("gone"), credential("gone.example", "x"))
+	restored.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"})
+	restored.SetAnnotations(map[string]string{"pullsecrets/source": "pullsecrets/gone", "pullsecrets/for": "pullsecrets/" + ns})
+	restored = s.create(secrets, restored)
+	s.merge(accounts, ns, "default", fmt.Sprintf(`{"metadata":{"annotations":{"pullsecrets/added":%q}},"imagePullSecrets":[{"name":%q}]}`,
+		s.ledger(ns, "gone"), s.name("gone")))
+	s.eventually("it looked", func() error {
+		if list, err := s.listOf(ns, "default"); err != nil || !slices.Contains(list, s.name("reg")) {
+			return fmt.Errorf("%v, %v", list, err)
+		}
+		return nil
+	})
+	s.delete(secrets, next, s.name("reg")) // and once more, after whatever that led to
+	s.wantCopy(next, "reg", credential("hub.example", "one"))
+	s.untouched(restored)
+	if list, _ := s.listOf(ns, "default"); !slices.Contains(list, s.name("gone")) {
+		t.Errorf("the list is %v", list)
+	}
 }
 
 // TestRunonceWithAPolicyConfigMap holds that it means the same there.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -227,6 +228,64 @@ func TestATeamThatDeclaresTheCopysNameHasIt(t *testing.T) {
 	s.delete(secrets, ns, s.name("reg")) // the team takes it out of git
 	s.wantCopy(ns, "reg", credential("hub.example", "one"))
 	s.wantStatus("Ready")
+}
+
+// TestAfterEditsByHandASourceStillRotates edits a copy as often as a tool that insists would, and then no more.
+func TestAfterEditsByHandASourceStillRotates(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	s.start()
+	s.revised("Ready", oneRule)
+	for i := range 3 {
+		s.wantCopy(ns, "reg", credential("hub.example", "one"))
+		edit, err := json.Marshal(map[string]any{"data": secret("", "", credential("hand.example", fmt.Sprint(i))).Object["data"]})
+		must(t, err)
+		edited, err := s.client.Resource(secrets).Namespace(ns).Patch(s.ctx, s.name("reg"), types.MergePatchType, edit, metav1.PatchOptions{FieldManager: "kubectl-edit"})
+		must(t, err)
+		s.eventually("it is repaired", func() error {
+			if now := s.get(secrets, ns, s.name("reg")); now.GetResourceVersion() == edited.GetResourceVersion() {
+				return errors.New("it is as it was edited")
+			}
+			return nil
+		})
+	}
+	s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	s.source("hub", credential("hub.example", "two"))
+	s.wantCopy(ns, "reg", credential("hub.example", "two"))
+	s.wantStatus("Ready")
+}
+
+// TestAManifestMadeFromTheCopyIsContested has a tool apply an older copy, marks and all. Taking our marks off would not
+// make it the tool's: they come back.
+func TestAManifestMadeFromTheCopyIsContested(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	ns := s.namespace("a")
+	r := s.start()
+	s.revised("Ready", oneRule)
+	exported := s.wantCopy(ns, "reg", credential("hub.example", "one")).DeepCopy()
+	exported.SetManagedFields(nil)
+	exported.SetUID("")
+	exported.SetResourceVersion("")
+	s.source("hub", credential("hub.example", "two"))
+	s.wantCopy(ns, "reg", credential("hub.example", "two"))
+	blows, last := 0, ""
+	for range 60 {
+		u, err := s.client.Resource(secrets).Namespace(ns).Apply(s.ctx, exported.GetName(), exported, metav1.ApplyOptions{FieldManager: "argocd-controller", Force: true})
+		must(t, err)
+		if version := u.GetResourceVersion(); version != last {
+			blows, last = blows+1, version
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if blows > 3+3 { // three free repairs, and those of the first three seconds
+		t.Errorf("%d blows in three seconds", blows)
+	}
+	s.wantStatus("Degraded", "Contested", "argocd-controller")
+	if lines := r.lines("copy given up"); len(lines) > 0 {
+		t.Error(lines)
+	}
 }
 
 // TestWhatABackupBringsBackOfAGoneRuleIsPruned restores a copy and a ledger while the controller runs, in the form of an

@@ -330,6 +330,64 @@ func TestANameThatLeftTheRolesTooEarly(t *testing.T) {
 	}
 }
 
+// TestANameInALedgerThatMayNotBeReadIsNobodysTrouble has a tenant write any name into the ledger of its own account, and
+// accounts with the ledger of another installation, in the form of an earlier version, which names none.
+func TestANameInALedgerThatMayNotBeReadIsNobodysTrouble(t *testing.T) {
+	s := newSandbox(t)
+	s.source("hub", credential("hub.example", "one"))
+	tenant, others, both := s.namespace("after-a"), s.namespace("b"), s.namespace("after-c")
+	for _, ns := range []string{others, both} {
+		u := secret(ns, s.name("old"), credential("old.example", "one"))
+		u.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"})
+		u.SetAnnotations(map[string]string{"pullsecrets/rule": "hub", "pullsecrets/source": "elsewhere/hub"})
+		_, err := s.client.Resource(secrets).Namespace(ns).Apply(s.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "pullsecrets", Force: true})
+		must(t, err)
+		account := object("v1", "ServiceAccount", ns, "default")
+		account.SetAnnotations(map[string]string{"pullsecrets/added": s.name("old")})
+		account.Object["imagePullSecrets"] = []any{map[string]any{"name": s.name("old")}}
+		_, err = s.client.Resource(accounts).Namespace(ns).Apply(s.ctx, "default", account, metav1.ApplyOptions{FieldManager: "pullsecrets", Force: true})
+		must(t, err)
+	}
+	rules := s.expand(`
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXreg}]
+  namespaces: {include: ["PREFIXafter-*"]}
+`)
+	s.grant(rules)
+	token := s.token()
+	r := s.start(with(token)) // there is no status yet, so what was in use is asked of the ledgers
+	s.revised("Ready", rules)
+	s.wantList(tenant, "default", "+reg")
+	s.merge(accounts, tenant, "default", fmt.Sprintf(`{"metadata":{"annotations":{"pullsecrets/added":%q}}}`, s.ledger(tenant, "reg", "bogus")))
+	for _, name := range []string{"old", "bogus"} {
+		s.eventually(name+" is told once", func() error {
+			if n := len(r.lines("may not be listed and watched", s.name(name)+" in their ledgers")); n != 1 {
+				return fmt.Errorf("%d lines", n)
+			}
+			return nil
+		})
+	}
+	check := func() {
+		s.after()
+		s.wantStatus("Ready")
+		for _, ns := range []string{others, both} {
+			list, err := s.listOf(ns, "default")
+			ledger := s.get(accounts, ns, "default").GetAnnotations()["pullsecrets/added"]
+			if err != nil || !slices.Contains(list, s.name("old")) || !strings.HasPrefix(ledger, s.name("old")) {
+				t.Errorf("%s has %v, and noted %q: %v", ns, list, ledger, err)
+			}
+		}
+		names, _, _ := unstructured.NestedString(s.get(configMaps, home, "pullsecrets-status").Object, "data", "names")
+		if names != s.name("reg") {
+			t.Errorf("names in use: %q", names)
+		}
+	}
+	check()
+	r.stop()
+	s.start(with(token))
+	check()
+}
+
 // TestRbacFromStatusKeepsTheNamesInUse asks the cluster for what the policy that is to come no longer tells.
 func TestRbacFromStatusKeepsTheNamesInUse(t *testing.T) {
 	s := newSandbox(t)

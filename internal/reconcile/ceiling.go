@@ -76,6 +76,21 @@ func (c *ceiling) take(gone plan.Count, now time.Time) bool {
 	return true
 }
 
+// giveBack takes back what was asked for at a time and was not removed: it will be asked for again, and would count twice.
+func (c *ceiling) giveBack(left plan.Count, asked time.Time) {
+	if left == (plan.Count{}) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.recent, func(r removal) bool {
+		return r.at.Equal(asked) && r.Copies >= left.Copies && r.References >= left.References
+	})
+	if i >= 0 { // nobody confirmed in between
+		c.recent[i].Count = c.recent[i].Minus(left)
+	}
+}
+
 // accept lets go of what is held. What changes of namespaces removed within the window stays counted.
 func (c *ceiling) accept() { c.held.Store(false) }
 

@@ -2,11 +2,13 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -200,4 +202,52 @@ func (m *mapServer) Touch(_ context.Context, account *unstructured.Unstructured)
 
 func (m *mapServer) Inherit(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ sets.Set[string]) (*unstructured.Unstructured, error) {
 	return obj, nil
+}
+
+// TestWhatCannotBeRemovedCountsOnce has a few namespaces opt out whose copies a webhook keeps from being deleted.
+func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
+	f := newLaggingController(t, 50)
+	p := f.policy(`
+- {name: one, secrets: [{source: {name: s}, name: one}]}`)
+	f.judge.activate(t.Context(), p)
+	for f.queue.Len() > 0 {
+		f.workOnce(t.Context())
+	}
+	f.api = deniedDeletes{f.server}
+	var out []string
+	for _, obj := range f.watches.namespaces.all()[:3] {
+		ns := *obj.(*cluster.Namespace)
+		ns.Excluded = true
+		_ = f.watches.namespaces.store.Add(&ns)
+		out = append(out, ns.Name)
+	}
+	for range 10 { // tries
+		for _, ns := range out {
+			if _, err := f.reconcile(t.Context(), ns); err == nil {
+				t.Fatal("it was deleted")
+			}
+		}
+	}
+	if f.ceiling.held.Load() {
+		t.Error("three copies that cannot be deleted are too many")
+	}
+	f.api = f.server
+	for _, ns := range out {
+		if _, err := f.reconcile(t.Context(), ns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var counted plan.Count
+	for _, r := range f.ceiling.recent {
+		counted = counted.Plus(r.Count)
+	}
+	if want := (plan.Count{Copies: 3, References: 3}); counted != want {
+		t.Errorf("counted %+v, want %+v", counted, want)
+	}
+}
+
+type deniedDeletes struct{ applier }
+
+func (deniedDeletes) Delete(context.Context, schema.GroupVersionResource, cluster.Object) error {
+	return apierrors.NewForbidden(secretResource.GroupResource(), "one", errors.New("by a webhook"))
 }

@@ -271,12 +271,14 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	// What the policy itself brings about was held against the ceiling before it came in force.
 	c.ceiling.seen(namespace, todo.There)
 	n := todo.Removed().Minus(c.pass.allowed(p, namespace))
-	if n != (plan.Count{}) && !c.ceiling.take(n, time.Now()) {
+	asked := time.Now()
+	if n != (plan.Count{}) && !c.ceiling.take(n, asked) {
 		have.HoldPrune = true
-		todo = decide(p, in, have)
+		todo, n = decide(p, in, have), plan.Count{}
 	}
 	c.admission.note(namespace, todo)
 	changes := c.execute(ctx, todo)
+	c.ceiling.giveBack(n.Minus(changes.removed()), asked)
 	changes.early = c.queue.NumRequeues(namespace) < earlyTries
 	if ctx.Err() != nil || !c.Election.holds() {
 		return 0, nil // what failed, failed because we are stopping

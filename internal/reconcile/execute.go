@@ -39,6 +39,17 @@ func (s changeSet) err() error {
 	return errors.Join(errs...)
 }
 
+// removed counts what was removed.
+func (s changeSet) removed() plan.Count {
+	var p plan.Plan
+	for _, r := range s.results {
+		if r.err == nil {
+			p.Actions = append(p.Actions, r.Action)
+		}
+	}
+	return p.Removed()
+}
+
 // waiting reports whether something is to be tried again later, because it was undone or altered.
 func (s changeSet) waiting() bool {
 	return slices.ContainsFunc(s.results, func(r result) bool { return isContested(r.err) || asAltered(r.err) != nil })

@@ -223,12 +223,13 @@ func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
 	return o.repairs
 }
 
-// insisted reports whether somebody wrote content of their own again after each of the repairs that are made at once.
-func (f *fights) insisted(key writtenKey) bool {
+// insisted reports whether somebody wrote content of their own again after each of the repairs that are made at once,
+// in a fight that is not over.
+func (f *fights) insisted(key writtenKey, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.objects[key.Namespace][key]
-	return o != nil && o.drifts >= freeRepairs
+	return o != nil && o.drifts >= freeRepairs && now.Sub(o.last) <= fightOver
 }
 
 // forget ends the fights in a namespace.

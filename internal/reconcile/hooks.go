@@ -30,7 +30,15 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 			assigned.Wait()
 			c.watchChanged()
 		},
-		failed:     c.watchFailed,
+		failed: c.watchFailed,
+		asideFailed: func(what target, err error) {
+			if !apierrors.IsForbidden(err) {
+				c.watchFailed(what, err)
+				return
+			}
+			c.troubles.once("service accounts have " + what.name + " in their ledgers, which no rule has, and secrets of this name may not be listed and watched; " +
+				"it stays where it is: if such copies are of this installation, apply the roles that `pullsecrets rbac -f POLICY -also " + what.name + "` prints")
+		},
 		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
 		plain:      c.troubles.plain,
 		remembered: c.written.known,

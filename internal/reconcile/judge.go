@@ -47,7 +47,9 @@ type judge struct {
 	unsaved  string   // why an accepted policy cannot be saved, and so is not in force
 	parsed   *parsed  // the last documents that were parsed
 	foundMu  sync.Mutex
-	found    []string // names in ledgers that are not in use, see track
+	found    []string // names in ledgers that are not in use, sorted; see track
+	aside    []string // those of them that are looked for
+	crowded  bool     // there were more of them than that
 	spent    string   // the confirmation that was used up: it covers one removal, not all later ones
 
 	statusWritten   time.Time
@@ -140,7 +142,7 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 		w.keep(nil, nil) // what an earlier text named that never came in force
 		j.settled.Store(w.settled())
 	case j.c.active.Load():
-		if wait := j.trackFound(ctx, p); wait > 0 {
+		if wait := j.trackFound(ctx); wait > 0 {
 			return wait
 		}
 		j.settled.Store(w.settled())
@@ -163,7 +165,9 @@ func (j *judge) enforce(ctx context.Context, p *policy.Policy) (wait time.Durati
 	if !w.accounts.settled() || !w.namespaces.settled() {
 		return 0, false
 	}
-	j.recover()
+	if !j.recover() {
+		return 0, false
+	}
 	names := union(j.inUse, p.CopyNames())
 	w.need(sources, names)
 	if active := j.c.active.Load(); active != nil {

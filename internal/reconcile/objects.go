@@ -74,6 +74,9 @@ func listObject(by cluster.Installation, namespace string, a plan.Action) *unstr
 	obj := accountObject(namespace, a.Name, string(a.UID), a.ResourceVersion)
 	obj.Object["imagePullSecrets"] = names
 	ledger := by.Ledger(namespace, a.List.Ledger)
+	if a.List.Unnamed {
+		ledger = strings.Join(a.List.Ledger, ",")
+	}
 	if len(a.List.Ledger) == 0 && a.List.Release {
 		// An empty ledger is written, not left out: the admission policy may have made it, and then leaving it out
 		// removes nothing.

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
@@ -49,7 +50,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		key := cache.ObjectName{Namespace: namespace, Name: w.name}
 		// In most namespaces most names have no copy, and those are not noted.
 		if secret, ok := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret); ok {
-			have.Copies[w.name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(writtenKey{plan.KindSecret, key})}
+			have.Copies[w.name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(writtenKey{plan.KindSecret, key}, time.Now())}
 		}
 	}
 	return in, have, true

@@ -23,6 +23,7 @@ type snapshot struct {
 	accounts   map[string][]*cluster.ServiceAccount
 	secrets    map[types.NamespacedName]*cluster.Source
 	names      []string           // copy names in use, besides the policy's
+	found      []string           // those of them that only ledgers have
 	policy     *cluster.ConfigMap // nil when there is none, or nobody asked
 	status     *cluster.ConfigMap // nil when there is none
 
@@ -83,9 +84,15 @@ func (s *snapshot) recover() {
 			continue
 		}
 		for _, sa := range s.accounts[ns.Name] {
-			s.names = union(s.names, ledgerNames(s.installation, sa))
+			for _, name := range ledgerNames(s.installation, sa) {
+				if !slices.Contains(s.names, name) {
+					s.found = append(s.found, name)
+				}
+			}
 		}
 	}
+	s.found = union(s.found, nil)
+	s.names = union(s.names, s.found)
 }
 
 // denials lists what may not be read.
@@ -110,6 +117,9 @@ func (s *snapshot) observe(p *policy.Policy, ns *cluster.Namespace, hold bool) p
 	have := plan.Observed{Namespace: ns, Installation: s.installation, AccountsKnown: s.accountsDenied == nil, HoldPrune: hold, Copies: map[string]plan.CopyState{}}
 	for _, name := range slices.Concat(s.names, p.CopyNames()) {
 		state := plan.CopyState{Forbidden: s.copiesDenied[name] != nil, Leaving: !slices.Contains(p.CopyNames(), name)}
+		if state.Forbidden && state.Leaving && slices.Contains(s.found, name) {
+			continue // as the controller, which goes by such a name only once it may be read
+		}
 		if source := s.secrets[types.NamespacedName{Namespace: ns.Name, Name: name}]; source != nil && !state.Forbidden {
 			state.Secret = source.Secret
 		}

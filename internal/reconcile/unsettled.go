@@ -60,6 +60,11 @@ func (w *watches) everyOne() (all []*watch) {
 	for _, one := range w.sources {
 		all = append(all, one)
 	}
+	if w.awaited {
+		for _, one := range w.aside {
+			all = append(all, one)
+		}
+	}
 	for _, one := range w.copies {
 		all = append(all, one)
 	}

@@ -33,7 +33,9 @@ type watches struct {
 	mu      sync.RWMutex
 	sources map[types.NamespacedName]*watch
 	copies  map[string]*watch
-	listed  *copyWatches // what copies holds; nil: list it again
+	aside   map[string]*watch // of names that only ledgers have: nothing is decided by them
+	awaited bool              // they are waited for, as all others are
+	listed  *copyWatches      // what copies holds; nil: list it again
 }
 
 // copyWatches are the watches of all copy names in use. It is shared, and not changed.
@@ -62,8 +64,9 @@ type hooks struct {
 	parameter                                   func(event)
 	state                                       func() // a watch became settled, or forbidden
 	failed                                      func(target, error)
-	looped                                      func(target) // it may be listed, but not watched
-	plain                                       func(target) // from now on all are listed and then watched
+	asideFailed                                 func(target, error) // of names that only ledgers have
+	looped                                      func(target)        // it may be listed, but not watched
+	plain                                       func(target)        // from now on all are listed and then watched
 	remembered                                  func(target) []cluster.Object
 }
 
@@ -73,6 +76,7 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		client: cfg.Client, projector: projector, hooks: hooks, every: cfg.LoopEvery, listOnly: cfg.ListOnly,
 		sources: map[types.NamespacedName]*watch{},
 		copies:  map[string]*watch{},
+		aside:   map[string]*watch{},
 	}
 	w.lists.lost = hooks.plain
 	w.run = func(one *watch) {
@@ -134,10 +138,63 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 	for _, name := range names {
 		if w.copies[name] == nil {
 			w.listed = nil
-			w.copies[name] = w.add(target{resource: secretResource, name: name},
-				func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy)
+			w.copies[name] = w.aside[name]
+			delete(w.aside, name)
+		}
+		if w.copies[name] == nil {
+			w.copies[name] = w.addCopy(name)
 		}
 	}
+}
+
+func (w *watches) addCopy(name string) *watch {
+	return w.add(target{resource: secretResource, name: name},
+		func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy)
+}
+
+// addAside watches a name that may be anybody's. That it may not be read is said once.
+func (w *watches) addAside(name string) *watch {
+	one := &watch{
+		target: target{resource: secretResource, name: name}, client: w.client, interval: forbiddenRetry,
+		shrink:  func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) },
+		onEvent: w.hooks.copy, onState: w.hooks.state, onError: w.hooks.asideFailed,
+		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
+	}
+	w.run(one)
+	return one
+}
+
+// awaitAside has the watches that look returned nothing of waited for, or not any more.
+func (w *watches) awaitAside(wait bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.awaited = wait
+}
+
+// look watches, besides what is needed, these copy names and no others. It returns those that may be read, and whether
+// each has been answered.
+func (w *watches) look(names []string) (readable []string, all bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stopOthers(w.aside, names)
+	all = true
+	for _, name := range names {
+		one := w.aside[name]
+		if one == nil {
+			if w.copies[name] != nil {
+				continue
+			}
+			one = w.addAside(name)
+			w.aside[name] = one
+		}
+		switch {
+		case !one.settled():
+			all = false
+		case !one.forbidden():
+			readable = append(readable, name)
+		}
+	}
+	return readable, all
 }
 
 // keep stops the watches of all other sources and copy names.

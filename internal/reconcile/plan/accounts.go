@@ -34,6 +34,8 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 	}
 	next, held, adopted := nextList(account, ledger.names, copies, have)
 	nothingOfOurs := len(account.Names) == 0 && len(next.Ledger) == 0
+	// Whose the names are that nobody looked for is known to nobody yet, so they are not claimed.
+	next.Unnamed = ledger.Home == "" && len(ledger.untracked(have)) > 0
 	next.Release = nothingOfOurs || mayGiveUp(account, next, copies, have)
 	switch {
 	case len(next.Added) > 0 && len(next.Removed) > 0:

@@ -90,7 +90,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 	}
 	for i, account := range want.Accounts {
-		p.There.References += ledgers[i].references(account.PullSecrets)
+		p.There.References += ledgers[i].references(account.PullSecrets, have)
 		p.Untracked = append(p.Untracked, ledgers[i].untracked(have)...)
 		p.Actions = append(p.Actions, decideAccount(account, ledgers[i], byName, have))
 	}

@@ -19,7 +19,8 @@ import (
 //	usable    another installation's          nothing, reported              not added
 //	usable    foreign, other      force       update, or replace, with diff  added
 //	usable    foreign, other      no force    nothing, reported              not added
-//	usable    ours, insisted      no force    release, reported              not added
+//	usable    ours, insisted      no force    release, reported; update      not added
+//	                                          if our marks are theirs too
 //	not       ours                            nothing, reported              added
 //	not       nothing, foreign                nothing, reported              not added
 //	usable    ours, being deleted             update; reported if that       added
@@ -56,7 +57,7 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 	case live == nil:
 		action.Verb, action.Reason, action.Copy = Create, Missing, newCopy(want, after)
 		return action, true
-	case ours && there.Insisted && !want.Rule.Force && !live.SameContent(want.State.Source.Secret):
+	case ours && there.Insisted && live.IsOthers() && !want.Rule.Force && !live.SameContent(want.State.Source.Secret):
 		// It has another owner now. Our marks on it go, so that this is known after a restart too.
 		action.Verb, action.Reason, action.Owners = Release, ForeignSecret, live.Owners
 		action.Copy = &Copy{Type: live.Type}

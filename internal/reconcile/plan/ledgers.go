@@ -60,10 +60,11 @@ func (l ledger) untracked(have Observed) (names []string) {
 	return names
 }
 
-// references counts the entries of a list that the installation added.
-func (l ledger) references(list []string) (n int) {
+// references counts the entries of a list that the installation added. Those whose copies nobody looked for may be
+// another one's.
+func (l ledger) references(list []string, have Observed) (n int) {
 	for _, name := range list {
-		if slices.Contains(l.names, name) {
+		if slices.Contains(l.names, name) && have.looked(name) {
 			n++
 		}
 	}

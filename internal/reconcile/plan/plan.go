@@ -119,6 +119,7 @@ type List struct {
 	Names          []string // the whole list; an entry without a name is ""
 	Ledger         []string
 	Added, Removed []string
+	Unnamed        bool // the ledger goes on naming no installation, as an earlier version wrote it
 	Release        bool // it is given up after that: see NothingOfOurs and NamesPromised
 }
 
