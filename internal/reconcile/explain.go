@@ -177,7 +177,7 @@ func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
 }
 
 func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
-	if e.raw[key] != nil {
+	if e.raw[key] != nil || e.gone {
 		return
 	}
 	u, err := e.lookup.get(secretResource, key)
@@ -188,7 +188,7 @@ func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
 	case apierrors.IsForbidden(err):
 		denied(err)
 	case !apierrors.IsNotFound(err):
-		e.errs = append(e.errs, fmt.Errorf("read the secret %s: %w", key, err))
+		e.fail(fmt.Errorf("read the secret %s: %w", key, err))
 	}
 }
 
