@@ -207,7 +207,7 @@ func (o object) policy() (*policySource, error) {
 		return nil, err
 	}
 	for key, value := range data {
-		s.add(key, value.Value, o.placeOf(key, value))
+		s.add(key, plainText(value), o.placeOf(key, value))
 	}
 	encoded, err := o.texts("binaryData")
 	if err != nil {
@@ -225,11 +225,19 @@ func (o object) policy() (*policySource, error) {
 	return s, nil
 }
 
-// checkKeys refuses a key that is no text, and one that a pasted space is part of: the API server would refuse the object.
+// checkKeys refuses a key that is no text or that a pasted space is part of, with which the API server would refuse the
+// object, and one that is given twice: kubectl takes the last, and a reader may take the first.
 func (o object) checkKeys() error { return checkKeys(o.file, o.root) }
 
 func checkKeys(file string, n *yaml.Node) error {
+	seen := map[string]bool{}
 	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Kind == yaml.ScalarNode {
+			if seen[c.Value] {
+				return fmt.Errorf("%s: line %d: the key %q is given twice, or a --- is missing before it", file, c.Line, c.Value)
+			}
+			seen[c.Value] = true
+		}
 		if n.Kind == yaml.MappingNode && i%2 == 0 && (c.Kind == yaml.MappingNode || c.Kind == yaml.SequenceNode) {
 			return fmt.Errorf("%s: line %d: a key has to be text: a template that was not rendered looks so to YAML", file, c.Line)
 		}
@@ -264,11 +272,22 @@ func (o object) texts(name string) (map[string]*yaml.Node, error) {
 	return values, nil
 }
 
+const binaryTag = "!!binary"
+
+// plainText is the text of a value, which kubectl decodes where it has the tag !!binary.
+func plainText(value *yaml.Node) string {
+	var decoded string
+	if value.ShortTag() != binaryTag || value.Decode(&decoded) != nil {
+		return value.Value
+	}
+	return decoded
+}
+
 // placeOf finds the text of a block scalar among the file's lines. Where it does not stand there as it is, as in a
 // quoted or folded scalar, its lines have no place of their own.
 func (o object) placeOf(key string, value *yaml.Node) place {
 	at := place{file: o.file, key: key, line: value.Line, within: true, folded: value.Style&yaml.FoldedStyle != 0}
-	if value.Style&yaml.LiteralStyle == 0 {
+	if value.Style&yaml.LiteralStyle == 0 || value.ShortTag() == binaryTag {
 		return at
 	}
 	indent := -1

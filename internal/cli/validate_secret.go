@@ -100,7 +100,7 @@ func (o object) judge(projector *cluster.Projector, namespace string) (findings 
 	}
 	u, err := o.secret()
 	if err != nil {
-		say(false, "it cannot be read: data and stringData are mappings of text")
+		say(false, "it cannot be read: data and stringData are mappings of text, with each key once")
 		return findings
 	}
 	secret := projector.Secret(u)
