@@ -40,6 +40,8 @@ func (e *explainer) pending(verb plan.Verb, told []string) string {
 	switch {
 	case len(told) > 0:
 		return "the controller cannot " + string(verb) + " it: " + told[0]
+	case e.snapshot.statusDenied != nil:
+		return fmt.Sprintf("the controller is about to %s it, or cannot: the status ConfigMap would tell, and you may not read it", verb)
 	case t.Problems > len(t.First):
 		return fmt.Sprintf("the controller is about to %s it, or cannot: the status names %d of %d problems, and this may be another; see the controller's log",
 			verb, len(t.First), t.Problems)

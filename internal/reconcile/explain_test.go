@@ -106,6 +106,11 @@ func TestExplainDoubtsAStatusThatNamesNotAll(t *testing.T) {
 	if text := e.pending("delete", nil); text != "the controller is about to delete it: see its log if it does not" {
 		t.Error(text)
 	}
+	e.snapshot.statusDenied = apierrors.NewForbidden(configMapResource.GroupResource(), "status", nil)
+	if text := e.pending("delete", nil); !strings.Contains(text, "or cannot: the status ConfigMap would tell, and you may not read it") {
+		t.Error(text)
+	}
+	e.snapshot.statusDenied = nil
 	status := explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{
 		"names": "", "status.json": `{"problemCount": 30, "problems": [{"kind": "Secret", "name": "reg", "reason": "PruneHeld", "detail": "held", "example": "a"}]}`,
 	}})
