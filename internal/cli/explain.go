@@ -37,8 +37,9 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			"context. -namespace is the controller's.\n\n" +
 			"Reads the cluster, or a dump of it, and writes nothing. A dump is made with\n" +
 			"  kubectl get ns,sa,secrets,cm,pods -A -o yaml --show-managed-fields\n" +
-			"What came of the controller's work, as a write that is denied, it has from the status ConfigMap. Needs get on the namespace, the pod, the secrets that the policy names\n" +
-			"and the two ConfigMaps, and list on the service accounts of the namespace.",
+			"What came of the controller's work, as a write that is denied, it has from the status ConfigMap. Needs get on\n" +
+			"the namespace, the pod and the two ConfigMaps; with list on the service accounts of the namespace, and get on\n" +
+			"its secrets and on the sources, it says more.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			args, err := interspersed(fs, args)

@@ -28,8 +28,11 @@ func explanation(e *reconcile.Explanation) string {
 	}
 	for _, c := range e.Copies {
 		state := "absent"
-		if c.Exists {
+		switch {
+		case c.Exists:
 			state = "there since " + c.Since
+		case c.Unread:
+			state = "not readable"
 		}
 		fmt.Fprintf(&b, "secret %s: %s%s\n", c.Name, state, facts("written", c.Written, c.Owners))
 		if c.Rule != "" {

@@ -81,6 +81,9 @@ func (f *clusterFlags) currentNamespace() (string, error) {
 		return "", err
 	}
 	namespace, _, err := loader.Namespace()
+	if clientcmd.IsEmptyConfig(err) {
+		return "", errors.New("no kubeconfig found that says which namespace is meant: name it, as an argument or with -n")
+	}
 	return namespace, err
 }
 

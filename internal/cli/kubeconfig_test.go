@@ -151,3 +151,29 @@ func TestExplainAsksAboutTheNamespaceThatWasNamed(t *testing.T) {
 		})
 	}
 }
+
+// TestASignInThatFailsIsToldOnce: each request in vain may ask a person for a password.
+func TestASignInThatFailsIsToldOnce(t *testing.T) {
+	asked := 0
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	kubeconfig := kubeconfigFor(t, server.URL)
+	writeFile(t, "policy.yaml", []byte("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n- name: a\n  secrets: [{source: {name: s}}]\n"))
+	for _, command := range []string{"plan -f policy.yaml", "explain team-a", "explain -f policy.yaml team-a"} {
+		asked = 0
+		said := typedAt(t, command+" -kubeconfig "+kubeconfig)
+		if asked != 1 || strings.Count(said, "provide credentials") != 1 {
+			t.Errorf("%s asked %d times and said\n%s", command, asked, said)
+		}
+		server.CloseClientConnections()
+	}
+	server.Close()
+	for _, command := range []string{"plan -f policy.yaml", "explain team-a"} {
+		if said := typedAt(t, command+" -kubeconfig "+kubeconfig); strings.Count(said, "connection refused") != 1 {
+			t.Errorf("without a server, %s said\n%s", command, said)
+		}
+	}
+}

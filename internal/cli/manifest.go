@@ -2,7 +2,9 @@ package cli
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"unicode"
@@ -27,6 +29,7 @@ type examined struct {
 	content content
 	objects []object
 	problem *policy.Problem // why it is no text, and counts as a policy: what the problem is, the judgement tells
+	mixed   int             // the line of a policy document among the objects, or 0
 }
 
 // object is one object of a manifest.
@@ -49,7 +52,7 @@ func examine(file, content string) (examined, error) {
 	empty := true
 	for _, part := range yamlDocuments(lines) {
 		var node yaml.Node
-		if err := yaml.Unmarshal([]byte(part.text), &node); err != nil {
+		if err := decodeDocument(part.text, &node); err != nil {
 			if len(f.objects) == 0 && looksLikePolicy(text) {
 				return examined{content: policyContent}, nil
 			}
@@ -63,7 +66,7 @@ func examine(file, content string) (examined, error) {
 		shift(root, part.line, map[*yaml.Node]bool{})
 		switch contentOf(root) {
 		case policyContent:
-			f.content = max(f.content, policyContent)
+			f.content, f.mixed = max(f.content, policyContent), root.Line
 		case manifestContent:
 			f.content = manifestContent
 			f.objects = append(f.objects, objectsOf(root, file, lines)...)
@@ -72,7 +75,22 @@ func examine(file, content string) (examined, error) {
 	if empty {
 		f.content = policyContent // its emptiness is for the judgement to tell
 	}
+	if f.content != manifestContent {
+		f.mixed = 0
+	}
 	return f, nil
+}
+
+// decodeDocument also reads what stands behind the document, which yaml.Unmarshal passes over: behind a {{ … }} in the
+// first line, that is everything.
+func decodeDocument(text string, node *yaml.Node) error {
+	dec := yaml.NewDecoder(strings.NewReader(text))
+	for _, n := range []*yaml.Node{node, {}} {
+		if err := dec.Decode(n); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return nil
 }
 
 var (
@@ -189,7 +207,7 @@ func (o object) policy() (*policySource, error) {
 		return nil, err
 	}
 	for key, value := range data {
-		s.add(key, value.Value, o.placeOf(key, value))
+		s.add(key, plainText(value), o.placeOf(key, value))
 	}
 	encoded, err := o.texts("binaryData")
 	if err != nil {
@@ -207,11 +225,22 @@ func (o object) policy() (*policySource, error) {
 	return s, nil
 }
 
-// checkKeys refuses a key that a pasted space is part of: the API server would refuse the object.
+// checkKeys refuses a key that is no text or that a pasted space is part of, with which the API server would refuse the
+// object, and one that is given twice: kubectl takes the last, and a reader may take the first.
 func (o object) checkKeys() error { return checkKeys(o.file, o.root) }
 
 func checkKeys(file string, n *yaml.Node) error {
+	seen := map[string]bool{}
 	for i, c := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && c.Kind == yaml.ScalarNode {
+			if seen[c.Value] {
+				return fmt.Errorf("%s: line %d: the key %q is given twice, or a --- is missing before it", file, c.Line, c.Value)
+			}
+			seen[c.Value] = true
+		}
+		if n.Kind == yaml.MappingNode && i%2 == 0 && (c.Kind == yaml.MappingNode || c.Kind == yaml.SequenceNode) {
+			return fmt.Errorf("%s: line %d: a key has to be text: a template that was not rendered looks so to YAML", file, c.Line)
+		}
 		if n.Kind == yaml.MappingNode && i%2 == 0 && strings.ContainsFunc(c.Value, func(r rune) bool { return r > unicode.MaxASCII && !unicode.IsPrint(r) }) {
 			return fmt.Errorf("%s: line %d: the key %q has a space or character that YAML takes for text: type ordinary spaces", file, c.Line, c.Value)
 		}
@@ -243,11 +272,22 @@ func (o object) texts(name string) (map[string]*yaml.Node, error) {
 	return values, nil
 }
 
+const binaryTag = "!!binary"
+
+// plainText is the text of a value, which kubectl decodes where it has the tag !!binary.
+func plainText(value *yaml.Node) string {
+	var decoded string
+	if value.ShortTag() != binaryTag || value.Decode(&decoded) != nil {
+		return value.Value
+	}
+	return decoded
+}
+
 // placeOf finds the text of a block scalar among the file's lines. Where it does not stand there as it is, as in a
 // quoted or folded scalar, its lines have no place of their own.
 func (o object) placeOf(key string, value *yaml.Node) place {
 	at := place{file: o.file, key: key, line: value.Line, within: true, folded: value.Style&yaml.FoldedStyle != 0}
-	if value.Style&yaml.LiteralStyle == 0 {
+	if value.Style&yaml.LiteralStyle == 0 || value.ShortTag() == binaryTag {
 		return at
 	}
 	indent := -1

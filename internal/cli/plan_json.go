@@ -16,6 +16,7 @@ type planJSON struct {
 	NotDone  []changeJSON  `json:"notDone"`
 	Warnings []overlapJSON `json:"warnings"`
 	Sources  []sourceJSON  `json:"sourceWarnings,omitempty"`
+	Failing  []failingJSON `json:"failing,omitempty"`
 	Held     *heldJSON     `json:"held,omitempty"`
 }
 
@@ -47,6 +48,15 @@ type sourceJSON struct {
 	Message string `json:"message"`
 }
 
+// failingJSON is a change that the controller has tried and could not make.
+type failingJSON struct {
+	Kind       string   `json:"kind"`
+	Name       string   `json:"name"`
+	Reason     string   `json:"reason"`
+	Message    string   `json:"message"`
+	Namespaces []string `json:"namespaces"`
+}
+
 type heldJSON struct {
 	RemovedCopies     int `json:"removedCopies"`
 	Copies            int `json:"copies"`
@@ -75,6 +85,9 @@ func writePlanJSON(out io.Writer, v *reconcile.Preview) error {
 	}
 	for _, warning := range v.Warnings {
 		p.Sources = append(p.Sources, sourceJSON{warning.Source.String(), warning.Text})
+	}
+	for _, f := range v.Failing {
+		p.Failing = append(p.Failing, failingJSON{f.Kind, f.Name, f.Reason, f.Detail, f.Namespaces})
 	}
 	if v.Held {
 		p.Held = &heldJSON{v.RemovedCopies, v.Copies, v.RemovedReferences, v.References}
@@ -131,6 +144,9 @@ func writePlanMarkdown(out io.Writer, v *reconcile.Preview) error {
 	}
 	for _, warning := range v.Warnings {
 		fmt.Fprintf(&b, "\n**warning:** source `%s`: %s\n", warning.Source, warning.Text)
+	}
+	for _, f := range v.Failing {
+		fmt.Fprintf(&b, "\n**warning:** %s `%s`: %s: %s: %s (%s)\n", strings.ToLower(f.Kind), f.Name, triedBefore, where(f.Namespaces), f.Detail, f.Reason)
 	}
 	if v.Held {
 		fmt.Fprintf(&b, "\n**held back:** %d of %d copies and %d of %d references would be removed, more than `-max-prune` allows at once\n",

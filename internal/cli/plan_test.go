@@ -90,3 +90,34 @@ func TestAPlanSaysWhatIsWrongWithASource(t *testing.T) {
 		}
 	}
 }
+
+// What the controller has tried in vain is pending for ever: a plan tells what the status knows of it.
+func TestAPlanTellsWhatTheControllerCouldNotDo(t *testing.T) {
+	dump, err := os.ReadFile("testdata/plan/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const status = `, "status.json": '{"problemCount": 3, "problems": [` +
+		`{"kind": "Secret", "name": "regcred", "reason": "WriteFailed", "detail": "no secrets here", "namespaces": 3, "example": "team-a", "others": ["team-b", "nobody"]},` +
+		`{"kind": "Secret", "name": "regcred", "reason": "PruneHeld", "detail": "held", "namespaces": 1, "example": "team-a"},` +
+		`{"kind": "Secret", "name": "other", "reason": "Altered", "detail": "altered", "namespaces": 1, "example": "team-a"}]}'`
+	before := []byte(`{names: "gone\nquay\nregcred"`)
+	if !bytes.Contains(dump, before) {
+		t.Fatalf("the dump has no status %s", before)
+	}
+	dump = bytes.ReplaceAll(dump, before, append(before, status...))
+	for form, want := range map[string]string{
+		"text":     "warning: secret regcred: the controller has tried this and could not: WHERE: no secrets here (WriteFailed)",
+		"json":     `"message": "no secrets here"`,
+		"markdown": "**warning:** secret `regcred`: the controller has tried this and could not: WHERE: no secrets here (WriteFailed)",
+	} {
+		var out, errs bytes.Buffer
+		Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-", "-o", form}, bytes.NewReader(dump), &out, &errs)
+		if want = strings.ReplaceAll(want, "WHERE", "team-a"); !strings.Contains(out.String(), want) {
+			t.Errorf("%s lacks %q:\n%s%s", form, want, &out, &errs)
+		}
+		if strings.Contains(out.String(), "held (PruneHeld)") || strings.Contains(out.String(), "altered") {
+			t.Errorf("%s tells what it decides itself, or what is not pending:\n%s", form, &out)
+		}
+	}
+}

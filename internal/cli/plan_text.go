@@ -76,6 +76,9 @@ func writePlan(out io.Writer, v *reconcile.Preview) error {
 	for _, warning := range v.Warnings {
 		w.printf("%swarning:%s source %s: %s\n", w.yellow, w.reset, warning.Source, warning.Text)
 	}
+	for _, f := range v.Failing {
+		w.printf("%swarning:%s %s %s: %s: %s: %s (%s)\n", w.yellow, w.reset, strings.ToLower(f.Kind), f.Name, triedBefore, where(f.Namespaces), f.Detail, f.Reason)
+	}
 	if v.Held {
 		w.printf("%sheld back:%s %d of %d copies and %d of %d references would be removed, more than -max-prune allows at once\n",
 			w.red, w.reset, v.RemovedCopies, v.Copies, v.RemovedReferences, v.References)
@@ -83,6 +86,9 @@ func writePlan(out io.Writer, v *reconcile.Preview) error {
 	w.printf("%s\n", total(changes))
 	return w.err
 }
+
+// triedBefore is said of a change that the status tells of.
+const triedBefore = "the controller has tried this and could not"
 
 type planWriter struct {
 	out io.Writer

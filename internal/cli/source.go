@@ -88,8 +88,15 @@ func (q policyQuery) one(file, name, text string) (*policySource, error) {
 		s := newPolicySource()
 		s.add(name, text, place{file: file})
 		return s, nil
+	case f.mixed > 0:
+		return nil, mixedError(file, f)
 	}
 	return q.find([]examined{f})
+}
+
+// mixedError refuses a policy document among the objects of a file: kubectl would refuse it too, and nobody would judge it.
+func mixedError(file string, f examined) error {
+	return fmt.Errorf("%s: line %d: a policy document stands among Kubernetes objects: put it in a file of its own, or into the policy ConfigMap", file, f.mixed)
 }
 
 // folder reads the policy documents of a folder, or the policy ConfigMap among its manifests.
@@ -119,6 +126,8 @@ func (q policyQuery) folder() (*policySource, error) {
 			if f.problem != nil && unread == nil {
 				unread = fmt.Errorf("%s: %s", path, f.problem)
 			}
+		case f.mixed > 0:
+			return nil, mixedError(path, f)
 		case f.content == manifestContent:
 			manifests = append(manifests, f)
 		}

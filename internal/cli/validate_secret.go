@@ -23,7 +23,7 @@ func secretsBeside(file string, stdin []byte) (secrets []object, alone bool) {
 	alone = true
 	for name, text := range textsOf(file, stdin) {
 		f, err := examine(name, string(text))
-		alone = alone && err == nil && f.content == manifestContent
+		alone = alone && err == nil && f.content == manifestContent && f.mixed == 0
 		for _, o := range f.objects {
 			if o.apiVersion == "v1" && o.kind == "Secret" {
 				secrets = append(secrets, o)
@@ -100,7 +100,7 @@ func (o object) judge(projector *cluster.Projector, namespace string) (findings 
 	}
 	u, err := o.secret()
 	if err != nil {
-		say(false, "it cannot be read: data and stringData are mappings of text")
+		say(false, "it cannot be read: data and stringData are mappings of text, with each key once")
 		return findings
 	}
 	secret := projector.Secret(u)

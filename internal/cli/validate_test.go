@@ -15,7 +15,7 @@ import (
 // A file of testdata/validate says why in its comment, then has the files of a folder, and as "session" what is typed
 // there and what comes of it: what is printed, what is said on standard error, and the exit status.
 func TestValidate(t *testing.T) {
-	playSessions(t, "validate", 23)
+	playSessions(t, "validate", 25)
 }
 
 // A file of testdata/cluster is the same for the commands that talk to a cluster, where none is needed.

@@ -19,8 +19,14 @@ func (c *Content) Covers(repository string) bool {
 	}
 	return slices.ContainsFunc(c.Registries, func(r Registry) bool {
 		key, ok := registryKey(r.Host)
-		return ok && len(r.Fields) > 0 && (entryMatches(key, repository) || key == dockerHub && strings.HasPrefix(repository, "docker.io/"))
+		return ok && len(r.Fields) > 0 && (entryMatches(key, repository) || key == dockerHub && ofDockerHub(repository))
 	})
+}
+
+// ofDockerHub reports whether the kubelet takes a repository for one of Docker Hub: localhost is no host to it without a port.
+func ofDockerHub(repository string) bool {
+	host, _, _ := strings.Cut(repository, "/")
+	return host == "docker.io" || host == dockerHub || !strings.ContainsAny(host, ".:")
 }
 
 // entryMatches reports whether a key is for a repository: the host part by part, where * stands for any characters of a

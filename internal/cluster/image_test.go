@@ -25,6 +25,8 @@ func TestACredentialCoversWhatTheKubeletTriesItFor(t *testing.T) {
 		{"https://index.docker.io/v1/", "docker.io/library/nginx", true},
 		{"index.docker.io", "docker.io/library/nginx", true},
 		{"docker.io", "docker.io/library/nginx", true},
+		{"index.docker.io", "localhost/shop", true}, // without a port, it is no host to the kubelet
+		{"index.docker.io", "localhost:5000/shop", false},
 		{"https://index.docker.io/v1/team", "docker.io/library/nginx", false},
 		{"registry.example", "docker.io/library/nginx", false},
 		{"other.example", "registry.example/shop", false},

@@ -41,6 +41,7 @@ type CopyExplanation struct {
 	Rule    string   `json:"rule,omitempty"`
 	Source  string   `json:"source,omitempty"`
 	Exists  bool     `json:"exists"`
+	Unread  bool     `json:"unread,omitempty"`  // who asks may not read it, so whether it exists is not known
 	Since   string   `json:"since,omitempty"`   // when it was created, RFC 3339
 	Written string   `json:"written,omitempty"` // when we wrote it last, RFC 3339
 	Owners  []string `json:"owners,omitempty"`  // others that own its content
@@ -177,7 +178,7 @@ func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
 }
 
 func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
-	if e.raw[key] != nil {
+	if e.raw[key] != nil || e.gone {
 		return
 	}
 	u, err := e.lookup.get(secretResource, key)
@@ -188,7 +189,7 @@ func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
 	case apierrors.IsForbidden(err):
 		denied(err)
 	case !apierrors.IsNotFound(err):
-		e.errs = append(e.errs, fmt.Errorf("read the secret %s: %w", key, err))
+		e.fail(fmt.Errorf("read the secret %s: %w", key, err))
 	}
 }
 
@@ -199,6 +200,9 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 		out.Notes = append(out.Notes, "its annotation opts it out: no rule applies")
 	case ns.Terminating:
 		out.Notes = append(out.Notes, "it is being deleted: nothing is done in it")
+	}
+	if e.snapshot.accountsDenied != nil {
+		out.Notes = append(out.Notes, "you may not list its service accounts, so nothing is said of them")
 	}
 	for _, rule := range p.Rules {
 		out.Rules = append(out.Rules, RuleExplanation{rule.Name, rule.Namespaces.WhyNot(ns.Name, ns.Labels)})
@@ -219,11 +223,12 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 func (e *explainer) copy(a plan.Action) CopyExplanation {
 	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff, Status: e.told(a)}
 	if a.Verb != plan.None {
-		c.Text = pending(a.Verb, c.Status)
+		c.Text = e.pending(a.Verb, c.Status)
 	}
 	if a.Source.Name != "" {
 		c.Source = a.Source.String()
 	}
+	c.Unread = e.snapshot.copiesDenied[a.Name] != nil
 	if state := e.snapshot.source(a.Source); state.Status == policy.SourceUsable {
 		c.Warnings = state.Source.Content.Warnings
 	}
@@ -238,6 +243,9 @@ func (e *explainer) copy(a plan.Action) CopyExplanation {
 }
 
 func describeCopy(a plan.Action) string {
+	if text := unread(a.Reason); text != "" {
+		return text
+	}
 	text := a.Explain()
 	if a.Defect != "" {
 		text += " (" + string(a.Defect) + ")"
@@ -261,7 +269,18 @@ func describeCopy(a plan.Action) string {
 	case plan.PruneOff:
 		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
 	}
-	return pending(a.Verb, nil)
+	return aboutTo(a.Verb)
+}
+
+// unread says what whoever asks may not read, which says nothing of the controller's rights; "" for other reasons.
+func unread(reason plan.Reason) string {
+	switch reason {
+	case plan.CopyForbidden, plan.LeftForbidden:
+		return "you may not read it, so nothing is known here of what is in it"
+	case plan.SourceForbidden:
+		return "you may not read its source, so nothing is known here of what should be in it"
+	}
+	return ""
 }
 
 func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account policy.Account, todo plan.Plan) AccountExplanation {
@@ -291,9 +310,11 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		case name.Present:
 			name.Text = "there; pullsecrets would not remove it, because somebody else added it or the rule does not prune"
 		case action.List != nil && slices.Contains(action.List.Added, n.Name):
-			name.Text = "missing; " + pending("add", out.Status)
+			name.Text = "missing; " + e.pending("add", out.Status)
 		case action.Reason == plan.OtherInstallation:
 			name.Text = "not added: " + action.Explain()
+		case unread(find(todo, plan.KindSecret, n.Name).Reason) != "":
+			name.Text = "missing; see what is said of the secret"
 		default:
 			name.Text = notAdded(ns, find(todo, plan.KindSecret, n.Name))
 		}
@@ -336,7 +357,7 @@ func (e *explainer) narrow(out *Explanation, target string) error {
 		return fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", target)
 	}
 	out.Accounts = slices.DeleteFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name != name })
-	if len(out.Accounts) == 0 {
+	if len(out.Accounts) == 0 && e.snapshot.accountsDenied == nil {
 		return fmt.Errorf("there is no service account %s in namespace %s", name, e.namespace)
 	}
 	return nil

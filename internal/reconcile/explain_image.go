@@ -55,16 +55,19 @@ func (e *explainer) image(image string, list, missing, unread []string, copies [
 		return secrets, "the pod's pull secret " + strings.Join(secrets, ", ") + " has an entry for it"
 	}
 	text = "no pull secret of the pod has an entry for " + registry
+	if len(unread) > 0 {
+		text = "no pull secret of the pod that you may read has an entry for " + registry
+	}
 	for _, c := range copies {
 		if !slices.Contains(list, c.Name) && e.covers(c.Name, named.Name()) {
 			text += fmt.Sprintf("; %s has one, which the pod does not name", c.Name)
 		}
 	}
-	if len(unread) > 0 {
-		text += "; these may not be read: " + strings.Join(unread, ", ")
-	}
 	if len(missing) > 0 {
 		text += "; these do not exist: " + strings.Join(missing, ", ")
+	}
+	if len(unread) > 0 { // one of them may have an entry
+		return nil, text + "; these you may not read: " + strings.Join(unread, ", ")
 	}
 	return nil, text + "; it is pulled without a credential, unless the node has one"
 }

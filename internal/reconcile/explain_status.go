@@ -9,21 +9,19 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// statusProblems reads from the status ConfigMap what came of the controller's work: that a write is denied, or undone
+// statusTotals reads from the status ConfigMap what came of the controller's work: that a write is denied, or undone
 // again and again, is known to nobody else.
-func statusProblems(status *cluster.ConfigMap) []shownProblem {
-	if status == nil {
-		return nil
+func statusTotals(status *cluster.ConfigMap) (t totals) {
+	if status != nil {
+		_ = json.Unmarshal([]byte(status.Data[statusJSON]), &t) // somebody may have edited it; then it tells nothing
 	}
-	var t totals
-	_ = json.Unmarshal([]byte(status.Data[statusJSON]), &t) // somebody may have edited it; then it tells nothing
-	return t.First
+	return t
 }
 
 // told says what the status knows of an object of a namespace, besides what was decided about it.
 func (e *explainer) told(a plan.Action) (texts []string) {
-	for _, p := range statusProblems(e.snapshot.status) {
-		if p.Kind != string(a.Kind) || p.Name != a.Name || p.Reason == string(a.Reason) {
+	for _, p := range statusTotals(e.snapshot.status).First {
+		if p.Kind != string(a.Kind) || p.Name != a.Name || p.Reason == string(a.Reason) && unread(a.Reason) == "" {
 			continue
 		}
 		switch listed := 1 + len(p.Others); {
@@ -36,10 +34,21 @@ func (e *explainer) told(a plan.Action) (texts []string) {
 	return texts
 }
 
-// pending words what is about to be done; told is what the status knows of it.
-func pending(verb plan.Verb, told []string) string {
-	if len(told) > 0 {
+// pending words what is about to be done; told is what the status knows of it. Of many problems it names the first.
+func (e *explainer) pending(verb plan.Verb, told []string) string {
+	t := statusTotals(e.snapshot.status)
+	switch {
+	case len(told) > 0:
 		return "the controller cannot " + string(verb) + " it: " + told[0]
+	case e.snapshot.statusDenied != nil:
+		return fmt.Sprintf("the controller is about to %s it, or cannot: the status ConfigMap would tell, and you may not read it", verb)
+	case t.Problems > len(t.First):
+		return fmt.Sprintf("the controller is about to %s it, or cannot: the status names %d of %d problems, and this may be another; see the controller's log",
+			verb, len(t.First), t.Problems)
 	}
+	return aboutTo(verb)
+}
+
+func aboutTo(verb plan.Verb) string {
 	return "the controller is about to " + string(verb) + " it: see its log if it does not"
 }

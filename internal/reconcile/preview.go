@@ -46,6 +46,7 @@ type Preview struct {
 	Plans    []plan.Plan // one for each namespace, sorted
 	Overlaps []Overlap
 	Warnings []SourceWarning
+	Failing  []Failing
 	// Held says that removals are held back by the ceiling; the counts are what would go, and what there is.
 	Held                          bool
 	RemovedCopies, Copies         int
@@ -65,6 +66,14 @@ type Overlap struct {
 
 // OverlapSide is one of the two copies.
 type OverlapSide struct{ Rule, Copy string }
+
+// Failing is a change that the controller has tried and that did not come about, as the status tells it. The status names
+// the first problems, and of each the first namespaces.
+type Failing struct {
+	Kind, Name     string
+	Reason, Detail string // WriteFailed, Altered or Contested
+	Namespaces     []string
+}
 
 // PreviewCluster decides on what it reads from the API server, with get and list alone. progress may be nil.
 func PreviewCluster(ctx context.Context, client dynamic.Interface, at Place, documents map[string]string, p *policy.Policy,
@@ -186,5 +195,31 @@ func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	v.RemovedCopies, v.Copies = gone.Copies, all.Copies
 	v.RemovedReferences, v.References = gone.References, all.References
 	v.Overlaps, v.Warnings = s.overlaps(p), sourceWarnings(s.sources(p))
+	v.Failing = failing(statusTotals(s.status), v.Plans)
 	return v
+}
+
+// failing finds what the status tells of the changes of plans. What else it tells, a plan decides itself.
+func failing(t totals, plans []plan.Plan) (out []Failing) {
+	for _, p := range t.First {
+		if !slices.Contains([]string{writeFailed, contestedObject, alteredObject}, p.Reason) {
+			continue
+		}
+		f := Failing{Kind: p.Kind, Name: p.Name, Reason: p.Reason, Detail: p.Detail}
+		for _, n := range plans {
+			if (n.Namespace == p.Example || slices.Contains(p.Others, n.Namespace)) && touches(n, p.Kind, p.Name) {
+				f.Namespaces = append(f.Namespaces, n.Namespace)
+			}
+		}
+		if len(f.Namespaces) > 0 {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func touches(p plan.Plan, kind, name string) bool {
+	return slices.ContainsFunc(p.Actions, func(a plan.Action) bool {
+		return a.Verb != plan.None && string(a.Kind) == kind && a.Name == name
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,6 +66,7 @@ type reader struct {
 	projector *cluster.Projector
 	snapshot  *snapshot
 	errs      []error
+	gone      bool // see inVain: no more is asked
 
 	progress    func(done, total int)
 	done, total int
@@ -77,7 +79,7 @@ func (r *reader) status(key types.NamespacedName) {
 	case apierrors.IsForbidden(err):
 		r.snapshot.statusDenied = err
 	case err != nil:
-		r.errs = append(r.errs, fmt.Errorf("read the status ConfigMap %s: %w", key, err))
+		r.fail(fmt.Errorf("read the status ConfigMap %s: %w", key, err))
 	case status != nil:
 		r.snapshot.status, r.snapshot.names = status, parseNames(status.Data[statusNames])
 	}
@@ -87,14 +89,14 @@ func (r *reader) status(key types.NamespacedName) {
 func (r *reader) annotations(key types.NamespacedName) {
 	policy, err := r.configMap(key)
 	if err != nil && !apierrors.IsForbidden(err) {
-		r.errs = append(r.errs, fmt.Errorf("read the policy ConfigMap %s: %w", key, err))
+		r.fail(fmt.Errorf("read the policy ConfigMap %s: %w", key, err))
 	}
 	r.snapshot.policy = policy
 }
 
 // configMap returns nil for one that does not exist.
 func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error) {
-	if key.Name == "" {
+	if key.Name == "" || r.gone {
 		return nil, nil
 	}
 	u, err := r.lookup.get(configMapResource, key)
@@ -108,6 +110,9 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 }
 
 func (r *reader) list(what target, denied func(error)) {
+	if r.gone {
+		return
+	}
 	err := what.each(r.ctx, r.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 		return r.snapshot.add(r.projector, u)
 	})
@@ -119,6 +124,9 @@ func (r *reader) list(what target, denied func(error)) {
 
 // labelled lists the secrets with our label, whatever their names, and adds the names.
 func (r *reader) labelled(names *[]string) {
+	if r.gone {
+		return
+	}
 	what := target{resource: secretResource}
 	selector := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy + "=" + cluster.FieldManager}
 	err := what.each(r.ctx, r.client, selector, func(u *unstructured.Unstructured) error {
@@ -139,8 +147,20 @@ func (r *reader) failed(what string, err error, denied func(error)) {
 	case denied != nil && apierrors.IsForbidden(err):
 		denied(err)
 	default:
-		r.errs = append(r.errs, fmt.Errorf("list %s: %w", what, err))
+		r.fail(fmt.Errorf("list %s: %w", what, err))
 	}
+}
+
+func (r *reader) fail(err error) {
+	r.errs = append(r.errs, err)
+	r.gone = r.gone || inVain(err)
+}
+
+// inVain reports whether any other request will fail too, in the same words and perhaps after a question of a
+// sign-in plugin: nobody answers, or nobody knows who asks.
+func inVain(err error) bool {
+	var transport *url.Error
+	return apierrors.IsUnauthorized(err) || errors.As(err, &transport)
 }
 
 // each lists a target in pages and calls f for each object.
