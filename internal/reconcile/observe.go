@@ -36,14 +36,18 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 	if told := c.admission.told.Load(); told != nil {
 		have.Promised = func(sa *cluster.ServiceAccount, name string) bool { return told.Add(ns, sa, name) }
 	}
-	copies := c.watches.allCopies()
-	have.Looked = copies.settled()
+	copies, all := c.watches.allCopies(), true
 	for _, obj := range c.watches.accounts.inNamespace(namespace) {
 		in.Accounts = append(in.Accounts, c.latestAccount(obj.(*cluster.ServiceAccount)))
 	}
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	for _, w := range copies.watches {
-		if w.forbidden() {
+		settled, forbidden := w.answer()
+		if !settled { // what there is under this name is not known yet
+			all = false
+			continue
+		}
+		if forbidden {
 			have.Copies[w.name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), w.name)}
 			continue
 		}
@@ -52,6 +56,9 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		if secret, ok := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret); ok {
 			have.Copies[w.name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(writtenKey{plan.KindSecret, key}, time.Now())}
 		}
+	}
+	if have.Looked = copies.names; !all {
+		have.Looked = copies.settled()
 	}
 	return in, have, true
 }

@@ -246,18 +246,22 @@ func (w *watch) set(store cache.Indexer, upTo func() string, synced, denied bool
 	}
 }
 
-// settled reports whether the watch has given its first answer: a full cache, or that it is forbidden.
-func (w *watch) settled() bool {
+// answer reports whether the watch has given its first answer, a full cache or that it is forbidden; and whether it is that.
+func (w *watch) answer() (settled, forbidden bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.synced || w.denied
+	return w.synced || w.denied, w.denied
+}
+
+func (w *watch) settled() bool {
+	settled, _ := w.answer()
+	return settled
 }
 
 // forbidden reports whether the API server does not let us watch this.
 func (w *watch) forbidden() bool {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.denied
+	_, forbidden := w.answer()
+	return forbidden
 }
 
 // get returns an object of the cache, or nil.

@@ -44,11 +44,8 @@ type copyWatches struct {
 	watches []*watch // of these names
 }
 
-// settled returns the names of the watches that have given their first answer, sorted. The slice is shared.
+// settled returns the names of the watches that have given their first answer, sorted.
 func (c *copyWatches) settled() []string {
-	if !slices.ContainsFunc(c.watches, func(w *watch) bool { return !w.settled() }) {
-		return c.names
-	}
 	var names []string
 	for i, w := range c.watches {
 		if w.settled() {
