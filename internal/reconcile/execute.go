@@ -7,6 +7,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -167,15 +168,7 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 		a.ResourceVersion = version
 	}
 	obj := copyObject(namespace, a)
-	var kept *cluster.Secret
-	err := c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
-		applied, err := c.api.Apply(ctx, secretResource, obj, a.Verb == plan.Update)
-		if err != nil {
-			return nil, err
-		}
-		kept = c.projector.Secret(applied)
-		return kept, nil
-	})
+	kept, err := c.applySecret(ctx, obj, a.Verb == plan.Update)
 	if err != nil {
 		return err
 	}
@@ -184,18 +177,24 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 
 // releaseCopy takes our marks off a copy that another field manager owns by now. Its content stays.
 func (c *Controller) releaseCopy(ctx context.Context, namespace string, a plan.Action) error {
-	obj := releasedObject(namespace, a)
-	err := c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
-		applied, err := c.api.Apply(ctx, secretResource, obj, true)
-		if err != nil {
-			return nil, err
-		}
-		return c.projector.Secret(applied), nil
-	})
+	_, err := c.applySecret(ctx, releasedObject(namespace, a), true)
 	if err == nil {
 		c.fights.forgive(keyOf(namespace, a))
 	}
 	return err
+}
+
+// applySecret applies a secret and returns what the API server made of it.
+func (c *Controller) applySecret(ctx context.Context, obj *unstructured.Unstructured, force bool) (kept *cluster.Secret, err error) {
+	err = c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
+		applied, err := c.api.Apply(ctx, secretResource, obj, force)
+		if err != nil {
+			return nil, err
+		}
+		kept = c.projector.Secret(applied)
+		return kept, nil
+	})
+	return kept, err
 }
 
 func otherVersion(resource schema.GroupVersionResource, name string) error {

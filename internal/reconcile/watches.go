@@ -99,9 +99,14 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 }
 
 func (w *watches) add(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
+	return w.addTold(t, shrink, onEvent, w.hooks.failed)
+}
+
+// addTold starts a watch whose failed requests are told to onError.
+func (w *watches) addTold(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event), onError func(target, error)) *watch {
 	one := &watch{
 		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
-		onEvent: onEvent, onState: w.hooks.state, onError: w.hooks.failed,
+		onEvent: onEvent, onState: w.hooks.state, onError: onError,
 		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
 	}
 	w.run(one)
@@ -139,26 +144,15 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 			delete(w.aside, name)
 		}
 		if w.copies[name] == nil {
-			w.copies[name] = w.addCopy(name)
+			w.copies[name] = w.addCopy(name, w.hooks.failed)
 		}
 	}
 }
 
-func (w *watches) addCopy(name string) *watch {
-	return w.add(target{resource: secretResource, name: name},
-		func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy)
-}
-
-// addAside watches a name that may be anybody's. That it may not be read is said once.
-func (w *watches) addAside(name string) *watch {
-	one := &watch{
-		target: target{resource: secretResource, name: name}, client: w.client, interval: forbiddenRetry,
-		shrink:  func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) },
-		onEvent: w.hooks.copy, onState: w.hooks.state, onError: w.hooks.asideFailed,
-		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
-	}
-	w.run(one)
-	return one
+// addCopy watches the secrets of a name in all namespaces.
+func (w *watches) addCopy(name string, onError func(target, error)) *watch {
+	return w.addTold(target{resource: secretResource, name: name},
+		func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy, onError)
 }
 
 // awaitAside has the watches that look returned nothing of waited for, or not any more.
@@ -181,7 +175,7 @@ func (w *watches) look(names []string) (readable []string, all bool) {
 			if w.copies[name] != nil {
 				continue
 			}
-			one = w.addAside(name)
+			one = w.addCopy(name, w.hooks.asideFailed) // it may be anybody's: that it may not be read is said once
 			w.aside[name] = one
 		}
 		switch {
