@@ -23,6 +23,10 @@ test: ## run all tests, on a real API server that is built and started for them
 	$(CONTROLPLANE) run -- go test -race -timeout 40m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 40m $(TESTFLAGS) ./...
 
+.PHONY: older-test
+older-test: ## try what is shipped for older clusters on an API server that is Kubernetes 1.34 in all that it offers
+	$(CONTROLPLANE) run -emulate 1.34 -- go test -race $(TESTFLAGS) -run OnAnOlderKubernetes ./internal/e2e
+
 .PHONY: gitops-test
 gitops-test: ## let Argo CD's own engine live next to the program; make test has Flux's and Helm's
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
