@@ -28,7 +28,8 @@ func TestSinceWhenTheKindsExist(t *testing.T) {
 		want := oldest
 		switch folder {
 		case "kustomize/components/admission", "kustomize/overlays/production",
-			"examples/argocd/pullsecrets", "examples/flux/pullsecrets/controller":
+			"examples/argocd/pullsecrets", "examples/flux/pullsecrets/controller",
+			"examples/clusters/common", "examples/clusters/berlin", "examples/clusters/tokyo":
 			want = withAdmission
 		}
 		needs := version.MustParseGeneric("1.0")
