@@ -20,6 +20,7 @@ demo: build ## see it work on a real API server; KEEP=1 leaves the cluster up
 test: ## run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
 	go -C hack/oracle test -count=1 .
+	go -C hack/release test -count=1 ./...
 	$(CONTROLPLANE) run -- go test -race -timeout 40m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 40m $(TESTFLAGS) ./...
 
@@ -51,6 +52,10 @@ bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes
 image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
 
+.PHONY: release-test
+release-test: ## make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
+	$(CONTROLPLANE) run -- go -C hack/release test -count=1 -timeout 60m $(TESTFLAGS) .
+
 .PHONY: lint
 lint: ## check formatting, go vet and staticcheck
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
@@ -58,6 +63,7 @@ lint: ## check formatting, go vet and staticcheck
 	go -C hack/controlplane vet .
 	go -C hack/oracle vet .
 	go -C hack/bench vet .
+	go -C hack/release vet ./...
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...
 	go -C hack/gitops/argocd vet ./...
