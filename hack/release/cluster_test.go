@@ -65,7 +65,7 @@ func (c *cluster) equal(t *testing.T, manifest string) {
 	if strings.Count(manifest, "kind: Deployment") != 1 {
 		t.Fatalf("the manifest is not that of the controller:\n%s", manifest)
 	}
-	if out, err := c.try(manifest, "diff", "-f", "-"); err != nil {
+	if out, err := c.try(manifest, "-n", home, "diff", "-f", "-"); err != nil {
 		t.Errorf("the API server has something else: %v\n%s", err, out)
 	}
 }

@@ -14,7 +14,7 @@
 //
 //	pullsecrets                    the image for linux/amd64 and linux/arm64: vX.Y.Z, vX.Y and latest
 //	charts/pullsecrets             the Helm chart: X.Y.Z
-//	manifests/pullsecrets          the folder kustomize, as Flux takes it: vX.Y.Z
+//	manifests                      the folder kustomize, as Flux takes it: vX.Y.Z
 //
 // A pre-release, such as v1.0.0-rc.1, moves neither latest nor vX.Y. Credentials are those of docker login. In the folder
 // are then

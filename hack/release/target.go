@@ -36,7 +36,7 @@ func newTarget(ctx context.Context, prefix string) (*target, error) {
 	for _, r := range []struct {
 		to   *name.Repository
 		path string
-	}{{&t.image, "pullsecrets"}, {&t.chart, "charts/pullsecrets"}, {&t.manifests, "manifests/pullsecrets"}} {
+	}{{&t.image, "pullsecrets"}, {&t.chart, "charts/pullsecrets"}, {&t.manifests, "manifests"}} {
 		repository, err := name.NewRepository(strings.TrimSuffix(prefix, "/") + "/" + r.path)
 		if err != nil {
 			return nil, fmt.Errorf("-registry %s: %w", prefix, err)

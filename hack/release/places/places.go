@@ -30,16 +30,19 @@ type place struct {
 // places are all ways that are known. What a pattern finds under one of them is set by the release.
 var places = []place{
 	{name: "the version of this tree", pattern: regexp.MustCompile(`^(\S+)\n$`), files: File},
-	{name: "a remote kustomization", pattern: regexp.MustCompile(`github\.com/pullsecrets/pullsecrets[^\s?'"` + "`" + `)]*\?(?:[^\s'"&]*&)?ref=` + version)},
+	{name: "a remote kustomization", pattern: regexp.MustCompile(`(?:github\.com/pullsecrets/pullsecrets[^\s?'"` + "`" + `)]*|…)\?(?:[^\s'"&]*&)?ref=` + version)},
 	{name: "the image", pattern: regexp.MustCompile(`ghcr\.io/pullsecrets/pullsecrets:` + version)},
 	{name: "the image of a kustomization", pattern: regexp.MustCompile(`name: ghcr\.io/pullsecrets/pullsecrets\n(?:\s*newName: .*\n)?\s*newTag: "?` + version)},
 	{name: "a pre-commit hook", pattern: regexp.MustCompile(`repo: https://github\.com/pullsecrets/pullsecrets\n[\s#]*rev: ` + version)},
 	{name: "the module or the action", pattern: regexp.MustCompile(`\bpullsecrets/pullsecrets(?:/[\w./-]+)?@` + version)},
-	{name: "what the action installs", pattern: regexp.MustCompile(`(?m)^\s*(?:default|version): "?` + version), files: "action.yml"},
+	{name: "what the action installs", pattern: regexp.MustCompile(`(?m)^\s*(?:default|version): "?` + version), files: "actions/*/action.yml"},
+	{name: "an example of a version", pattern: regexp.MustCompile(`is not one such as ` + version)},
 	{name: "a file of this repository", pattern: regexp.MustCompile(`raw\.githubusercontent\.com/pullsecrets/pullsecrets/(?:refs/tags/)?` + version + `/`)},
 	{name: "a file of a release", pattern: regexp.MustCompile(`github\.com/pullsecrets/pullsecrets/releases/(?:download|tag)/` + version)},
 	{name: "a source of GitOps", pattern: regexp.MustCompile(`https://github\.com/pullsecrets/pullsecrets(?:\.git)?"?\n(?:\s*path: .*\n)?\s*(?:targetRevision|ref): "?` + version)},
-	{name: "a source of Flux", pattern: regexp.MustCompile(`url: (?:oci://ghcr\.io/pullsecrets/manifests|https://github\.com/pullsecrets)/pullsecrets(?:\.git)?\n\s*ref:\s*\{?\s*(?:tag|semver): "?` + version)},
+	{name: "a source of Flux", pattern: regexp.MustCompile(`url: (?:oci://ghcr\.io/pullsecrets/manifests|https://github\.com/pullsecrets/pullsecrets)(?:\.git)?\n\s*ref:\s*\{?\s*(?:tag|semver): "?` + version)},
+	{name: "the manifests", pattern: regexp.MustCompile(`ghcr\.io/pullsecrets/manifests:` + version)},
+	{name: "a clone", pattern: regexp.MustCompile(`--branch[ =]` + version + ` https://github\.com/pullsecrets/pullsecrets`)},
 	{name: "the chart for Flux", pattern: regexp.MustCompile(`url: oci://ghcr\.io/pullsecrets/charts/pullsecrets\n\s*ref:\s*\{?\s*(?:tag|semver): "?` + version), bare: true},
 	{name: "the chart for Argo CD", pattern: regexp.MustCompile(`repoURL: (?:oci://)?ghcr\.io/pullsecrets/charts(?:/pullsecrets)?\n(?:\s*(?:chart|path): .*\n)?\s*targetRevision: "?` + version), bare: true},
 	{name: "the chart for helm", pattern: regexp.MustCompile(`oci://ghcr\.io/pullsecrets/charts/pullsecrets(?:[^\n]|\\\n)*?--version[ =]` + version), bare: true},
@@ -176,14 +179,21 @@ func checkFile(file string, text []byte, v string) (problems []problem) {
 func mentions(text []byte, number string) (at []int) {
 	for _, found := range regexp.MustCompile(regexp.QuoteMeta(number)).FindAllIndex(text, -1) {
 		before, v := bytes.CutSuffix(text[:found[0]], []byte("v"))
-		if !partOfWord.Match(last(before)) && !goesOn.Match(text[found[1]:]) && (v || ourName.Match(before)) {
+		if !partOfWord.Match(last(before)) && !goesOn.Match(text[found[1]:]) && !ofOthers(before) && (v || ourName.Match(before)) {
 			at = append(at, found[0])
 		}
 	}
 	return at
 }
 
+// ofOthers tells whether a version is that of another's image or module: example.com/other:v0.1.0.
+func ofOthers(before []byte) bool {
+	reference := reference.Find(before)
+	return reference != nil && !bytes.Contains(reference, []byte("pullsecrets/"))
+}
+
 var (
+	reference  = regexp.MustCompile(`[\w.-]+/[\w./-]+[:@]$`)
 	partOfWord = regexp.MustCompile(`[\w.-]`)
 	ourName    = regexp.MustCompile(`pullsecrets[^\n]*(?:\n[^\n]*){0,2}$`)
 	goesOn     = regexp.MustCompile(`^(?:\w|[.-]\w)`)

@@ -47,6 +47,7 @@ var ways = []struct {
 	{name: "?ref=", file: "README.md", text: "- github.com/pullsecrets/pullsecrets/kustomize/base?ref=%s\n"},
 	{name: "?ref= in quotes", file: "a.md", text: "-k 'https://github.com/pullsecrets/pullsecrets//kustomize/base?timeout=90s&ref=%s'\n"},
 	{name: "?ref= at the end of a sentence", file: "a.md", text: "github.com/pullsecrets/pullsecrets/kustomize/…?ref=%s.\n"},
+	{name: "?ref= of whatever", file: "a.md", text: "| `kubectl apply -k …?ref=%s` |\n"},
 	{name: "image", file: "internal/e2e/testdata/kustomize/kustomize-base.yaml", text: "image: ghcr.io/pullsecrets/pullsecrets:%s\n"},
 	{name: "image by digest too", file: "a.yaml", text: "image: ghcr.io/pullsecrets/pullsecrets:%s@sha256:0123\n"},
 	{name: "newTag", file: "kustomize/base/kustomization.yaml", text: "images:\n- name: ghcr.io/pullsecrets/pullsecrets\n  newTag: %s\n"},
@@ -55,13 +56,16 @@ var ways = []struct {
 	{name: "pre-commit in a comment", file: ".pre-commit-hooks.yaml", text: "#   - repo: https://github.com/pullsecrets/pullsecrets\n#     rev: %s\n"},
 	{name: "go install", file: "a.md", text: "go install github.com/pullsecrets/pullsecrets@%s\n"},
 	{name: "action", file: "a.yaml", text: "- uses: pullsecrets/pullsecrets@%s\n"},
-	{name: "action of a folder", file: "a.yaml", text: "- uses: pullsecrets/pullsecrets/.github/actions/check@%s # one\n"},
-	{name: "the action's default", file: "action.yml", text: "inputs:\n  version:\n    default: %s\n"},
+	{name: "action of a folder", file: "a.yaml", text: "- uses: pullsecrets/pullsecrets/actions/check@%s # one\n"},
+	{name: "the action's default", file: "actions/setup/action.yml", text: "inputs:\n  version:\n    default: %s\n"},
+	{name: "the action's example", file: "actions/setup/install.sh", text: "fail \"$VERSION is not one such as %s\"\n"},
 	{name: "schema", file: "schema/policy.json", text: "\"https://raw.githubusercontent.com/pullsecrets/pullsecrets/%s/schema/policy.json\"\n"},
 	{name: "download", file: "a.md", text: "kubectl apply -f https://github.com/pullsecrets/pullsecrets/releases/download/%s/install.yaml\n"},
 	{name: "Argo CD", file: "a.yaml", text: "repoURL: https://github.com/pullsecrets/pullsecrets\n    path: kustomize/base\n    targetRevision: %s\n"},
 	{name: "GitRepository", file: "a.yaml", text: "  url: https://github.com/pullsecrets/pullsecrets\n  ref: {tag: %s}\n"},
-	{name: "OCIRepository", file: "a.yaml", text: "  url: oci://ghcr.io/pullsecrets/manifests/pullsecrets\n  ref:\n    tag: %s\n"},
+	{name: "OCIRepository", file: "a.yaml", text: "  url: oci://ghcr.io/pullsecrets/manifests\n  ref:\n    tag: %s\n"},
+	{name: "flux pull artifact", file: "a.md", text: "flux pull artifact oci://ghcr.io/pullsecrets/manifests:%s --output .\n"},
+	{name: "clone", file: "a.md", text: "git clone --depth 1 --branch %s https://github.com/pullsecrets/pullsecrets ../p\n"},
 	{name: "OCIRepository of the chart", file: "a.yaml", text: "  url: oci://ghcr.io/pullsecrets/charts/pullsecrets\n  ref:\n    tag: %s\n", bare: true},
 	{name: "Argo CD's chart", file: "a.yaml", text: "repoURL: ghcr.io/pullsecrets/charts\n  chart: pullsecrets\n  targetRevision: %s\n", bare: true},
 	{name: "helm", file: "a.md", text: "helm install pullsecrets oci://ghcr.io/pullsecrets/charts/pullsecrets --version %s\n", bare: true},
@@ -166,7 +170,7 @@ func TestWhatIsLeftAlone(t *testing.T) {
 		"CHANGELOG.md": "## v0.0.9\n",
 		"a.md": "0.1.0 of something else, 10.1.0, v0.1.0-rc.1, 0.1.0.1, k8s.io/api v0.37.2, registry.k8s.io/pause:3.10, github.com/pullsecrets/pullsecrets,\n" +
 			"ghcr.io/pullsecrets/pullsecrets@sha256:0123, https://github.com/pullsecrets/pullsecrets/blob/main/README.md,\n" +
-			"github.com/other/pullsecrets?ref=v3.0.0, actions/checkout@v4\n",
+			"github.com/other/pullsecrets?ref=v3.0.0, actions/checkout@v4, image: ghcr.io/other/pullsecrets:v0.1.0\n",
 	} {
 		dir, files := tree(t, map[string]string{"VERSION": "v0.1.0\n", file: text})
 		if p, err := Check(dir, files); err != nil || len(p) > 0 {
