@@ -11,6 +11,4 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program=$(mktemp "${TMPDIR:-/tmp}/pullsecrets-release.XXXXXX")
 trap 'rm -f "$program"' EXIT
 go -C "$root/hack/release" build -o "$program" .
-command=()
-case ${1:-} in prepare | publish) command=("$1") && shift ;; esac
-"$program" "${command[@]}" -root "$root" "$@"
+"$program" -root "$root" "$@"

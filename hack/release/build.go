@@ -31,20 +31,20 @@ func (p platform) program() string {
 	return "pullsecrets"
 }
 
-// buildAll builds the program for every platform from a tree, and again from a copy of it in another folder, and holds
-// the bytes against each other. It returns the programs by platform.
-func buildAll(ctx context.Context, src, again, version string) (map[platform]string, error) {
-	if out, err := goCommand(ctx, src, nil, "mod", "download"); err != nil {
+// buildAll builds the program for every platform, and again from a copy of the tree in another folder and from nothing
+// that the first build compiled, and holds the bytes against each other. It returns the programs by platform.
+func (r *release) buildAll(ctx context.Context) (map[platform]string, error) {
+	if out, err := goCommand(ctx, r.src, nil, "mod", "download"); err != nil {
 		return nil, fmt.Errorf("%w\n%s", err, out)
 	}
 	programs := map[platform]string{}
 	for _, p := range platforms {
 		fmt.Printf("%s/%s\n", p.os, p.arch)
-		first, err := buildOne(ctx, src, p, version)
+		first, err := buildOne(ctx, r.src, "", p, r.version)
 		if err != nil {
 			return nil, err
 		}
-		second, err := buildOne(ctx, again, p, version)
+		second, err := buildOne(ctx, r.again, r.cache, p, r.version)
 		if err != nil {
 			return nil, err
 		}
@@ -53,15 +53,18 @@ func buildAll(ctx context.Context, src, again, version string) (map[platform]str
 		}
 		programs[p] = first
 	}
-	return programs, saysItsVersion(ctx, programs, version)
+	return programs, saysItsVersion(ctx, programs, r.version)
 }
 
 // buildOne builds as the Dockerfile does: no paths, no build id, no state of a repository.
-func buildOne(ctx context.Context, src string, p platform, version string) (string, error) {
+func buildOne(ctx context.Context, src, cache string, p platform, version string) (string, error) {
 	program := filepath.Join(src, "build", p.name(), p.program())
 	env := []string{
 		"GOOS=" + p.os, "GOARCH=" + p.arch, "CGO_ENABLED=0",
 		"GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GODEBUG=", // what a machine may have set
+	}
+	if cache != "" {
+		env = append(env, "GOCACHE="+cache)
 	}
 	out, err := goCommand(ctx, src, env, "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X github.com/pullsecrets/pullsecrets/internal/cli.version="+version, "-o", program, ".")

@@ -30,6 +30,8 @@
 //	notes.md                       what CHANGELOG.md says of this version
 //	digests.txt                    image, chart and manifests, a line each: REPOSITORY@sha256:…, what is to be signed
 //
+// With -quick before the version the second build takes from the cache what the first one compiled, and only links anew: for tests.
+//
 // The same tag and Go version make the same bytes and digests, on every machine and for every registry; install.yaml
 // alone, and with it checksums.txt, names the registry. A version that is already in the registry with another
 // digest is not replaced.
@@ -68,57 +70,72 @@ func main() {
 }
 
 func command(ctx context.Context, args []string) error {
-	what := ""
-	if len(args) > 0 && (args[0] == "prepare" || args[0] == "publish") {
-		what, args = args[0], args[1:]
-	}
-	fs := flag.NewFlagSet("release", flag.ContinueOnError)
-	fs.Usage = func() {}
-	fs.SetOutput(os.Stderr)
-	registry := fs.String("registry", "", "")
-	out := fs.String("out", "", "")
-	root := fs.String("root", ".", "") // of the repository; hack/release.sh names it
-	if err := fs.Parse(args); err != nil {
+	all := newFlagSet()
+	root := all.String("root", ".", "") // of the repository: hack/release.sh says it
+	registry, out, quick := all.String("registry", "", ""), all.String("out", "", ""), all.Bool("quick", false, "")
+	if err := all.Parse(args); err != nil {
 		return err
 	}
-	if fs.NArg() != 1 {
+	what := all.Arg(0)
+	args = all.Args()
+	if what == "prepare" || what == "publish" {
+		if err := all.Parse(args[1:]); err != nil {
+			return err
+		}
+		args = all.Args()
+	}
+	if len(args) != 1 {
 		return flag.ErrHelp
 	}
-	version := fs.Arg(0)
-	repo := repository{*root}
-	if *out == "" {
-		*out = filepath.Join(*root, "dist")
+	order := order{repo: repository{*root}, version: args[0], registry: *registry, out: *out, quick: *quick}
+	if order.out == "" {
+		order.out = filepath.Join(*root, "dist")
 	}
 	switch what {
 	case "prepare":
-		return prepare(ctx, repo, version)
+		return prepare(ctx, order.repo, order.version)
 	case "publish":
-		return publish(ctx, repo, version, *registry, *out)
+		return publish(ctx, order)
 	}
-	return prepareAndPublish(ctx, repo, version, *registry, *out)
+	return prepareAndPublish(ctx, order)
+}
+
+func newFlagSet() *flag.FlagSet {
+	fs := flag.NewFlagSet("release", flag.ContinueOnError)
+	fs.Usage = func() {}
+	fs.SetOutput(os.Stderr)
+	return fs
+}
+
+// order is what is asked for.
+type order struct {
+	repo          repository
+	version       string
+	registry, out string
+	quick         bool
 }
 
 // prepareAndPublish asks for everything that publish needs before it changes anything.
-func prepareAndPublish(ctx context.Context, repo repository, version, registry, out string) error {
-	if err := repo.mayRelease(ctx, version); err != nil {
+func prepareAndPublish(ctx context.Context, o order) error {
+	if err := o.repo.mayRelease(ctx, o.version); err != nil {
 		return err
 	}
-	target, err := newTarget(ctx, registry)
+	target, err := newTarget(ctx, o.registry)
 	if err != nil {
 		return err
 	}
-	if err := free(out); err != nil {
+	if err := free(o.out); err != nil {
 		return err
 	}
 	if err := target.mayPush(); err != nil {
 		return err
 	}
-	if err := prepare(ctx, repo, version); err != nil {
+	if err := prepare(ctx, o.repo, o.version); err != nil {
 		return err
 	}
-	if err := publish(ctx, repo, version, registry, out); err != nil {
+	if err := publish(ctx, o); err != nil {
 		return fmt.Errorf("%w\n%s is committed and tagged in this repository. Go on with: hack/release.sh publish -registry %s %s",
-			err, version, registry, version)
+			err, o.version, o.registry, o.version)
 	}
 	return nil
 }

@@ -24,22 +24,23 @@ type release struct {
 	at       time.Time // of the commit: the only time in what is built
 	src      string    // the tree of the commit
 	again    string    // the same, for the second build
+	cache    string    // of the second build; that of the first when empty
 	out      string    // where the files come to be
 	programs map[platform]string
 	files    []string // of out, in the order in which they were made
 }
 
 // publish builds a tag and pushes it. It can be repeated: what is in the registry already is left alone.
-func publish(ctx context.Context, repo repository, version, registry, out string) error {
-	target, err := newTarget(ctx, registry)
+func publish(ctx context.Context, o order) error {
+	target, err := newTarget(ctx, o.registry)
 	if err != nil {
 		return err
 	}
-	r, err := repo.checkedOut(ctx, version)
+	r, err := o.repo.checkedOut(ctx, o.version)
 	if err != nil {
 		return err
 	}
-	if err := free(out); err != nil {
+	if err := free(o.out); err != nil {
 		return err
 	}
 	if err := target.mayPush(); err != nil {
@@ -51,16 +52,19 @@ func publish(ctx context.Context, repo repository, version, registry, out string
 	}
 	defer os.RemoveAll(work)
 	r.src, r.again, r.out = filepath.Join(work, "src"), filepath.Join(work, "elsewhere", "src"), filepath.Join(work, "out")
+	if !o.quick {
+		r.cache = filepath.Join(work, "cache")
+	}
 	for _, dir := range []string{r.src, r.again} {
-		if err := repo.export(ctx, r.commit, dir); err != nil {
+		if err := o.repo.export(ctx, r.commit, dir); err != nil {
 			return err
 		}
 	}
-	released, err := repo.released(ctx)
+	released, err := o.repo.released(ctx)
 	if err != nil {
 		return err
 	}
-	v, err := parse(version)
+	v, err := parse(o.version)
 	if err != nil {
 		return err
 	}
@@ -71,10 +75,10 @@ func publish(ctx context.Context, repo repository, version, registry, out string
 	if err := r.push(target, image, manifests, imageTags(v, released)); err != nil {
 		return err
 	}
-	if err := os.CopyFS(out, os.DirFS(r.out)); err != nil {
+	if err := os.CopyFS(o.out, os.DirFS(r.out)); err != nil {
 		return err
 	}
-	fmt.Printf("%s is in %s, its files are in %s.\n", version, registry, out)
+	fmt.Printf("%s is in %s, its files are in %s.\n", o.version, o.registry, o.out)
 	return nil
 }
 
@@ -117,7 +121,7 @@ func (r *release) build(ctx context.Context) (image v1.ImageIndex, manifests v1.
 	if err := os.MkdirAll(r.out, 0o777); err != nil {
 		return nil, nil, err
 	}
-	if r.programs, err = buildAll(ctx, r.src, r.again, r.version); err != nil {
+	if r.programs, err = r.buildAll(ctx); err != nil {
 		return nil, nil, err
 	}
 	for _, step := range []func() error{r.archives, r.sboms, r.notes, r.chart} {

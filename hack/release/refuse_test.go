@@ -60,13 +60,7 @@ func TestRefusals(t *testing.T) {
 				c.world(t, dir)
 			}
 			before := state(t, dir)
-			args := append([]string{}, c.args...)
-			at := 0
-			if args[0] == "prepare" || args[0] == "publish" {
-				at = 1
-			}
-			args = append(args[:at:at], append([]string{"-root", dir}, args[at:]...)...)
-			err := command(t.Context(), args)
+			err := command(t.Context(), append([]string{"-root", dir}, c.args...))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %s", err, c.want)
 			}
@@ -83,7 +77,7 @@ func TestRefusals(t *testing.T) {
 // What prepare leaves: the version set, a changelog, one commit, an annotated tag, and nothing else.
 func TestPrepare(t *testing.T) {
 	dir := smallRepository(t)
-	if err := command(t.Context(), []string{"prepare", "-root", dir, "v0.3.0-rc.1"}); err != nil {
+	if err := command(t.Context(), []string{"-root", dir, "prepare", "v0.3.0-rc.1"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(t, dir, "VERSION") + get(t, dir, "README.md"); got != "v0.3.0-rc.1\ngithub.com/pullsecrets/pullsecrets/kustomize/base?ref=v0.3.0-rc.1\n" {
@@ -102,7 +96,7 @@ func TestPrepare(t *testing.T) {
 		t.Errorf("the tag is %q", got)
 	}
 	// And the one after it has its own changes above.
-	if err := command(t.Context(), []string{"prepare", "-root", dir, "v0.3.0"}); err != nil {
+	if err := command(t.Context(), []string{"-root", dir, "prepare", "v0.3.0"}); err != nil {
 		t.Fatal(err)
 	}
 	if got := get(t, dir, changelogFile); !strings.Contains(got, "\nNothing but the version.\n\n## v0.3.0-rc.1, ") {

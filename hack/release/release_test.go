@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestRelease(t *testing.T) {
 	// The first try ends halfway: the registry takes the image, and no chart.
 	noChart := "/charts/pullsecrets/manifests/"
 	registry.refuse.Store(&noChart)
-	text, err := script(clone, "-registry", registry.prefix, "-out", r.out, version)
+	text, err := script(clone, "-quick", "-registry", registry.prefix, "-out", r.out, version)
 	if want := version + " is committed and tagged in this repository. Go on with: hack/release.sh publish -registry " + registry.prefix + " " + version; err == nil || !strings.Contains(text, want) {
 		t.Fatalf("a registry without room: %v, and it says\n%s\nnot: %s", err, text, want)
 	}
@@ -59,7 +60,7 @@ func TestRelease(t *testing.T) {
 
 	// Going on builds everything again. Other bytes would be refused: the image is there.
 	registry.refuse.Store(nil)
-	if text, err := script(clone, "publish", "-registry", registry.prefix, "-out", r.out, version); err != nil {
+	if text, err := script(clone, "publish", "-quick", "-registry", registry.prefix, "-out", r.out, version); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	r.commit = git(t, clone, "rev-parse", "HEAD")
@@ -69,6 +70,7 @@ func TestRelease(t *testing.T) {
 	}
 
 	t.Run("tree", func(t *testing.T) { tree(t, r) })
+	t.Run("from nothing", func(t *testing.T) { fromNothing(t, r) })
 	t.Run("image", func(t *testing.T) { image(t, r) })
 	t.Run("archives", func(t *testing.T) { archives(t, r) })
 	t.Run("boms", func(t *testing.T) { boms(t, r) })
@@ -165,6 +167,26 @@ func tree(t *testing.T, r *released) {
 	}
 	if got := get(t, r.out, "notes.md"); got != want {
 		t.Errorf("the notes say %q", got)
+	}
+}
+
+// fromNothing builds one program without anything that was compiled before, in another folder: the same bytes.
+func fromNothing(t *testing.T, r *released) {
+	src := t.TempDir()
+	if err := (repository{r.clone}).export(t.Context(), r.version, src); err != nil {
+		t.Fatal(err)
+	}
+	p := platform{runtime.GOOS, runtime.GOARCH}
+	program, err := buildOne(t.Context(), src, t.TempDir(), p, r.version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(built, unpacked(t, filepath.Join(r.out, p.name()+".tar.gz"))[p.program()]) {
+		t.Error("built from nothing, the program has other bytes")
 	}
 }
 
