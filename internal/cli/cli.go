@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
@@ -20,9 +19,6 @@ const envPrefix = "PULLSECRETS"
 func variable(flag string) string {
 	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
-
-// version is set by the build with -ldflags "-X …cli.version=v1.2.3".
-var version = "dev"
 
 // Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -94,33 +90,3 @@ func newFlagSet(name string, stderr io.Writer) *flag.FlagSet {
 }
 
 func options() []ff.Option { return []ff.Option{ff.WithEnvVarPrefix(envPrefix)} }
-
-func versionCommand(stdout, stderr io.Writer) *ffcli.Command {
-	return &ffcli.Command{
-		Name: "version", ShortUsage: "pullsecrets version", ShortHelp: "print version and commit",
-		FlagSet: newFlagSet("version", stderr),
-		Exec: func(_ context.Context, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("version takes no argument, found %q", args[0])
-			}
-			_, err := fmt.Fprintln(stdout, "pullsecrets", Version())
-			return err
-		},
-	}
-}
-
-// Version is the version, with the commit that the Go toolchain noted.
-func Version() string {
-	text := version
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				text += " " + s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				text += " (modified)"
-			}
-		}
-	}
-	return text
-}
