@@ -23,6 +23,9 @@ func variable(flag string) string {
 // Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
+	case len(args) > 0 && args[0] == completeCommand:
+		complete(ctx, newRoot(stdin, io.Discard, io.Discard), args[1:], stdout)
+		return 0
 	case len(args) > 0 && (args[0] == "-version" || args[0] == "--version"):
 		args = append([]string{"version"}, args[1:]...)
 	case len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]):
@@ -60,6 +63,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
+			completionCommand(stdout, stderr),
 			versionCommand(stdout, stderr),
 		},
 	}
