@@ -47,6 +47,9 @@ func TestRelease(t *testing.T) {
 	if want := version + " is committed and tagged in this repository. Go on with: hack/release.sh publish -registry " + registry.prefix + " " + version; err == nil || !strings.Contains(text, want) {
 		t.Fatalf("a registry without room: %v, and it says\n%s\nnot: %s", err, text, want)
 	}
+	if want := "the registry " + registry.host + " refuses pullsecrets/charts/pullsecrets: "; !strings.Contains(text, want) {
+		t.Errorf("it does not say %q:\n%s", want, text)
+	}
 	imageOfFirst, err := r.target.there(r.target.image.Tag(version))
 	if err != nil || imageOfFirst == nil {
 		t.Fatalf("the image is not there: %v", err)
@@ -154,6 +157,8 @@ func tree(t *testing.T, r *released) {
 	for _, args := range [][]string{
 		{"-C", "hack/release", "test", "-count=1", "./places"},
 		{"test", "-count=1", "-run", "Schema", "./internal/policy"},
+		{"test", "-count=1", "-run", "WhatEachKustomizationBuilds", "./internal/e2e"},
+		{"-C", "hack/helm", "test", "-count=1", "-run", "Generated|EqualToKustomize", "."},
 	} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir = r.clone

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"helm.sh/helm/v4/pkg/registry"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 )
 
 // target is where a release is pushed to.
@@ -60,15 +61,22 @@ func (t *target) mayPush() error {
 
 // refused says in a line what a registry said, and what may help.
 func (t *target) refused(r name.Repository, err error) error {
+	status := 0
 	var answer *transport.Error
-	if errors.As(err, &answer) {
-		switch answer.StatusCode {
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return fmt.Errorf("the registry %s does not let you push to %s: docker login %s first", r.RegistryStr(), r.RepositoryStr(), r.RegistryStr())
-		}
-		return fmt.Errorf("the registry %s refuses: %s", r.RegistryStr(), strings.Join(strings.Fields(answer.Error()), " "))
+	var answerToHelm *errcode.ErrorResponse
+	switch {
+	case errors.As(err, &answer):
+		status = answer.StatusCode
+	case errors.As(err, &answerToHelm):
+		status = answerToHelm.StatusCode
 	}
-	return fmt.Errorf("the registry %s cannot be reached: %w", r.RegistryStr(), err)
+	switch status {
+	case 0:
+		return fmt.Errorf("the registry %s cannot be reached: %w", r.RegistryStr(), err)
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("the registry %s does not let you push to %s: docker login %s first", r.RegistryStr(), r.RepositoryStr(), r.RegistryStr())
+	}
+	return fmt.Errorf("the registry %s refuses %s: %s", r.RegistryStr(), r.RepositoryStr(), strings.Join(strings.Fields(err.Error()), " "))
 }
 
 func (t *target) options() []remote.Option {
