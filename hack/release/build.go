@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -98,15 +99,7 @@ func same(first, second string) error {
 
 // saysItsVersion runs the program of this machine's platform.
 func saysItsVersion(ctx context.Context, programs map[platform]string, version string) error {
-	out, err := goCommand(ctx, ".", nil, "env", "GOHOSTOS", "GOHOSTARCH")
-	if err != nil {
-		return err
-	}
-	host := strings.Fields(string(out))
-	if len(host) != 2 {
-		return fmt.Errorf("go env says %q", out)
-	}
-	program, ok := programs[platform{host[0], host[1]}]
+	program, ok := programs[platform{runtime.GOOS, runtime.GOARCH}]
 	if !ok {
 		return errors.New("no program that was built runs on this machine")
 	}
