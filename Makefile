@@ -20,6 +20,8 @@ demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FI
 test: ## run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
 	go -C hack/oracle test -count=1 .
+	go -C hack/release test -count=1 ./...
+	go -C hack/tools test -count=1 ./...
 	$(CONTROLPLANE) run -- go test -race -timeout 40m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 40m $(TESTFLAGS) ./...
 
@@ -55,18 +57,30 @@ bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes
 image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
 
+.PHONY: release-test
+release-test: ## make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
+	$(CONTROLPLANE) run -- go -C hack/release test -count=1 -timeout 60m $(TESTFLAGS) .
+
 .PHONY: lint
-lint: ## check formatting, go vet and staticcheck
+lint: ## check formatting, go vet, staticcheck and the workflows
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go -C hack/controlplane vet .
 	go -C hack/oracle vet .
 	go -C hack/bench vet .
+	go -C hack/release vet ./...
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...
 	go -C hack/gitops/argocd vet ./...
+	go -C hack/tools vet ./...
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
+	go -C hack/tools tool -n actionlint >/dev/null
+	$$(go -C hack/tools tool -n actionlint)
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities that are called; skipped where no database can be reached; STRICT=1
+	go -C hack/tools run ./vulncheck -C ../.. $(if $(STRICT),-strict)
 
 .PHONY: controlplane
 controlplane: ## start a control plane that stays; prints its kubeconfig's path
