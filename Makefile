@@ -27,6 +27,10 @@ test: ## run all tests, on a real API server that is built and started for them
 gitops-test: ## let Argo CD's own engine live next to the program; make test has Flux's and Helm's
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
 
+.PHONY: helm-test
+helm-test: ## let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
+	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
+
 .PHONY: test-pure
 test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
@@ -61,6 +65,7 @@ lint: ## check formatting, go vet and staticcheck
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...
 	go -C hack/gitops/argocd vet ./...
+	go -C hack/helm vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
 
