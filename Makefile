@@ -33,6 +33,10 @@ older-test: ## try what is shipped for older clusters on an API server that is K
 gitops-test: ## let Argo CD's own engine live next to the program; make test has Flux's and Helm's
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
 
+.PHONY: helm-test
+helm-test: ## let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
+	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
+
 .PHONY: test-pure
 test-pure: ## run the tests that need no API server, in seconds
 	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
@@ -73,6 +77,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	go -C hack/gitops/cases vet ./...
 	go -C hack/gitops/argocd vet ./...
 	go -C hack/tools vet ./...
+	go -C hack/helm vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
 	go -C hack/tools tool -n actionlint >/dev/null

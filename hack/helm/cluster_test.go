@@ -25,13 +25,14 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-var (
-	namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	accounts    = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	secrets     = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	configMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-)
+// kinds are those that the tests ask for.
+var kinds = struct{ namespaces, accounts, secrets, configMaps, deployments schema.GroupVersionResource }{
+	namespaces:  schema.GroupVersionResource{Version: "v1", Resource: "namespaces"},
+	accounts:    schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"},
+	secrets:     schema.GroupVersionResource{Version: "v1", Resource: "secrets"},
+	configMaps:  schema.GroupVersionResource{Version: "v1", Resource: "configmaps"},
+	deployments: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
+}
 
 // patient is how long a condition may take before it counts as never.
 const patient = 60 * time.Second
@@ -76,29 +77,31 @@ func (c *cluster) eventually(what string, condition func() error) {
 	c.t.Fatalf("not within %s: %s: %v", patient, what, err)
 }
 
-// namespace makes one, and deletes it at the end.
+// namespace makes one.
 func (c *cluster) namespace(name string) {
 	c.t.Helper()
 	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}}}
-	_, err := c.client.Resource(namespaces).Create(c.t.Context(), ns, metav1.CreateOptions{})
+	_, err := c.client.Resource(kinds.namespaces).Create(c.t.Context(), ns, metav1.CreateOptions{})
 	must(c.t, err)
-	c.forget(name)
 	c.eventually("the account of "+name, func() error {
-		_, err := c.client.Resource(accounts).Namespace(name).Get(c.t.Context(), "default", metav1.GetOptions{})
+		_, err := c.client.Resource(kinds.accounts).Namespace(name).Get(c.t.Context(), "default", metav1.GetOptions{})
 		return err
 	})
 }
 
-// forget deletes a namespace at the end, and waits until it is gone.
-func (c *cluster) forget(name string) {
+// forget deletes namespaces at the end, and waits until they are gone.
+func (c *cluster) forget(names ...string) {
 	ctx := context.WithoutCancel(c.t.Context())
 	c.t.Cleanup(func() {
-		c.eventually(name+" is gone", func() error {
-			err := c.client.Resource(namespaces).Delete(ctx, name, metav1.DeleteOptions{})
-			if apierrors.IsNotFound(err) {
-				return nil
+		left := names
+		c.eventually("the namespaces are gone", func() error {
+			left = slices.DeleteFunc(left, func(name string) bool {
+				return apierrors.IsNotFound(c.client.Resource(kinds.namespaces).Delete(ctx, name, metav1.DeleteOptions{}))
+			})
+			if len(left) > 0 {
+				return fmt.Errorf("left: %v", left)
 			}
-			return fmt.Errorf("not yet: %w", err)
+			return nil
 		})
 	})
 }
@@ -116,7 +119,7 @@ func (c *cluster) get(resource schema.GroupVersionResource, namespace, name stri
 // pulls are the names in an account's list.
 func (c *cluster) pulls(namespace, account string) (names []string) {
 	c.t.Helper()
-	u := c.get(accounts, namespace, account)
+	u := c.get(kinds.accounts, namespace, account)
 	if u == nil {
 		return nil
 	}
@@ -135,7 +138,7 @@ func (c *cluster) served(namespace string, names ...string) {
 			return fmt.Errorf("its account has %v", got)
 		}
 		for _, name := range names {
-			if c.get(secrets, namespace, name) == nil {
+			if c.get(kinds.secrets, namespace, name) == nil {
 				return fmt.Errorf("there is no copy %s", name)
 			}
 		}
@@ -190,7 +193,8 @@ func changes(before, after map[string]string) (came, went, written []string) {
 	return came, went, written
 }
 
-var program = sync.OnceValues(func() (string, error) {
+// builtProgram builds pullsecrets once.
+var builtProgram = sync.OnceValues(func() (string, error) {
 	folder, err := os.MkdirTemp("", "pullsecrets-helm-")
 	if err != nil {
 		return "", err
@@ -207,15 +211,15 @@ var program = sync.OnceValues(func() (string, error) {
 // controller is the program as a Deployment of a release starts it, with the token of its service account.
 type controller struct {
 	cmd *exec.Cmd
-	log lockedBuffer
+	log logText
 }
 
 // start runs what the live Deployment says. Ports are left out, because tests run beside each other.
 func (c *cluster) start(namespace, deployment string, env ...string) *controller {
 	c.t.Helper()
-	binary, err := program()
+	binary, err := builtProgram()
 	must(c.t, err)
-	pod, _, _ := unstructured.NestedMap(c.get(deployments, namespace, deployment).Object, "spec", "template", "spec")
+	pod, _, _ := unstructured.NestedMap(c.get(kinds.deployments, namespace, deployment).Object, "spec", "template", "spec")
 	container := pod["containers"].([]any)[0].(map[string]any)
 	args := []string{}
 	for _, arg := range container["args"].([]any) {
@@ -264,18 +268,18 @@ func (c *cluster) token(namespace, account string) string {
 	return path
 }
 
-type lockedBuffer struct {
+type logText struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+func (b *logText) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+func (b *logText) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()

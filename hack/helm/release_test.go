@@ -1,7 +1,9 @@
 package helm
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -27,15 +29,16 @@ func TestTheLifeOfARelease(t *testing.T) {
 		t.Run(h.Name(), func(t *testing.T) {
 			c := newCluster(t)
 			to := target{c.kubeconfig, "pullsecrets", []string{home, "registry-credentials"}[i], chartFolder}
+			c.forget(to.namespace, "helm-team-a", "helm-team-b")
 			c.namespace("helm-team-a")
 			c.namespace("helm-team-b")
-			c.forget(to.namespace)
 			l := &life{cluster: c, h: h, to: to}
 			l.refuses("helm install", func(given values) error { _, err := h.Install(to, given); return err })
 			l.installs()
 			l.keepsPods()
 			l.refuses("helm upgrade", func(given values) error { _, err := h.Upgrade(to, given, false); return err })
 			l.upgradesAndRollsBack()
+			l.removesARule()
 			l.uninstalls()
 		})
 	}
@@ -123,13 +126,33 @@ func (l *life) installs() {
 	l.served("helm-team-a", "regcred")
 	l.served("helm-team-b", "regcred")
 	l.judged("Ready")
+	l.tells(r.notes)
 }
 
-// judged waits until the command in NOTES shows a status.
+// tells runs the command in NOTES that shows what became of the policy.
+func (l *life) tells(notes string) {
+	l.t.Helper()
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		return
+	}
+	for line := range strings.SplitSeq(notes, "\n") {
+		if strings.Contains(line, "get configmap pullsecrets-policy") {
+			cmd := exec.Command("sh", "-c", line)
+			cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig)
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "Ready: ") {
+				l.t.Errorf("%s\n%v %s", line, err, out)
+			}
+			return
+		}
+	}
+	l.t.Errorf("NOTES have no such command:\n%s", notes)
+}
+
+// judged waits until the policy has a status.
 func (l *life) judged(want string) {
 	l.t.Helper()
 	l.eventually("the policy is "+want, func() error {
-		annotations := l.get(configMaps, l.to.namespace, "pullsecrets-policy").GetAnnotations()
+		annotations := l.get(kinds.configMaps, l.to.namespace, "pullsecrets-policy").GetAnnotations()
 		if got := annotations["pullsecrets/status"]; got != want {
 			return fmt.Errorf("it is %s: %s", got, annotations["pullsecrets/message"])
 		}
@@ -139,12 +162,12 @@ func (l *life) judged(want string) {
 
 func (l *life) deployment() *unstructured.Unstructured {
 	l.t.Helper()
-	return l.get(deployments, l.to.namespace, "pullsecrets")
+	return l.get(kinds.deployments, l.to.namespace, "pullsecrets")
 }
 
 // keepsPods adds a rule, which must not start the pods anew, and no copy may change.
 func (l *life) keepsPods() {
-	copyBefore, account := l.get(secrets, "helm-team-a", "regcred"), l.deployment().GetGeneration()
+	copyBefore, account := l.get(kinds.secrets, "helm-team-a", "regcred"), l.deployment().GetGeneration()
 	_, err := l.h.Upgrade(l.to, two(), false)
 	l.must(err)
 	if got := l.deployment().GetGeneration(); got != account {
@@ -159,7 +182,7 @@ func (l *life) keepsPods() {
 // same sees that a copy was not written.
 func (l *life) same(was *unstructured.Unstructured) {
 	l.t.Helper()
-	is := l.get(secrets, was.GetNamespace(), was.GetName())
+	is := l.get(kinds.secrets, was.GetNamespace(), was.GetName())
 	if is == nil || is.GetUID() != was.GetUID() || is.GetResourceVersion() != was.GetResourceVersion() {
 		l.t.Errorf("the copy %s/%s was written", was.GetNamespace(), was.GetName())
 	}
@@ -167,7 +190,7 @@ func (l *life) same(was *unstructured.Unstructured) {
 
 // upgradesAndRollsBack goes to another strategy of the Deployment and back.
 func (l *life) upgradesAndRollsBack() {
-	copyBefore := l.get(secrets, "helm-team-a", "quay")
+	copyBefore := l.get(kinds.secrets, "helm-team-a", "quay")
 	before := l.deployment()
 	given := two()
 	given["ha"], given["logLevel"] = values{"enabled": true}, "debug"
@@ -185,9 +208,29 @@ func (l *life) upgradesAndRollsBack() {
 	l.same(copyBefore)
 }
 
+// removesARule has its copies removed, which takes their name in the roles until then; and makes it anew.
+func (l *life) removesARule() {
+	given := one()
+	given["rbac"] = values{"fromStatus": true}
+	_, err := l.h.Upgrade(l.to, given, false)
+	l.must(err)
+	l.served("helm-team-a", "regcred")
+	l.served("helm-team-b", "regcred")
+	l.eventually("the copies are gone", func() error {
+		if l.get(kinds.secrets, "helm-team-a", "quay") != nil || l.get(kinds.secrets, "helm-team-b", "quay") != nil {
+			return errors.New("there still")
+		}
+		return nil
+	})
+	_, err = l.h.Upgrade(l.to, two(), false)
+	l.must(err)
+	l.served("helm-team-a", "regcred", "quay")
+	l.served("helm-team-b", "regcred", "quay")
+}
+
 // uninstalls sees that what was distributed stays, and nothing else but what the docs say; purge removes it.
 func (l *life) uninstalls() {
-	a, b := l.get(secrets, "helm-team-a", "regcred"), l.get(secrets, "helm-team-b", "quay")
+	a, b := l.get(kinds.secrets, "helm-team-a", "regcred"), l.get(kinds.secrets, "helm-team-b", "quay")
 	l.run.stop()
 	l.must(l.h.Uninstall(l.to))
 	l.same(a)
@@ -210,7 +253,7 @@ func (l *life) uninstalls() {
 	if diff := cmp.Diff([]string{"ServiceAccount helm-team-a default", "ServiceAccount helm-team-b default"}, written); diff != "" {
 		l.t.Errorf("written (-want +got):\n%s", diff)
 	}
-	binary, err := program()
+	binary, err := builtProgram()
 	l.must(err)
 	out, err := exec.Command(binary, "purge", "-kubeconfig", l.kubeconfig, "-namespace", ns, "-yes").CombinedOutput()
 	if err != nil {
@@ -218,7 +261,7 @@ func (l *life) uninstalls() {
 	}
 	for _, team := range []string{"helm-team-a", "helm-team-b"} {
 		l.served(team)
-		if l.get(secrets, team, "regcred") != nil || l.get(secrets, team, "quay") != nil {
+		if l.get(kinds.secrets, team, "regcred") != nil || l.get(kinds.secrets, team, "quay") != nil {
 			l.t.Errorf("purge leaves copies in %s:\n%s", team, out)
 		}
 	}
