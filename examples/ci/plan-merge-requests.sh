@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # For a scheduled pipeline of GitLab, on the protected default branch: comments each open merge request that changes the
-# folder with what it would change, once for each of its commits. plan.sh is beside it; it needs jq and curl too.
+# folder with what it would change, once for each of its commits (of more than 100, the newest). plan.sh is beside it; it needs jq and curl too.
 #
 #   plan-merge-requests.sh FOLDER
 #
@@ -28,11 +28,20 @@ while read -r number commit; do
 	if jq --exit-status --arg mark "$mark" 'any(.[]; .body | contains($mark))' <<<"$notes" >/dev/null; then
 		continue # it is planned already
 	fi
-	if ! "$here/plan.sh" "$commit" "$folder" </dev/null; then
-		echo "the plan of merge request $number could not be made" >&2
+	status=0
+	"$here/plan.sh" "$commit" "$folder" </dev/null || status=$?
+	case $status in
+	0) ;;
+	3)
+		echo "merge request $number: the policy is not valid, as its check says"
+		continue
+		;;
+	*)
+		echo "merge request $number: the plan could not be made" >&2
 		failed=1
 		continue
-	fi
+		;;
+	esac
 	printf '\n%s\n' "$mark" >>plan.md
 	ask --request POST --output /dev/null --data-urlencode body@plan.md "$requests/$number/notes" </dev/null
 	echo "merge request $number: commented"

@@ -4,7 +4,8 @@
 #
 #   plan.sh COMMIT FOLDER   in a clone that has fetched COMMIT; the plan of the policy in FOLDER is left in plan.md
 #
-# It fails if the plan could not be made. That changes are pending is no failure: it is why there is a merge request.
+# The exit status is 3 if the policy is not valid, as the check of the merge request says too, and another if the plan could
+# not be made. That changes are pending is no failure: it is why there is a merge request.
 set -euo pipefail
 commit=${1:?which commit?}
 folder=${2:?which folder?}
@@ -15,17 +16,19 @@ fi
 
 # Of the commit only the content of plain files is taken, and nothing is checked out, built or run: a link could lead to
 # the kubeconfig, and a kustomization to whatever this job can reach.
-files=$(mktemp -d)
-trap 'rm -rf "$files"' EXIT
-git ls-tree -z --full-tree "$commit" -- "${folder%/}/" >"$files/.list"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/files"
+git ls-tree -z --full-tree "$commit" -- "${folder%/}/" >"$work/list"
 while IFS=$' \t' read -r -d '' mode _ object path; do
 	case $mode in
-	100644 | 100755) git cat-file blob "$object" >"$files/${path##*/}" ;;
+	100644 | 100755) git cat-file blob "$object" >"$work/files/${path##*/}" ;;
 	esac
-done <"$files/.list"
+done <"$work/list"
 
+pullsecrets validate -f "$work/files" >&2 || exit 3
 status=0
-pullsecrets plan -f "$files" -o markdown >plan.md || status=$?
+pullsecrets plan -f "$work/files" -o markdown >plan.md || status=$?
 if [ "$status" -gt 1 ]; then
 	exit "$status" # 1 is: changes are pending
 fi

@@ -26,17 +26,18 @@ func TestGoInstallKnowsItsVersion(t *testing.T) {
 // has the layout of a proxy; a cache of its own keeps the invented version out of it.
 func goInstall(t *testing.T, version string) string {
 	t.Helper()
-	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	out, err := exec.Command("go", "env", "GOMODCACHE", "GOPROXY").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cache, proxy, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	folder := t.TempDir()
 	writeModule(t, folder+"/proxy/"+module+"/@v/", version)
 	install := exec.Command("go", "install", "-trimpath", module+"@"+version)
 	install.Dir = folder
 	install.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-modcacherw", "GOSUMDB=off", "GOPRIVATE=", "GONOPROXY=", "GOWORK=off",
 		"GOBIN="+folder, "GOMODCACHE="+folder+"/cache",
-		"GOPROXY=file://"+folder+"/proxy,file://"+strings.TrimSpace(string(cache))+"/cache/download")
+		"GOPROXY=file://"+folder+"/proxy,file://"+cache+"/cache/download,"+proxy)
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("go install: %v\n%s", err, out)
 	}

@@ -74,8 +74,8 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	}
 	policy := c.read("policy.yaml")
 	c.write("policy.yaml", strings.Replace(policy, "secrets:", "secret:", 1))
-	if status, said, comment := plan(c.commit()); status != 2 || !strings.Contains(said, `did you mean "secrets"?`) || comment != "" {
-		t.Errorf("with a policy that is not valid: exit %d, want 2\n%s%s", status, comment, said)
+	if status, said, comment := plan(c.commit()); status != 3 || !strings.Contains(said, `did you mean "secrets"?`) || comment != "" {
+		t.Errorf("with a policy that is not valid: exit %d, want 3\n%s%s", status, comment, said)
 	}
 	c.write("policy.yaml", policy)
 
@@ -132,10 +132,15 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
 
-	for range 2 {
-		status, said := c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
+	plan := func(kubeconfig string) (int, string) {
+		return c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
 			"CI_API_V4_URL="+server.URL, "CI_PROJECT_ID=7", "COMMENT_TOKEN=t0ken")
-		if status != 1 || !strings.Contains(said, "the plan of merge request 3 could not be made") {
+	}
+	if status, said := plan("/dev/null"); status != 1 || !strings.Contains(said, "merge request 1: the plan could not be made") || len(gitlab.notes) > 0 {
+		t.Errorf("without a cluster: exit %d, %q\n%s", status, gitlab.notes, said)
+	}
+	for range 2 {
+		if status, said := plan(kubeconfig); status != 0 || !strings.Contains(said, "merge request 3: the policy is not valid") {
 			t.Errorf("exit %d\n%s", status, said)
 		}
 	}
