@@ -7,10 +7,7 @@ import (
 	"strings"
 )
 
-const (
-	changelogFile  = "CHANGELOG.md"
-	changelogTitle = "# Changelog\n"
-)
+const changelogFile = "CHANGELOG.md"
 
 // areas are the parts of the changelog in their order, with the packages that commits name before the colon of their
 // subject. What a user sees comes first.
@@ -98,17 +95,14 @@ func area(s string) (title, what string) {
 	return everythingElse, s
 }
 
-// addSection puts a section above the others of a changelog.
+// addSection puts a section above the others of a changelog, below what stands at its head.
 func addSection(changelog, section string) string {
-	rest, ok := strings.CutPrefix(changelog, changelogTitle)
-	if !ok {
-		rest = changelog
+	head, older, any := strings.Cut(changelog, "\n## ")
+	text := strings.TrimSpace(head) + "\n\n" + section
+	if any {
+		text += "\n## " + older
 	}
-	rest = strings.TrimSpace(rest)
-	if rest == "" {
-		return changelogTitle + "\n" + section
-	}
-	return changelogTitle + "\n" + section + "\n" + rest + "\n"
+	return text
 }
 
 // notes returns what a changelog says of a version, without the heading.

@@ -51,9 +51,11 @@ func TestGrouped(t *testing.T) {
 }
 
 func TestSections(t *testing.T) {
-	first := addSection("", section("v0.1.0", "2026-01-02", "The first.\n"))
+	first := addSection("# Changelog\n\nWhat changed.\n", section("v0.1.0", "2026-01-02", "The first.\n"))
 	both := addSection(first, section("v0.2.0", "2026-02-03", "### Policy\n\n- policy: more\n"))
 	want := `# Changelog
+
+What changed.
 
 ## v0.2.0, 2026-02-03
 

@@ -24,13 +24,14 @@ func (d download) OS() string      { return d.platform.os }
 func (d download) Arch() string    { return d.platform.arch }
 func (d download) Program() string { return d.platform.program() }
 
+// newDownload is an archive where GitHub has the files of a release.
 func newDownload(p platform, version, file string, content []byte) download {
 	return download{platform: p, URL: sourceURL + "/releases/download/" + version + "/" + file, SHA256: sum(content)}
 }
 
 // writePackage writes krew's manifest or Homebrew's formula.
 func writePackage(to io.Writer, text, version string, downloads []download) error {
-	// "of" finds one of them by platform.
+	// The formula asks for one of them by its platform.
 	of := func(os, arch string) (found download) {
 		for _, d := range downloads {
 			if d.platform == (platform{os, arch}) {

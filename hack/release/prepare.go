@@ -31,12 +31,8 @@ func (r repository) undo(ctx context.Context) error {
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx) // an interrupt is a reason to undo
 	}
-	_, err := r.git(ctx, "reset", "--quiet", "--hard")
-	if err == nil {
-		_, err = r.git(ctx, "clean", "--quiet", "--force", "--", changelogFile)
-	}
-	if err != nil {
-		return fmt.Errorf("the tree has parts of the release. Take them back with: git reset --hard && git clean -f %s\n%w", changelogFile, err)
+	if _, err := r.git(ctx, "reset", "--quiet", "--hard"); err != nil {
+		return fmt.Errorf("the tree has parts of the release. Take them back with: git reset --hard\n%w", err)
 	}
 	return errors.New("nothing is changed")
 }
@@ -62,9 +58,6 @@ func (r repository) set(ctx context.Context, version string) error {
 	if err := r.writeChangelog(ctx, version); err != nil {
 		return err
 	}
-	if _, err := r.git(ctx, "add", "--", changelogFile); err != nil {
-		return err
-	}
 	_, err = r.git(ctx, "commit", "--all", "--message", "release: "+version)
 	return err
 }
@@ -72,7 +65,7 @@ func (r repository) set(ctx context.Context, version string) error {
 func (r repository) writeChangelog(ctx context.Context, version string) error {
 	name := filepath.Join(r.dir, changelogFile)
 	before, err := os.ReadFile(name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return err
 	}
 	section, err := r.changes(ctx, version)

@@ -83,7 +83,7 @@ func TestPrepare(t *testing.T) {
 	if got := get(t, dir, "VERSION") + get(t, dir, "README.md"); got != "v0.3.0-rc.1\ngithub.com/pullsecrets/pullsecrets/kustomize/base?ref=v0.3.0-rc.1\n" {
 		t.Errorf("the tree says %q", got)
 	}
-	if got := get(t, dir, changelogFile); !strings.HasPrefix(got, "# Changelog\n\n## v0.3.0-rc.1, 20") || !strings.HasSuffix(got, "\n\n### Policy\n\n- policy: more\n") {
+	if got := get(t, dir, changelogFile); !strings.HasPrefix(got, "# Changelog\n\nWhat changed.\n\n## v0.3.0-rc.1, 20") || !strings.HasSuffix(got, "\n\n### Policy\n\n- policy: more\n") {
 		t.Errorf("the changelog says %q", got)
 	}
 	if got := git(t, dir, "status", "--porcelain"); got != "" {

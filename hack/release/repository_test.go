@@ -44,6 +44,7 @@ func smallRepository(t *testing.T) string {
 	git(t, dir, "init", "--quiet")
 	put(t, dir, "VERSION", "v0.2.0\n")
 	put(t, dir, "README.md", "github.com/pullsecrets/pullsecrets/kustomize/base?ref=v0.2.0\n")
+	put(t, dir, "CHANGELOG.md", "# Changelog\n\nWhat changed.\n")
 	git(t, dir, "add", ".")
 	git(t, dir, "commit", "--quiet", "-m", "docs: begin")
 	git(t, dir, "tag", "-a", "-m", "v0.2.0", "v0.2.0")
