@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -15,8 +14,8 @@ func TestALengthIsRefused(t *testing.T) {
 	key := strings.Repeat("a", 254) + "/b"
 	rules := func(change values) []any { r := rule("hub", "a"); overlay(r, change); return []any{r} }
 	many := []any{}
-	for i := range 50000 {
-		many = append(many, fmt.Sprintf("namespace-%d", i))
+	for range 2200 {
+		many = append(many, strings.Repeat("a", 240))
 	}
 	for word, list := range map[string][]any{
 		"matchLabels":      rules(values{"namespaces": values{"selector": values{"matchLabels": values{key: "a"}}}}),
