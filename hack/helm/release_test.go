@@ -65,7 +65,9 @@ func one() values {
 func two() values {
 	given := one()
 	given["policy"] = values{"rules": []any{rule("hub", "regcred"), rule("quay", "quay")}}
-	given["sources"] = []any{source("hub"), source("quay")}
+	kept := source("quay")
+	kept["keep"] = true
+	given["sources"] = []any{source("hub"), kept}
 	return given
 }
 
@@ -260,8 +262,9 @@ func (l *life) uninstalls() {
 	})
 	ns := l.to.namespace
 	left := []string{"ConfigMap " + ns + " pullsecrets-status", "Namespace  " + ns,
-		"Secret helm-team-a quay", "Secret helm-team-a regcred", "Secret helm-team-b quay", "Secret helm-team-b regcred",
-		"ServiceAccount " + ns + " default"}
+		"Secret " + ns + " quay", "Secret helm-team-a quay", "Secret helm-team-a regcred", "Secret helm-team-b quay",
+		"Secret helm-team-b regcred", "ServiceAccount " + ns + " default"}
+	slices.Sort(left)
 	if diff := cmp.Diff(left, came); diff != "" || len(went) > 0 {
 		l.t.Errorf("uninstall leaves (-want +got):\n%s\nwent: %v", diff, went)
 	}
