@@ -1,6 +1,8 @@
 package helm
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +17,7 @@ func ofList() values {
 	return values{
 		"image":         values{"tag": "v0.15"},
 		"dockerSecrets": values{"hostname": "hub.example.com", "username": "robot", "password": "not-a-real-token"},
-		"resources":     values{"limits": values{"memory": "30Mi", "cpu": "200m"}},
+		"resources":     values{"limits": values{"memory": "30Mi", "cpu": "200m"}, "requests": values{"memory": "15Mi", "cpu": "10m"}},
 	}
 }
 
@@ -27,7 +29,7 @@ func ofMapping() values {
 		"livenessProbe": values{"httpGet": values{"path": "/healthz", "port": 8081.0},
 			"initialDelaySeconds": 15.0},
 		"extraObjects": []any{values{"apiVersion": "v1", "kind": "Secret", "metadata": values{"name": "source"}}},
-		"resources":    values{"limits": values{"memory": "100Mi"}},
+		"resources":    values{"limits": values{"memory": "100Mi"}, "requests": values{"memory": "15Mi", "cpu": "10m"}},
 	}
 }
 
@@ -37,6 +39,34 @@ func reused(given, ofTheirChart values) values {
 	overlay(out, ofTheirChart)
 	overlay(out, given)
 	return out
+}
+
+// withoutDefaults is the chart without values of its own.
+func withoutDefaults(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "pullsecrets")
+	must(t, os.CopyFS(folder, os.DirFS(chartFolder)))
+	must(t, os.WriteFile(filepath.Join(folder, "values.yaml"), nil, 0o644))
+	return folder
+}
+
+// TestMissingValuesAreFilledIn is what --reuse-values asks for: the values of the last chart take the place of this one's.
+func TestMissingValuesAreFilledIn(t *testing.T) {
+	bare := here
+	bare.chart = withoutDefaults(t)
+	everything := two()
+	overlay(everything, switches["ha"])
+	eachEngine(t, func(t *testing.T, h engine) {
+		for name, given := range map[string]values{"a policy": one(), "more": everything, "JanSvoboda's": ofList(), "tamcore's": ofMapping()} {
+			want, err := h.Template(here, given)
+			must(t, err)
+			got, err := h.Template(bare, given)
+			must(t, err)
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
+				t.Errorf("%s (-with the chart's values +without):\n%s", name, diff)
+			}
+		}
+	})
 }
 
 // shown is a release in the words of these tests.

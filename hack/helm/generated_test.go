@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -61,11 +62,11 @@ func TestGeneratedFilesAreThoseOfKustomize(t *testing.T) {
 func TestGeneratedDefaultsAreThoseOfTheValues(t *testing.T) {
 	var given values
 	must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &given))
-	text, err := yaml.Marshal(given)
+	text, err := json.MarshalIndent(given, "", " ") // which templates read faster than YAML
 	must(t, err)
 	upToDate(t, chartFolder+"/templates/_defaults.tpl",
 		"{{/* values.yaml, for a release whose values come from another chart. Generated: go -C hack/helm test . -run Generated -update */}}\n"+
-			"{{- define \"pullsecrets.defaults\" -}}\n"+string(text)+"{{- end -}}\n")
+			"{{- define \"pullsecrets.defaults\" -}}\n"+string(text)+"\n{{- end -}}\n")
 }
 
 // TestGeneratedSchemaOfThePolicyIsThatOfThePolicy holds that the values' schema takes what a policy may be.
@@ -146,4 +147,17 @@ func text(t *testing.T, n *yamlv3.Node) string {
 	out, err := yamlv3.Marshal(n)
 	must(t, err)
 	return string(out)
+}
+
+// TestLinksOfTheReadmeLeadSomewhere follows those to files of the repository.
+func TestLinksOfTheReadmeLeadSomewhere(t *testing.T) {
+	links := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`).FindAllStringSubmatch(read(t, chartFolder+"/README.md"), -1)
+	if len(links) < 5 {
+		t.Errorf("only %d links", len(links))
+	}
+	for _, link := range links {
+		if _, err := os.Stat(filepath.Join(chartFolder, link[1])); err != nil {
+			t.Error(err)
+		}
+	}
 }

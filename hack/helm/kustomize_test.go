@@ -90,6 +90,22 @@ func TestTheChartIsEqualToAFolderOfOnesOwn(t *testing.T) {
 	})
 }
 
+// TestTheGuardHoldsWhateverTheAccountIsCalled follows another name of the service account.
+func TestTheGuardHoldsWhateverTheAccountIsCalled(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		given := one()
+		given["serviceAccount"] = values{"name": "other.name", "create": false}
+		r, err := h.Template(here, given)
+		must(t, err)
+		if want := "matches('^system:serviceaccount:[^:]+:other[.]name$')"; !strings.Contains(r.manifest, want) {
+			t.Errorf("the guard has not %s", want)
+		}
+		if strings.Contains(r.manifest, "kind: ServiceAccount\nmetadata") || strings.Count(r.manifest, "name: other.name") != 2 || !strings.Contains(r.manifest, "serviceAccountName: other.name") {
+			t.Errorf("the roles are not for that account alone:\n%s", r.manifest)
+		}
+	})
+}
+
 // overlay puts a mapping over another one, as Helm does.
 func overlay(to, from values) {
 	for key, value := range from {

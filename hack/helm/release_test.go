@@ -28,7 +28,7 @@ func TestTheLifeOfARelease(t *testing.T) {
 	for i, h := range engines {
 		t.Run(h.Name(), func(t *testing.T) {
 			c := newCluster(t)
-			to := target{c.kubeconfig, "pullsecrets", []string{home, "registry-credentials"}[i], chartFolder}
+			to := target{kubeconfig: c.kubeconfig, release: "pullsecrets", namespace: []string{home, "registry-credentials"}[i], chart: chartFolder}
 			c.forget(to.namespace, "helm-team-a", "helm-team-b")
 			c.namespace("helm-team-a")
 			c.namespace("helm-team-b")
@@ -65,7 +65,9 @@ func one() values {
 func two() values {
 	given := one()
 	given["policy"] = values{"rules": []any{rule("hub", "regcred"), rule("quay", "quay")}}
-	given["sources"] = []any{source("hub"), source("quay")}
+	kept := source("quay")
+	kept["keep"] = true
+	given["sources"] = []any{source("hub"), kept}
 	return given
 }
 
@@ -177,6 +179,21 @@ func (l *life) keepsPods() {
 	l.served("helm-team-b", "regcred", "quay")
 	l.judged("Ready")
 	l.same(copyBefore)
+	l.changesNothing(two())
+}
+
+// changesNothing upgrades to what is there, which writes Helm's own records alone; the controller may note its status.
+func (l *life) changesNothing(given values) {
+	l.t.Helper()
+	before := l.snapshot()
+	_, err := l.h.Upgrade(l.to, given, false)
+	l.must(err)
+	came, went, written := changes(before, l.snapshot())
+	for _, id := range slices.Concat(came, went, written) {
+		if !strings.HasPrefix(id, "Secret "+l.to.namespace+" sh.helm.release.") && id != "ConfigMap "+l.to.namespace+" pullsecrets-status" {
+			l.t.Errorf("the same values change %s", id)
+		}
+	}
 }
 
 // same sees that a copy was not written.
@@ -245,8 +262,9 @@ func (l *life) uninstalls() {
 	})
 	ns := l.to.namespace
 	left := []string{"ConfigMap " + ns + " pullsecrets-status", "Namespace  " + ns,
-		"Secret helm-team-a quay", "Secret helm-team-a regcred", "Secret helm-team-b quay", "Secret helm-team-b regcred",
-		"ServiceAccount " + ns + " default"}
+		"Secret " + ns + " quay", "Secret helm-team-a quay", "Secret helm-team-a regcred", "Secret helm-team-b quay",
+		"Secret helm-team-b regcred", "ServiceAccount " + ns + " default"}
+	slices.Sort(left)
 	if diff := cmp.Diff(left, came); diff != "" || len(went) > 0 {
 		l.t.Errorf("uninstall leaves (-want +got):\n%s\nwent: %v", diff, went)
 	}

@@ -6,7 +6,7 @@
 {{- if $image.reference -}}
 {{- $image.reference -}}
 {{- else -}}
-{{- if include "pullsecrets.hasAncestor" . -}}{{- $image = (include "pullsecrets.defaults" . | fromYaml).image -}}{{- end -}}
+{{- if include "pullsecrets.hasAncestor" . -}}{{- $image = (include "pullsecrets.defaults" . | fromJson).image -}}{{- end -}}
 {{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- with $image.digest }}@{{ . }}{{ else }}:{{ default $.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
@@ -16,7 +16,7 @@
 {{- define "pullsecrets.mapping" -}}
 {{- $given := deepCopy (default dict (get .root.Values .key)) -}}
 {{- if include "pullsecrets.hasAncestor" .root -}}
-  {{- $default := get (include "pullsecrets.defaults" .root | fromYaml) .key -}}
+  {{- $default := get (include "pullsecrets.defaults" .root | fromJson) .key -}}
   {{- if and (hasKey $given "runAsUser") (eq (int $given.runAsUser) 0) -}}{{- $default = omit $default "runAsNonRoot" -}}{{- end -}}
   {{- include "pullsecrets.fill" (dict "into" $given "from" $default) -}}
 {{- end -}}
@@ -45,7 +45,7 @@
 {{- define "pullsecrets.resources" -}}
 {{- $resources := deepCopy (default dict .Values.resources) -}}
 {{- if include "pullsecrets.lowLimit" . -}}
-  {{- $_ := set $resources.limits "memory" (include "pullsecrets.defaults" . | fromYaml).resources.limits.memory -}}
+  {{- $_ := set $resources.limits "memory" (include "pullsecrets.defaults" . | fromJson).resources.limits.memory -}}
 {{- end -}}
 {{- toYaml $resources -}}
 {{- end -}}

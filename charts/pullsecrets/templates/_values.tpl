@@ -22,7 +22,7 @@ The way of working: "policy", or that of a release of imagepullsecret-patcher, w
 (JanSvoboda's chart) or as a mapping (tamcore's). Every template starts with it.
 */}}
 {{- define "pullsecrets.mode" -}}
-{{- include "pullsecrets.fill" (dict "into" .Values "from" (include "pullsecrets.defaults" . | fromYaml)) -}}
+{{- include "pullsecrets.fill" (dict "into" .Values "from" (include "pullsecrets.defaults" . | fromJson)) -}}
 {{- if or (kindIs "slice" .Values.policy.rules) (not .Values.policy.create) -}}
 policy
 {{- else if not (kindIs "invalid" .Values.policy.rules) -}}
@@ -60,6 +60,6 @@ list
 
 {{/* Names of values that nothing reads. */}}
 {{- define "pullsecrets.unknown" -}}
-{{- $known := append (keys (include "pullsecrets.defaults" . | fromYaml)) "global" -}}
+{{- $known := append (keys (include "pullsecrets.defaults" . | fromJson)) "global" -}}
 {{- range keys .Values | sortAlpha -}}{{- if not (has . $known) }} {{ . }}{{- end -}}{{- end -}}
 {{- end -}}
