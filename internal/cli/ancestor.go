@@ -20,6 +20,9 @@ import (
 // ancestorRule is the name of the one rule that the settings of imagepullsecret-patcher make.
 const ancestorRule = cluster.AncestorManager
 
+// flagsDocument is the name of the document that stands in for the policy ConfigMap's.
+const flagsDocument = "flags.json"
+
 // ownNamespaceFile tells a pod its namespace. imagepullsecret-patcher's manifests set no POD_NAMESPACE.
 var ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
@@ -37,6 +40,11 @@ type ancestor struct {
 	healthAddr, metricsAddr, metricsSecure   *setting
 
 	all []*setting
+
+	// tamcoreImage is set where it is seen that tamcore's fork runs, as in a manifest.
+	tamcoreImage bool
+
+	pod string // the namespace that the program runs in; its home is another one where -namespace says so
 }
 
 const asAncestor = "; as imagepullsecret-patcher"
@@ -70,7 +78,7 @@ func newAncestor() *ancestor {
 	a.inCluster = a.add(setting{name: "running-in-cluster", env: "CONFIG_RUNNING_IN_CLUSTER", kind: boolSetting, text: "true",
 		usage: "use the pod's service account; false uses a kubeconfig only; both are tried when not given"})
 	a.secretNamespace = a.add(setting{name: "secretnamespace", env: "CONFIG_SECRET_NAMESPACE", text: "imagepullsecret-patcher", choosesMode: true,
-		tamcoreText: ownNamespaceText, usage: "`NAMESPACE` of the source, without a credential" + asAncestor})
+		tamcoreText: podNamespaceText, usage: "`NAMESPACE` of the source, without a credential" + asAncestor})
 	a.addTamcore()
 	return a
 }
@@ -86,14 +94,14 @@ func (a *ancestor) register(fs *flag.FlagSet) {
 	}
 }
 
-// resolve takes the CONFIG_ variables in and judges what each setting says by itself. own is the namespace that the
-// program runs in.
-func (a *ancestor) resolve(env environment, own string) error {
+// resolve takes the CONFIG_ variables in and judges what each setting says by itself.
+func (a *ancestor) resolve(env environment, pod string) error {
+	a.pod = pod
 	for _, s := range a.all {
 		s.takeIn(env)
 	}
-	if a.fork() != nil {
-		a.defaultToTamcore(own)
+	if a.fork() != nil || a.tamcoreImage {
+		a.defaultToTamcore()
 	}
 	return checkAll(a.all)
 }
@@ -123,12 +131,13 @@ func (a *ancestor) takeOver(cfg *reconcile.Config) error {
 	}
 	cfg.SourceNamespaces = []string{a.secretNamespace.text}
 	cfg.OptOut = []string{a.excludeAnnotation.text}
-	text, err := json.Marshal(policyOf(a.rule(cfg.Namespace)))
-	if err != nil {
+	rule := a.rule(cfg.Namespace)
+	if _, err := a.judged(rule, policy.Options{Namespace: cfg.Namespace, SourceNamespaces: cfg.SourceNamespaces}); err != nil {
 		return err
 	}
-	cfg.Documents = map[string]string{"flags.json": string(text)}
-	return a.judge(cfg)
+	text, err := json.Marshal(policyOf(rule))
+	cfg.Documents = map[string]string{flagsDocument: string(text)}
+	return err
 }
 
 // checkNames refuses what is not the name that it has to be.
@@ -149,33 +158,33 @@ func (a *ancestor) checkNames() error {
 func (a *ancestor) givesCredential() bool { return a.json.text != "" || a.jsonPath.text != "" }
 
 // source is the Secret that the copies are made from. A credential that is given stands in for one in our namespace.
-func (a *ancestor) source(own string) types.NamespacedName {
+func (a *ancestor) source(home string) types.NamespacedName {
 	if a.givesCredential() {
-		return types.NamespacedName{Namespace: own, Name: a.secretName.text}
+		return types.NamespacedName{Namespace: home, Name: a.secretName.text}
 	}
 	return types.NamespacedName{Namespace: a.secretNamespace.text, Name: a.secretName.text}
 }
 
-// unserved are the namespaces that get nothing besides the excluded ones. The Secret of the copies' name in our own
+// unserved are the namespaces that get nothing besides the excluded ones. The Secret of the copies' name in the pod's
 // namespace, and the one that is said to be the original, may be what a given credential was mounted from: written to
 // with a file that the kubelet has not brought up to date yet, it would lose a new credential for ever.
-func (a *ancestor) unserved(own string) []string {
-	switch original := a.secretNamespace.text; {
-	case a.givesCredential() && own != original:
-		return []string{own, original}
-	case a.givesCredential() || own != original:
-		return []string{own}
+func (a *ancestor) unserved(home string) (out []string) {
+	original := a.secretNamespace.text
+	for _, ns := range []string{home, a.pod, original} {
+		if !slices.Contains(out, ns) && (ns != original || a.givesCredential()) {
+			out = append(out, ns)
+		}
 	}
-	return nil
+	return out
 }
 
 // rule is what the settings ask for.
-func (a *ancestor) rule(own string) policy.RuleSpec {
-	no, source := false, a.source(own)
+func (a *ancestor) rule(home string) policy.RuleSpec {
+	no, source := false, a.source(home)
 	rule := policy.RuleSpec{
 		Name:       ancestorRule,
 		Secrets:    []policy.SecretSpec{{Source: policy.SourceSpec{Namespace: source.Namespace, Name: source.Name}}},
-		Namespaces: policy.MatchSpec{Exclude: slices.Concat(a.excluded.list(), a.unserved(own))},
+		Namespaces: policy.MatchSpec{Exclude: slices.Concat(a.excluded.list(), a.unserved(home))},
 		Force:      a.force.boolean() && !a.managedOnly.boolean(),
 		Prune:      &no,
 	}
@@ -191,11 +200,15 @@ func policyOf(rule policy.RuleSpec) policy.Document {
 	return policy.Document{APIVersion: policy.APIVersion, Kind: policy.Kind, Rules: []policy.RuleSpec{rule}}
 }
 
-// judge refuses what the policy made of the settings is refused for, and says it of the settings.
-func (a *ancestor) judge(cfg *reconcile.Config) error {
-	p, problems := policy.Parse(cfg.Documents, policy.Options{Namespace: cfg.Namespace, SourceNamespaces: cfg.SourceNamespaces})
+// judged is the policy with this rule. What it is refused for is said of the settings.
+func (a *ancestor) judged(rule policy.RuleSpec, opts policy.Options) (*policy.Policy, error) {
+	text, err := json.Marshal(policyOf(rule))
+	if err != nil {
+		return nil, err
+	}
+	p, problems := policy.Parse(map[string]string{flagsDocument: string(text)}, opts)
 	if p != nil {
-		return nil
+		return p, nil
 	}
 	var errs []error
 	for _, problem := range problems.Errors() {
@@ -208,7 +221,7 @@ func (a *ancestor) judge(cfg *reconcile.Config) error {
 		}
 		errs = append(errs, s.problem("%s", problem.Message))
 	}
-	return errors.Join(errs...)
+	return nil, errors.Join(errs...)
 }
 
 // credential returns what reads the credential that was given, or nil if none was. It was read and found good once.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -21,11 +22,8 @@ func (f *runFlags) adapt(fs *flag.FlagSet, env environment) error {
 	given := map[string]bool{} // on the command line or as a variable of ours
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	a := f.ancestor
-	own := f.namespace
-	if !given["namespace"] && env["POD_NAMESPACE"] == "" {
-		own = ownNamespace(own)
-	}
-	if err := a.resolve(env, own); err != nil {
+	pod := cmp.Or(env["POD_NAMESPACE"], ownNamespace(f.namespace))
+	if err := a.resolve(env, pod); err != nil {
 		return err
 	}
 	chosen := a.chosen()
@@ -36,8 +34,8 @@ func (f *runFlags) adapt(fs *flag.FlagSet, env environment) error {
 	if a.debug.boolean() && f.logLevel != "trace" {
 		f.logLevel = "debug"
 	}
-	if chosen != nil {
-		f.namespace = own
+	if chosen != nil && !given["namespace"] {
+		f.namespace = pod
 	}
 	if a.reconciles.given != "" && !given["workers"] {
 		f.workers = max(1, a.reconciles.number()) // as in the fork, where 0 means 1

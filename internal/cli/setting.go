@@ -26,7 +26,7 @@ type setting struct {
 	choosesMode  bool   // giving it makes us work as imagepullsecret-patcher does
 	mayBeEmpty   bool   // an empty variable is not the same as none
 	tamcore      bool   // only tamcore's fork has it
-	tamcoreText  string // the default there, if it is another one; "-" for our own namespace
+	tamcoreText  string // the default there, if it is another one; "-" for the pod's namespace
 	noEffect     bool   // it is known, and does nothing here
 	usage, given string // given is the flag or variable that it came from
 }

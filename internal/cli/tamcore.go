@@ -9,8 +9,8 @@ import (
 // tamcoreExclude opts namespaces and service accounts out in tamcore's fork, unless it is told another annotation.
 const tamcoreExclude = "pborn.eu/imagepullsecret-patcher-exclude"
 
-// ownNamespaceText stands for the namespace that the program runs in.
-const ownNamespaceText = "-"
+// podNamespaceText stands for the namespace that the program runs in.
+const podNamespaceText = "-"
 
 // addTamcore adds what only tamcore's fork has.
 func (a *ancestor) addTamcore() {
@@ -50,21 +50,25 @@ func (a *ancestor) fork() *setting {
 }
 
 // defaultToTamcore has the defaults of tamcore's fork for what was not given, or given empty, which is the same there.
-func (a *ancestor) defaultToTamcore(own string) {
+func (a *ancestor) defaultToTamcore() {
 	for _, s := range a.all {
 		if s.tamcoreText != "" && (s.given == "" || s.text == "") {
 			s.text = s.tamcoreText
 		}
 	}
-	if a.secretNamespace.text == ownNamespaceText {
-		a.secretNamespace.text = own
+	if a.secretNamespace.text == podNamespaceText {
+		a.secretNamespace.text = a.pod
 	}
 }
 
 // defaultsOf says whose defaults hold, and how that is known.
 func (a *ancestor) defaultsOf() string {
-	if s := a.fork(); s != nil {
+	s := a.fork()
+	switch {
+	case s != nil:
 		return "tamcore's fork, because " + s.origin() + " is given"
+	case a.tamcoreImage:
+		return "tamcore's fork, because the image is called so"
 	}
 	return "the original, because no setting is given that only tamcore's fork has"
 }
