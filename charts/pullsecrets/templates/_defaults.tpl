@@ -1,0 +1,87 @@
+{{/* values.yaml, for a release whose values come from another chart. Generated: go -C hack/helm test . -run Generated -update */}}
+{{- define "pullsecrets.defaults" -}}
+admission:
+  enabled: false
+affinity: {}
+autoscaling: {}
+dockerSecrets: {}
+env: null
+extraArgs: []
+extraObjects: []
+fullnameOverride: ""
+guard:
+  enabled: true
+ha:
+  enabled: false
+  replicas: 2
+image:
+  digest: ""
+  pullPolicy: ""
+  reference: ""
+  registry: ghcr.io
+  repository: pullsecrets/pullsecrets
+  tag: ""
+imagePullSecrets: []
+livenessProbe: null
+logFormat: ""
+logLevel: ""
+maxPrune: null
+monitoring:
+  enabled: false
+  podMonitor:
+    enabled: false
+    interval: ""
+    labels: {}
+    scrapeTimeout: ""
+  prometheusRule:
+    enabled: false
+    spec: []
+nameOverride: ""
+networkPolicy:
+  enabled: true
+nodeSelector:
+  kubernetes.io/os: linux
+podAnnotations: {}
+podLabels: {}
+podSecurityContext:
+  runAsNonRoot: true
+  seccompProfile:
+    type: RuntimeDefault
+policy:
+  create: true
+  rules: null
+priorityClassName: ""
+rbac:
+  also: []
+  copies: []
+  create: true
+  sources: []
+readinessProbe: null
+replicaCount: null
+resources:
+  limits:
+    memory: 256Mi
+  requests:
+    cpu: 10m
+    memory: 64Mi
+revision:
+  enabled: false
+securityContext:
+  allowPrivilegeEscalation: false
+  capabilities:
+    drop:
+    - ALL
+  readOnlyRootFilesystem: true
+serviceAccount:
+  annotations: {}
+  automount: null
+  create: true
+  name: ""
+sourceNamespaces: []
+sources: []
+tolerations: []
+volumeMounts: []
+volumes: []
+wideRbac:
+  enabled: false
+{{- end -}}
