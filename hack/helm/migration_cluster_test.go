@@ -35,8 +35,9 @@ type migrating struct {
 	ctx    context.Context
 	config *rest.Config
 	client dynamic.Interface
-	folder string // where commands run
-	path   string // with kubectl, helm and pullsecrets
+	folder string   // where commands run
+	path   string   // with kubectl, helm and pullsecrets
+	made   []string // namespaces
 }
 
 // newMigrating finds the cluster. helm is the package of the helm command, or empty.
@@ -129,7 +130,7 @@ func (m *migrating) eventually(what string, condition func() error) {
 func (m *migrating) namespace(name string, accounts ...string) {
 	m.t.Helper()
 	m.create(namespaceKind, object("v1", "Namespace", "", name))
-	m.t.Cleanup(func() { m.delete(namespaceKind, name) })
+	m.made = append(m.made, name)
 	for _, account := range accounts {
 		m.create(accountKind, object("v1", "ServiceAccount", name, account))
 	}
@@ -139,14 +140,17 @@ func (m *migrating) namespace(name string, accounts ...string) {
 	})
 }
 
-// delete deletes an object that is in no namespace, or a namespace, and waits for its end.
-func (m *migrating) delete(resource schema.GroupVersionResource, name string) {
-	_ = m.client.Resource(resource).Delete(m.ctx, name, metav1.DeleteOptions{})
-	for range 1500 {
-		if _, err := m.client.Resource(resource).Get(m.ctx, name, metav1.GetOptions{}); err != nil {
-			return
+// delete deletes objects that are in no namespace, or namespaces, and waits for their end.
+func (m *migrating) delete(resource schema.GroupVersionResource, names ...string) {
+	for _, name := range names {
+		_ = m.client.Resource(resource).Delete(m.ctx, name, metav1.DeleteOptions{})
+	}
+	for _, name := range names {
+		for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+			if _, err := m.client.Resource(resource).Get(m.ctx, name, metav1.GetOptions{}); err != nil {
+				break
+			}
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -113,18 +113,14 @@ func (m *migrating) serves(namespace, secret, content string) {
 // withdraw removes what the test leaves in the cluster at its end.
 func (m *migrating) withdraw(secret string, namespaces ...string) {
 	m.t.Cleanup(func() {
-		for _, ns := range namespaces {
-			m.delete(namespaceKind, ns)
-		}
+		m.delete(namespaceKind, append(namespaces, m.made...)...)
 		admission := schema.GroupVersion{Group: "admissionregistration.k8s.io", Version: "v1"}
 		rbac := schema.GroupVersion{Group: "rbac.authorization.k8s.io", Version: "v1"}
 		for _, resource := range []schema.GroupVersionResource{
 			rbac.WithResource("clusterrolebindings"), rbac.WithResource("clusterroles"),
 			admission.WithResource("validatingadmissionpolicybindings"), admission.WithResource("validatingadmissionpolicies"),
 		} {
-			for _, name := range []string{"imagepullsecret-patcher", "pullsecrets", "pullsecrets-guard"} {
-				m.delete(resource, name)
-			}
+			m.delete(resource, "imagepullsecret-patcher", "pullsecrets", "pullsecrets-guard")
 		}
 		m.forget(secret)
 	})
