@@ -1,0 +1,238 @@
+package helm
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/yaml"
+)
+
+// switches are the values that do what a component does.
+var switches = map[string]values{
+	"admission":        {"admission": values{"enabled": true}},
+	"ha":               {"ha": values{"enabled": true}},
+	"wide-rbac":        {"wideRbac": values{"enabled": true}},
+	"revision":         {"revision": values{"enabled": true}},
+	"policy-elsewhere": {"policy": values{"create": false}, "rbac": values{"copies": []any{"ghcr", "regcred"}, "sources": []any{"dockerhub", "ghcr"}}},
+}
+
+// TestEveryComponentHasASwitch finds a component that the chart lacks.
+func TestEveryComponentHasASwitch(t *testing.T) {
+	folders, err := os.ReadDir("../../kustomize/components")
+	must(t, err)
+	for _, f := range folders {
+		if switches[f.Name()] == nil {
+			t.Errorf("kustomize/components/%s has no switch in the chart: add one, and name it here", f.Name())
+		}
+	}
+	if len(folders) != len(switches) {
+		t.Errorf("%d components, and %d switches", len(folders), len(switches))
+	}
+}
+
+// TestTheChartIsEqualToKustomize renders each switch, and some together, both ways.
+func TestTheChartIsEqualToKustomize(t *testing.T) {
+	folders, err := os.ReadDir("../../kustomize/components")
+	must(t, err)
+	combinations := [][]string{nil, {"ha", "admission"}, {"admission", "wide-rbac"}, {"revision", "ha", "admission", "wide-rbac"}, {"policy-elsewhere", "ha"}, {"policy-elsewhere", "wide-rbac"}}
+	for _, f := range folders {
+		combinations = append(combinations, []string{f.Name()})
+	}
+	rules := policyOf(t, read(t, "../../kustomize/base/policy.yaml"))["rules"]
+	for _, components := range combinations {
+		name := strings.Join(components, "+")
+		if name == "" {
+			name = "base"
+		}
+		want := normal(t, kustomize(t, components))
+		t.Run(name, func(t *testing.T) {
+			eachEngine(t, func(t *testing.T, h engine) {
+				given := values{"policy": values{"rules": rules}}
+				for _, c := range components {
+					overlay(given, switches[c])
+				}
+				if given["policy"].(values)["create"] == false {
+					delete(given["policy"].(values), "rules")
+				}
+				r, err := h.Template(target{release: "pullsecrets", namespace: "pullsecrets", chart: chartFolder}, given)
+				must(t, err)
+				if diff := cmp.Diff(want, normal(t, objects(t, r.manifest))); diff != "" {
+					t.Errorf("(-kustomize +chart):\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+// TestTheChartIsEqualToAFolderOfOnesOwn is the same where the sources are made too.
+func TestTheChartIsEqualToAFolderOfOnesOwn(t *testing.T) {
+	const folder = "../../kustomize/overlays/own-folder"
+	given := values{
+		"policy":   values{"rules": policyOf(t, read(t, folder+"/policy.yaml"))["rules"]},
+		"revision": values{"enabled": true},
+		"sources":  []any{values{"name": "dockerhub", "dockerconfigjson": read(t, folder+"/dockerhub.json")}},
+	}
+	want := normal(t, build(t, folder))
+	eachEngine(t, func(t *testing.T, h engine) {
+		r, err := h.Template(target{release: "pullsecrets", namespace: "pullsecrets", chart: chartFolder}, given)
+		must(t, err)
+		if diff := cmp.Diff(want, normal(t, objects(t, r.manifest))); diff != "" {
+			t.Errorf("(-kustomize +chart):\n%s", diff)
+		}
+	})
+}
+
+// overlay puts a mapping over another one, as Helm does.
+func overlay(to, from values) {
+	for key, value := range from {
+		under, ok := to[key].(values)
+		if over, mapping := value.(values); ok && mapping {
+			overlay(under, over)
+			continue
+		}
+		if mapping, ok := value.(values); ok {
+			value = maps.Clone(mapping)
+		}
+		to[key] = value
+	}
+}
+
+func policyOf(t *testing.T, document string) values {
+	t.Helper()
+	policy := values{}
+	must(t, yaml.Unmarshal([]byte(document), &policy))
+	return policy
+}
+
+// kustomize builds the base with components, as their comments say.
+func kustomize(t *testing.T, components []string) []*unstructured.Unstructured {
+	t.Helper()
+	folder, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	root, err := filepath.Abs("../../kustomize")
+	must(t, err)
+	root, err = filepath.Rel(folder, root) // kustomize takes no absolute paths
+	must(t, err)
+	kustomization := "resources: [" + root + "/base]\ncomponents:\n"
+	for _, c := range components {
+		kustomization += "- " + root + "/components/" + c + "\n"
+		if c == "revision" {
+			kustomization += "@"
+		}
+	}
+	before, after, revision := strings.Cut(kustomization, "@")
+	kustomization = before + after
+	if revision {
+		must(t, os.WriteFile(folder+"/policy.yaml", []byte(read(t, "../../kustomize/base/policy.yaml")), 0o644))
+		kustomization += `
+configMapGenerator:
+- name: pullsecrets-policy
+  namespace: pullsecrets
+  behavior: replace
+  files: [policy.yaml]
+  options:
+    disableNameSuffixHash: true
+    annotations: {pullsecrets/revision: pullsecrets-policy-text}
+- name: pullsecrets-policy-text
+  namespace: pullsecrets
+  files: [policy.yaml]
+  options:
+    annotations: {config.kubernetes.io/local-config: "true"}
+`
+	}
+	must(t, os.WriteFile(folder+"/kustomization.yaml", []byte(kustomization), 0o644))
+	return build(t, folder)
+}
+
+func build(t *testing.T, folder string) (out []*unstructured.Unstructured) {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	must(t, err)
+	for _, r := range built.Resources() {
+		text, err := r.AsYAML()
+		must(t, err)
+		out = append(out, objects(t, string(text))...)
+	}
+	return out
+}
+
+// objects are those of a manifest.
+func objects(t *testing.T, manifest string) (out []*unstructured.Unstructured) {
+	t.Helper()
+	for document := range strings.SplitSeq("\n"+manifest, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		must(t, yaml.Unmarshal([]byte(document), &u.Object))
+		if len(u.Object) > 0 {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// normal takes away what is documented to differ: Helm's labels, the namespace, which helm makes with --create-namespace,
+// the text of the policy and so its hash, and the blank lines that kustomize puts into folded text.
+func normal(t *testing.T, list []*unstructured.Unstructured) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	for _, u := range list {
+		id := strings.Join([]string{u.GetKind(), u.GetNamespace(), u.GetName()}, " ")
+		if out[id] != nil {
+			t.Errorf("%s is there twice", id)
+		}
+		if u.GetKind() == "Namespace" {
+			continue
+		}
+		labels := u.GetLabels()
+		for _, helms := range []string{"helm.sh/chart", "app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"} {
+			delete(labels, helms)
+		}
+		if u.SetLabels(labels); len(labels) == 0 {
+			u.SetLabels(nil)
+		}
+		annotations := u.GetAnnotations()
+		if revision := annotations["pullsecrets/revision"]; revision != "" {
+			if hash, ok := strings.CutPrefix(revision, "pullsecrets-policy-text-"); !ok || len(hash) != 10 {
+				t.Errorf("%s: the revision is %q", id, revision)
+			}
+			annotations["pullsecrets/revision"] = "a hash"
+			u.SetAnnotations(annotations)
+		}
+		if document, ok, _ := unstructured.NestedString(u.Object, "data", "policy.yaml"); ok {
+			must(t, unstructured.SetNestedField(u.Object, map[string]any(policyOf(t, document)), "data", "policy.yaml"))
+		}
+		if data, ok, _ := unstructured.NestedStringMap(u.Object, "data"); ok && u.GetKind() == "Secret" {
+			for key, value := range data {
+				data[key] = strings.ReplaceAll(value, "\n", "") // base64 that kustomize has broken into lines
+			}
+			must(t, unstructured.SetNestedStringMap(u.Object, data, "data"))
+		}
+		out[id] = withoutBlankLines(u.Object)
+	}
+	return out
+}
+
+var blankLines = regexp.MustCompile(`\n(\s*\n)+`)
+
+func withoutBlankLines(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, item := range value {
+			value[key] = withoutBlankLines(item)
+		}
+	case []any:
+		for i, item := range value {
+			value[i] = withoutBlankLines(item)
+		}
+	case string:
+		return blankLines.ReplaceAllString(value, "\n")
+	}
+	return value
+}
