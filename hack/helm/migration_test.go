@@ -2,6 +2,7 @@ package helm
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -140,41 +142,74 @@ func (m *migrating) forget(secret string) {
 	}
 }
 
-// TestMigrationFromTheManifestsOfTheOriginal goes both steps with the commands of MIGRATING.md.
-func TestMigrationFromTheManifestsOfTheOriginal(t *testing.T) {
-	const secret, patcher = "image-pull-secret", "imagepullsecret-patcher"
-	m := newMigrating(t, "")
-	manifest, err := filepath.Abs("testdata/migration/titansoft/patcher.yaml")
+// manifests are those that imagepullsecret-patcher is applied with.
+type manifests struct {
+	apply, helm    string // the command, and the package of helm if it needs that
+	program        ancestorProgram
+	source         string
+	warnings       []string // of the program that was exchanged
+	policyWarnings []string
+	direct         bool // the first step is left out
+}
+
+// TestMigrationFromManifests goes both steps with the commands of MIGRATING.md, or the second one alone.
+func TestMigrationFromManifests(t *testing.T) {
+	const secret = "image-pull-secret"
+	data, err := filepath.Abs("testdata/migration")
 	must(t, err)
+	titansoft := manifests{
+		apply: "kubectl apply -f " + data + "/titansoft/patcher.yaml", source: "image-pull-secret-src",
+		program:        original(secret, all, func(string) bool { return false }),
+		warnings:       []string{"no permission to watch namespaces", "no permission to watch serviceaccounts", "no permission to watch secrets"},
+		policyWarnings: []string{"matches kube-system too"}, // which the original serves
+	}
+	direct := titansoft
+	direct.direct = true
+	jansvoboda := manifests{
+		apply: "kubectl create namespace imagepullsecret-patcher; helm template imagepullsecret-patcher " + data + "/jansvoboda -n imagepullsecret-patcher" +
+			" --set dockerSecrets.hostname=hub.example,dockerSecrets.username=robot,dockerSecrets.password=s3cret | kubectl -n imagepullsecret-patcher apply -f -",
+		helm: "helm.sh/helm/v4/cmd/helm", source: secret, program: original(secret, only, system),
+	}
+	for name, c := range map[string]manifests{"titansoft": titansoft, "titansoft without the first step": direct, "JanSvoboda": jansvoboda} {
+		t.Run(name, func(t *testing.T) { c.migrate(t, secret) })
+	}
+}
+
+func (c manifests) migrate(t *testing.T, secret string) {
+	const patcher = "imagepullsecret-patcher"
+	m := newMigrating(t, c.helm)
 	m.withdraw(secret, patcher, "pullsecrets")
-	m.shell("kubectl apply -f " + manifest)
-	content := contentOf(m.get(secretKind, patcher, "image-pull-secret-src"))
+	m.shell(c.apply)
+	content := contentOf(m.get(secretKind, patcher, c.source))
 	m.namespace("team-a", "ci", "web")
 	m.namespace("out")
 	m.annotate(namespaceKind, "", "out", "k8s.titansoft.com/imagepullsecret-patcher-exclude", "true")
-	m.patchList("team-a", "web", "theirs", "other")
-	original(secret, all, func(string) bool { return false }).run(m, content)
+	m.patchList("team-a", "default", "theirs", "other")
+	c.program.run(m, content)
+	want := after{marks: marksOf("pullsecrets", "pullsecrets/"+secret), untouched: []string{patcher + "/" + secret}}
+
+	stop := func() {}
+	if !c.direct {
+		w := m.watching(secret)
+		m.shell(documented(t, "From manifests")[0])
+		p := m.run(patcher, patcher)
+		p.settled(c.warnings...)
+		w.same(w.ends(content), want)
+		m.serves("late", secret, content)
+		stop = p.stop
+	}
 
 	w := m.watching(secret)
-	m.shell(documented(t, "From manifests")[0])
-	p := m.run(patcher, patcher)
-	p.settled("no permission to watch namespaces", "no permission to watch serviceaccounts", "no permission to watch secrets")
-	w.same(w.ends(content), after{marks: marksOf("pullsecrets", "pullsecrets/"+secret), untouched: []string{patcher + "/" + secret}})
-	m.serves("late", secret, content)
-
-	w = m.watching(secret)
 	steps := documented(t, "With kubectl or kustomize")
 	m.shell(steps[0])
 	m.byHand("policy.yaml")
 	m.file("kustomization.yaml", m.here(steps[1]))
 	m.shell(steps[2])
-	p.stop()
-	p = m.run("pullsecrets", "pullsecrets")
-	p.settled("matches kube-system too") // which the original serves
-	w.same(w.ends(content), after{
-		marks:     marksOf("pullsecrets", "pullsecrets/"+secret),
-		untouched: []string{patcher + "/" + secret}, appeared: []string{"pullsecrets/" + secret},
-	})
+	stop()
+	p := m.run("pullsecrets", "pullsecrets")
+	p.settled(c.policyWarnings...)
+	want.appeared = []string{"pullsecrets/" + secret}
+	w.same(w.ends(content), want)
 	m.serves("later", secret, content)
 	m.isOut("out", secret)
 }
@@ -278,6 +313,7 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 	p.settled(r.warnings...)
 	w.same(w.ends(content), after{marks: marksOf(home, home+"/"+r.secret), untouched: untouched})
 	m.serves("late", r.secret, content)
+	m.isUndone(r, command, content)
 
 	w = m.watching(r.secret)
 	steps = documented(t, "With Helm")
@@ -290,4 +326,20 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 	w.same(w.ends(content), after{marks: marksOf(home, home+"/"+r.source), untouched: untouched})
 	m.serves("later", r.secret, content)
 	m.isOut("out", r.secret)
+}
+
+// isUndone rolls the release back and forth: the old program is what would run between, and nothing happens to what was
+// distributed.
+func (m *migrating) isUndone(r forkRelease, upgrade, content string) {
+	m.t.Helper()
+	const home = "imagepullsecret-patcher"
+	w := m.watching(r.secret)
+	before := w.before
+	m.shell("helm rollback " + home + " 1 -n " + home)
+	image, _, _ := unstructured.NestedSlice(m.get(deploymentKind, home, home).Object, "spec", "template", "spec", "containers")
+	if got := image[0].(map[string]any)["image"]; !strings.Contains(got.(string), "/imagepullsecret-patcher:") {
+		m.t.Errorf("after helm rollback the image is %s", got)
+	}
+	m.shell(upgrade)
+	w.same(w.ends(content), after{untouched: slices.Collect(maps.Keys(before.copies))})
 }
