@@ -203,6 +203,7 @@ func (c manifests) migrate(t *testing.T, secret string) {
 	steps := documented(t, "With kubectl or kustomize")
 	m.shell(steps[0])
 	m.byHand("policy.yaml")
+	m.shell("kubectl -n " + patcher + " get deployments -o yaml | pullsecrets migrate -f - | kubectl apply --dry-run=server -f -") // as its help says
 	m.file("kustomization.yaml", m.here(steps[1]))
 	m.shell(steps[2])
 	stop()
@@ -236,6 +237,7 @@ func (m *migrating) isOut(namespace, secret string) {
 type forkRelease struct {
 	chart, values, secret, source string
 	program                       ancestorProgram
+	said                          string   // by helm upgrade
 	warnings                      []string // after the first step
 	policyWarnings                []string
 	optedOut                      string // the annotation
@@ -248,6 +250,7 @@ var releases = map[string]forkRelease{
 		chart: "jansvoboda", secret: "image-pull-secret", source: "image-pull-secret",
 		values:   "dockerSecrets: {hostname: hub.example, username: robot, password: s3cret}\n",
 		program:  original("image-pull-secret", only, system),
+		said:     "resources.limits.memory is raised from 30Mi to 256Mi",
 		optedOut: "k8s.titansoft.com/imagepullsecret-patcher-exclude",
 	},
 	"tamcore": {
@@ -269,6 +272,7 @@ extraObjects:
   stringData: {.dockerconfigjson: '` + credential + `'}
 `,
 		program:  tamcore("global-imagepullsecret", func(name string) bool { return name == "default" || name == "ci" }, func(ns string) bool { return strings.HasPrefix(ns, "kube-") }),
+		said:     "resources.limits.memory is raised from 100Mi to 256Mi",
 		warnings: []string{"not understood, and without effect: CONFIG_TYPO", "CONFIG_DELETE_PODS: pods that cannot pull"},
 		optedOut: tamcoreExclude,
 	},
@@ -308,7 +312,9 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 	if reuseValues {
 		command = strings.Replace(command, "-f values.yaml", "--reuse-values", 1)
 	}
-	m.shell(command)
+	if said := m.shell(command); !strings.Contains(said, r.said) {
+		t.Errorf("helm upgrade does not say %q:\n%s", r.said, said)
+	}
 	p := m.run(home, home)
 	p.settled(r.warnings...)
 	w.same(w.ends(content), after{marks: marksOf(home, home+"/"+r.secret), untouched: untouched})

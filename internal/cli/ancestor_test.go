@@ -170,6 +170,10 @@ func TestTheAncestorsModeInDetail(t *testing.T) {
 			func(o outcome) (any, any) {
 				return o.rule.Namespaces.Exclude, []string{"pullsecrets", "imagepullsecret-patcher"}
 			}},
+		{"and so is the pod's namespace, where it lives elsewhere", []string{"-dockerconfigjson=" + goodCredential, "-namespace=infra", "-secretnamespace=infra"},
+			func(o outcome) (any, any) {
+				return []any{o.rule.Namespaces.Exclude, o.rule.Secrets[0].Source.Namespace}, []any{[]string{"infra"}, "infra"}
+			}},
 		{"trace stays trace", []string{"-debug", "-log-level=trace"}, func(o outcome) (any, any) { return o.logLevel, "trace" }},
 	} {
 		o, err := parse(t, c.args...)
@@ -259,6 +263,19 @@ func TestAnEmptyVariableIsNone(t *testing.T) {
 	o, err := parse(t)
 	if err != nil || o.cfg.Documents != nil || o.ancestor.chosen() != nil {
 		t.Errorf("something was given: %v, %v", o.ancestor.chosen(), err)
+	}
+}
+
+// TestWhatMayBeMountedIsNeverWritten holds that the pod's namespace gets nothing where the marks are for another one.
+func TestWhatMayBeMountedIsNeverWritten(t *testing.T) {
+	inNamespace(t, "patcher")
+	t.Setenv("PULLSECRETS_NAMESPACE", "pullsecrets")
+	o, err := parse(t, "-dockerconfigjson="+goodCredential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"pullsecrets", "patcher", "imagepullsecret-patcher"}, o.rule.Namespaces.Exclude); diff != "" || o.cfg.Namespace != "pullsecrets" {
+		t.Errorf("home %s (-want +got):\n%s", o.cfg.Namespace, diff)
 	}
 }
 
