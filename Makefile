@@ -13,19 +13,29 @@ build: ## build bin/pullsecrets
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/pullsecrets/pullsecrets/internal/cli.version=$(VERSION)" -o bin/pullsecrets .
 
 .PHONY: demo
-demo: build ## see it work on a real API server; KEEP=1 leaves the cluster up
+demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FILE) or on an API server built from source (12 minutes, once); KEEP=1 leaves it up
 	@hack/demo.sh
 
 .PHONY: test
 test: ## run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
 	go -C hack/oracle test -count=1 .
+	go -C hack/release test -count=1 ./...
+	go -C hack/tools test -count=1 ./...
 	$(CONTROLPLANE) run -- go test -race -timeout 40m $(TESTFLAGS) ./...
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 40m $(TESTFLAGS) ./...
+
+.PHONY: older-test
+older-test: ## try what is shipped for older clusters on an API server that is Kubernetes 1.34 in all that it offers
+	$(CONTROLPLANE) run -emulate 1.34 -- go test -race $(TESTFLAGS) -run OnAnOlderKubernetes ./internal/e2e
 
 .PHONY: gitops-test
 gitops-test: ## let Argo CD's own engine live next to the program; make test has Flux's and Helm's
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
+
+.PHONY: helm-test
+helm-test: ## let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
+	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
 
 .PHONY: test-pure
 test-pure: ## run the tests that need no API server, in seconds
@@ -51,18 +61,31 @@ bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes
 image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
 
+.PHONY: release-test
+release-test: ## make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
+	$(CONTROLPLANE) run -- go -C hack/release test -count=1 -timeout 60m $(TESTFLAGS) .
+
 .PHONY: lint
-lint: ## check formatting, go vet and staticcheck
+lint: ## check formatting, go vet, staticcheck and the workflows
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go -C hack/controlplane vet .
 	go -C hack/oracle vet .
 	go -C hack/bench vet .
+	go -C hack/release vet ./...
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...
 	go -C hack/gitops/argocd vet ./...
+	go -C hack/tools vet ./...
+	go -C hack/helm vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
+	go -C hack/tools tool -n actionlint >/dev/null
+	$$(go -C hack/tools tool -n actionlint)
+
+.PHONY: vulncheck
+vulncheck: ## look for known vulnerabilities that are called; skipped where no database can be reached; STRICT=1
+	go -C hack/tools run ./vulncheck -C ../.. $(if $(STRICT),-strict)
 
 .PHONY: controlplane
 controlplane: ## start a control plane that stays; prints its kubeconfig's path

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Shows pullsecrets at work on a real API server, in six steps, and checks each of them. It stops what it started.
 #
-#   DEMO_KUBECONFIG=FILE   use that cluster, and clean it afterwards; without it, a control plane is started
+#   DEMO_KUBECONFIG=FILE   use that cluster, such as one of kind, with the kubectl that you have, and clean it
+#                          afterwards: seconds. Without it, a control plane is built from source the first time, which
+#                          takes about 12 minutes, and started, which takes seconds.
 #   KEEP=1                 leave cluster and controller up, and say how to reach and how to stop them
 #   NO_COLOR=1             no colours on a terminal either
 set -euo pipefail
@@ -308,7 +310,7 @@ finish() {
 # keep says how to go on with what was left up.
 keep() {
 	printf '\nAll is left up. To reach it:\n\n'
-	printf '  cd %q\n  export KUBECONFIG=%q PATH=%q:"$PATH"\n  tail -f controller.log\n' "$work" "$KUBECONFIG" "$bin"
+	printf '  cd %q\n  export KUBECONFIG=%q PATH=%q:"$PATH"\n  tail -f controller.log\n' "$work" "$KUBECONFIG" "${bin:-$work/bin}"
 	printf '\nTo stop it:\n\n  kill %d\n' "$controller"
 	if [[ -n $plane ]]; then
 		printf '  go -C %q run . down -dir %q\n' "$root/hack/controlplane" "$plane"
@@ -328,8 +330,14 @@ fi
 if [[ -n ${DEMO_KUBECONFIG:-} ]]; then
 	DEMO_KUBECONFIG=$(cd "$(dirname "$DEMO_KUBECONFIG")" && pwd)/$(basename "$DEMO_KUBECONFIG")
 fi
-bin=$(go -C "$root/hack/controlplane" run . build)
-export PATH="$bin:$PATH" KUBECACHEDIR="$work/cache"
+bin=''
+if [[ -z ${DEMO_KUBECONFIG:-} ]] || ! command -v kubectl >/dev/null; then
+	printf 'Nothing of Kubernetes is needed on this machine: it is built from source once, in about 12 minutes, and kept.\n'
+	printf 'With a cluster of your own it takes seconds: make demo DEMO_KUBECONFIG=$HOME/.kube/config\n'
+	bin=$(go -C "$root/hack/controlplane" run . build)
+	PATH=$bin:$PATH
+fi
+export PATH KUBECACHEDIR="$work/cache"
 # Nothing from outside decides what the controller or git does here.
 unset POD_NAMESPACE GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 export PULLSECRETS_METRICS_ADDR=127.0.0.1:0 GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 GIT_PAGER=cat

@@ -59,6 +59,8 @@ size=$(stat -c %s "$work/pullsecrets-first/pullsecrets")
 [ "$size" -lt "$most" ] || { echo "the image has $size bytes, more than $most" >&2; exit 1; }
 user=$(buildah inspect --type image --format '{{.OCIv1.Config.User}}' localhost/pullsecrets-first)
 [ "$user" = 65532:65532 ] || { echo "the image runs as $user" >&2; exit 1; }
+label=$(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "org.opencontainers.image.version"}}' localhost/pullsecrets-first)
+[ "$label" = $version ] || { echo "the image's label of the version is $label" >&2; exit 1; }
 said=$(buildah run "$container" -- /pullsecrets version)
 [ "$said" = "pullsecrets $version" ] || { echo "the program in the image says: $said" >&2; exit 1; }
 first=$(sha256sum <"$work/pullsecrets-first/pullsecrets") second=$(sha256sum <"$work/pullsecrets-second/pullsecrets")

@@ -19,12 +19,16 @@ import (
 
 const usage = `controlplane runs a real Kubernetes control plane on loopback.
 
-  controlplane up   [-dir DIR] [-port N]   start one; prints its kubeconfig's path
+  controlplane up   [-dir DIR] [-port N] [-emulate VERSION]
+                                           start one; prints its kubeconfig's path
   controlplane down  -dir DIR              stop it and remove DIR
-  controlplane run  [-dir DIR] [-kubeconfig FILE] -- COMMAND [ARG ...]
+  controlplane run  [-dir DIR] [-emulate VERSION] [-kubeconfig FILE] -- COMMAND [ARG ...]
                                            start one, run COMMAND with KUBECONFIG and PATH set, stop it;
                                            with -kubeconfig, use that cluster and start none
   controlplane build                       build the binaries; prints their folder
+
+With -emulate, such as 1.34, kube-apiserver has the kinds, fields and features of that earlier version only. It goes
+back three versions.
 `
 
 func main() {
@@ -53,6 +57,7 @@ func command(ctx context.Context, args []string) error {
 	fs.Usage = func() {}
 	dir := fs.String("dir", "", "")
 	port := fs.Int("port", 0, "")
+	emulate := fs.String("emulate", "", "")
 	kubeconfig := fs.String("kubeconfig", "", "")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -65,7 +70,7 @@ func command(ctx context.Context, args []string) error {
 		}
 		return err
 	case "up":
-		plane, err := up(ctx, *dir, *port)
+		plane, err := up(ctx, *dir, *port, *emulate)
 		if err != nil {
 			return err
 		}
@@ -79,19 +84,19 @@ func command(ctx context.Context, args []string) error {
 		if fs.NArg() == 0 {
 			return flag.ErrHelp
 		}
-		return run(ctx, *dir, *kubeconfig, fs.Args())
+		return run(ctx, *dir, *emulate, *kubeconfig, fs.Args())
 	}
 	return flag.ErrHelp
 }
 
 // run runs a command against a control plane of its own, or against the cluster of an existing kubeconfig.
-func run(ctx context.Context, dir, kubeconfig string, args []string) (err error) {
+func run(ctx context.Context, dir, emulate, kubeconfig string, args []string) (err error) {
 	bin, err := build(ctx)
 	if err != nil {
 		return err
 	}
 	if kubeconfig == "" {
-		plane, err := up(ctx, dir, 0)
+		plane, err := up(ctx, dir, 0, emulate)
 		if err != nil {
 			return err
 		}
@@ -102,13 +107,16 @@ func run(ctx context.Context, dir, kubeconfig string, args []string) (err error)
 	if err != nil {
 		return err
 	}
+	// Before the command is looked up: it may be one of ours, such as kubectl.
+	if err := os.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = os.Getenv("PWD") // not the folder that go -C changed to
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(),
 		"KUBECONFIG="+kubeconfig,
-		"PULLSECRETS_TEST_KUBECONFIG="+kubeconfig,
-		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+		"PULLSECRETS_TEST_KUBECONFIG="+kubeconfig)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	return cmd.Run()
 }

@@ -42,7 +42,9 @@ type process struct {
 
 const stateFile = "controlplane.json"
 
-func up(ctx context.Context, dir string, port int) (*plane, error) {
+// up starts a control plane in dir, on a port or on any. emulate is an earlier version that kube-apiserver is to be, or
+// empty.
+func up(ctx context.Context, dir string, port int, emulate string) (*plane, error) {
 	bin, err := build(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +55,7 @@ func up(ctx context.Context, dir string, port int) (*plane, error) {
 	token := make([]byte, 16)
 	_, _ = rand.Read(token)
 	p := &plane{Dir: dir, Bin: bin, Kubeconfig: filepath.Join(dir, "kubeconfig"), Token: hex.EncodeToString(token)}
-	if err := p.start(ctx, port); err != nil {
+	if err := p.start(ctx, port, emulate); err != nil {
 		return nil, errors.Join(err, p.stop(), p.explain())
 	}
 	return p, nil
@@ -89,7 +91,7 @@ func load(dir string) (*plane, error) {
 	return p, json.Unmarshal(text, p)
 }
 
-func (p *plane) start(ctx context.Context, port int) error {
+func (p *plane) start(ctx context.Context, port int, emulate string) error {
 	ports, err := freePorts(4, port)
 	if err != nil {
 		return err
@@ -109,11 +111,16 @@ func (p *plane) start(ctx context.Context, port int) error {
 	if err := p.await(ctx, "etcd", etcd+"/health"); err != nil {
 		return err
 	}
-	if err := p.spawn("kube-apiserver", "kube-apiserver", "--etcd-servers="+etcd, "--cert-dir="+p.file("certs"),
+	apiserver := []string{"--etcd-servers=" + etcd, "--cert-dir=" + p.file("certs"),
 		fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1",
-		"--service-account-key-file="+p.file("sa.key"), "--service-account-signing-key-file="+p.file("sa.key"),
+		"--advertise-address=127.0.0.1", // or it looks for a default route, which not every machine has
+		"--service-account-key-file=" + p.file("sa.key"), "--service-account-signing-key-file=" + p.file("sa.key"),
 		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
-		"--authorization-mode=RBAC", "--token-auth-file="+p.file("tokens.csv"), "--endpoint-reconciler-type=none"); err != nil {
+		"--authorization-mode=RBAC", "--token-auth-file=" + p.file("tokens.csv"), "--endpoint-reconciler-type=none"}
+	if emulate != "" {
+		apiserver = append(apiserver, "--emulated-version="+emulate)
+	}
+	if err := p.spawn("kube-apiserver", "kube-apiserver", apiserver...); err != nil {
 		return err
 	}
 	if err := p.await(ctx, "kube-apiserver", p.Server+"/readyz"); err != nil {

@@ -1,7 +1,9 @@
 package helm
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -36,6 +38,7 @@ func TestTheLifeOfARelease(t *testing.T) {
 			l.keepsPods()
 			l.refuses("helm upgrade", func(given values) error { _, err := h.Upgrade(to, given, false); return err })
 			l.upgradesAndRollsBack()
+			l.removesARule()
 			l.uninstalls()
 		})
 	}
@@ -123,9 +126,29 @@ func (l *life) installs() {
 	l.served("helm-team-a", "regcred")
 	l.served("helm-team-b", "regcred")
 	l.judged("Ready")
+	l.tells(r.notes)
 }
 
-// judged waits until the command in NOTES shows a status.
+// tells runs the command in NOTES that shows what became of the policy.
+func (l *life) tells(notes string) {
+	l.t.Helper()
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		return
+	}
+	for line := range strings.SplitSeq(notes, "\n") {
+		if strings.Contains(line, "get configmap pullsecrets-policy") {
+			cmd := exec.Command("sh", "-c", line)
+			cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig)
+			if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "Ready: ") {
+				l.t.Errorf("%s\n%v %s", line, err, out)
+			}
+			return
+		}
+	}
+	l.t.Errorf("NOTES have no such command:\n%s", notes)
+}
+
+// judged waits until the policy has a status.
 func (l *life) judged(want string) {
 	l.t.Helper()
 	l.eventually("the policy is "+want, func() error {
@@ -183,6 +206,26 @@ func (l *life) upgradesAndRollsBack() {
 	}
 	l.served("helm-team-b", "regcred", "quay")
 	l.same(copyBefore)
+}
+
+// removesARule has its copies removed, which takes their name in the roles until then; and makes it anew.
+func (l *life) removesARule() {
+	given := one()
+	given["rbac"] = values{"fromStatus": true}
+	_, err := l.h.Upgrade(l.to, given, false)
+	l.must(err)
+	l.served("helm-team-a", "regcred")
+	l.served("helm-team-b", "regcred")
+	l.eventually("the copies are gone", func() error {
+		if l.get(kinds.secrets, "helm-team-a", "quay") != nil || l.get(kinds.secrets, "helm-team-b", "quay") != nil {
+			return errors.New("there still")
+		}
+		return nil
+	})
+	_, err = l.h.Upgrade(l.to, two(), false)
+	l.must(err)
+	l.served("helm-team-a", "regcred", "quay")
+	l.served("helm-team-b", "regcred", "quay")
 }
 
 // uninstalls sees that what was distributed stays, and nothing else but what the docs say; purge removes it.

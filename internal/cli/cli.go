@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3"
@@ -21,12 +20,12 @@ func variable(flag string) string {
 	return envPrefix + "_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
-// version is set by the build with -ldflags "-X …cli.version=v1.2.3".
-var version = "dev"
-
 // Main runs the program and returns its exit status. Without a command it is "run", as in a pod's manifest.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	switch {
+	case len(args) > 0 && args[0] == completeCommand:
+		complete(ctx, newRoot(stdin, io.Discard, io.Discard), args[1:], stdout)
+		return 0
 	case len(args) > 0 && (args[0] == "-version" || args[0] == "--version"):
 		args = append([]string{"version"}, args[1:]...)
 	case len(args) == 0 || strings.HasPrefix(args[0], "-") && !isHelp(args[0]):
@@ -65,6 +64,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			admissionCommand(stdin, stdout, stderr),
 			migrateCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
+			completionCommand(stdout, stderr),
 			versionCommand(stdout, stderr),
 		},
 	}
@@ -95,33 +95,3 @@ func newFlagSet(name string, stderr io.Writer) *flag.FlagSet {
 }
 
 func options() []ff.Option { return []ff.Option{ff.WithEnvVarPrefix(envPrefix)} }
-
-func versionCommand(stdout, stderr io.Writer) *ffcli.Command {
-	return &ffcli.Command{
-		Name: "version", ShortUsage: "pullsecrets version", ShortHelp: "print version and commit",
-		FlagSet: newFlagSet("version", stderr),
-		Exec: func(_ context.Context, args []string) error {
-			if len(args) > 0 {
-				return fmt.Errorf("version takes no argument, found %q", args[0])
-			}
-			_, err := fmt.Fprintln(stdout, "pullsecrets", Version())
-			return err
-		},
-	}
-}
-
-// Version is the version, with the commit that the Go toolchain noted.
-func Version() string {
-	text := version
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				text += " " + s.Value
-			case s.Key == "vcs.modified" && s.Value == "true":
-				text += " (modified)"
-			}
-		}
-	}
-	return text
-}

@@ -73,11 +73,20 @@ func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] 
 // quoteIndented turns indented lines into blocks of code.
 func quoteIndented(text string) string {
 	var out []string
+	inBlock := false
 	for line := range strings.SplitSeq(text, "\n") {
-		if code, ok := strings.CutPrefix(line, "  "); ok {
-			line = "\n```sh\n" + code + "\n```"
+		code, isCode := strings.CutPrefix(line, "  ")
+		switch {
+		case isCode && !inBlock:
+			out = append(out, "", "```sh")
+		case !isCode && inBlock:
+			out = append(out, "```", "")
 		}
-		out = append(out, line)
+		inBlock = isCode
+		out = append(out, code)
+	}
+	if inBlock {
+		out = append(out, "```")
 	}
 	return strings.Join(out, "\n")
 }

@@ -56,7 +56,7 @@ func (f *explainFlags) register(fs *flag.FlagSet) {
 	f.policyFlags.register(fs, "; the cluster's when empty")
 	fs.StringVar(&f.asked, "n", "", "`NAMESPACE` to explain, if it is no argument; that of the kubeconfig's context when empty")
 	fs.StringVar(&f.dump, "dump", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster when empty")
-	fs.StringVar(&f.form, "o", "text", "`FORM`: text or json")
+	choiceVar(fs, &f.form, "o", "text", "`FORM`: text or json", "text", "json")
 }
 
 // interspersed parses the flags that stand after arguments, as kubectl takes them, and returns the arguments.

@@ -48,14 +48,3 @@ func TestThePreCommitHook(t *testing.T) {
 		t.Errorf("with a broken file: exit %d\n%s", status, out)
 	}
 }
-
-// TestThePipelinesRunTheCheck holds that what is shown for pipelines is YAML and runs the check, which is tested itself.
-func TestThePipelinesRunTheCheck(t *testing.T) {
-	for _, file := range []string{"github-actions.yaml", "gitlab-ci.yaml"} {
-		text := readText(t, "../../examples/ci/"+file)
-		var pipeline map[string]any
-		if err := yaml.UnmarshalStrict([]byte(text), &pipeline); err != nil || !strings.Contains(text, "./check.sh pullsecrets") {
-			t.Errorf("%s: %v; or it does not run check.sh", file, err)
-		}
-	}
-}

@@ -151,6 +151,6 @@ func (f *clusterFlags) ours(config *rest.Config, err error) (*rest.Config, error
 	}
 	// No rate limit of our own: the API server's Priority and Fairness knows better, and the workers are bounded.
 	config.QPS = -1
-	config.UserAgent = "pullsecrets/" + strings.ReplaceAll(version, " ", "-")
+	config.UserAgent = "pullsecrets/" + strings.ReplaceAll(release(), " ", "-")
 	return config, nil
 }

@@ -60,7 +60,7 @@ func (f *planFlags) register(fs *flag.FlagSet) {
 	f.policyFlags.register(fs, "; the cluster's when empty")
 	fs.StringVar(&f.dump, "cluster", "", "`FILE` with a dump of the cluster, or - for standard input; the live cluster, which -context chooses, when empty")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` that run is started with")
-	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or markdown for a comment on a merge request")
+	choiceVar(fs, &f.form, "o", "text", "`FORM`: text, json, or markdown for a comment on a merge request", "text", "json", "markdown")
 }
 
 func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (pending bool, err error) {

@@ -57,7 +57,7 @@ func validateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 
 func (f *validateFlags) register(fs *flag.FlagSet) {
 	f.policyFlags.register(fs, "")
-	fs.StringVar(&f.form, "o", "text", "`FORM`: text, json, or github for annotations of a GitHub workflow")
+	choiceVar(fs, &f.form, "o", "text", "`FORM`: text, json, or github for annotations of a GitHub workflow", "text", "json", "github")
 }
 
 func (f *validateFlags) run(args []string, stdin io.Reader, stdout io.Writer) (valid bool, err error) {

@@ -2,105 +2,295 @@ package e2e
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
-// TestTheCheckOfAMergeRequest runs examples/ci/check.sh as a pipeline does: with the program that was built, the real
-// kubectl, and a token of the account that examples/ci/plan-role.yaml makes.
+// TestTheCheckOfAMergeRequest runs the action check as a pipeline does: with the program that was built, the real
+// kubectl, and neither a cluster nor a credential.
 func TestTheCheckOfAMergeRequest(t *testing.T) {
-	s := newSandbox(t)
-	role, err := os.ReadFile("../../examples/ci/plan-role.yaml")
-	must(t, err)
-	s.applied(string(role))
-	t.Cleanup(func() { s.withdraw(string(role)) })
-	s.source("dockerhub", credential("https://index.docker.io/v1/", "s3cret"))
-	ns := s.namespace("a")
-	c := newPipeline(s)
-
-	status, out, plan := c.check()
-	if status != 0 || !strings.Contains(out, "valid: 1 rule") {
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("needs kubectl: run make test")
+	}
+	c := newPipeline(t)
+	check := func() (int, string) {
+		return c.action("check", map[string]string{"folder": pipelineFolder}, "KUBECONFIG=/dev/null")
+	}
+	if status, out := check(); status != 0 || !strings.Contains(out, "valid: 1 rule") {
 		t.Errorf("exit %d, want 0\n%s", status, out)
 	}
-	for _, want := range []string{"| rule | what |", "create | secret regcred from pullsecrets/dockerhub", ns} {
-		if !strings.Contains(plan, want) {
-			t.Errorf("the comment lacks %q:\n%s", want, plan)
-		}
-	}
-	if strings.Contains(out+plan, "s3cret") {
-		t.Error("a credential was printed")
-	}
-
 	policy, roles := c.read("policy.yaml"), c.read("rbac.yaml")
 	c.write("rbac.yaml", strings.Replace(roles, "  - regcred\n", "  - formerly\n  - regcred\n", 1))
-	if status, out, _ := c.check(); status != 0 {
+	if status, out := check(); status != 0 {
 		t.Errorf("with roles that have one name more: exit %d, want 0\n%s", status, out)
 	}
 	c.write("rbac.yaml", roles)
 	c.write("policy.yaml", strings.Replace(policy, "name: regcred", "name: other", 1))
-	if status, out, _ := c.check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
+	if status, out := check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 		t.Errorf("with roles of another policy: exit %d, want 1\n%s", status, out)
 	}
 	c.write("policy.yaml", strings.Replace(c.read("policy.yaml"), "secrets:", "secret:", 1))
-	if status, out, _ := c.check(); status != 1 || !strings.Contains(out, `did you mean "secrets"?`) {
+	if status, out := check(); status != 1 || !strings.Contains(out, `did you mean "secrets"?`) {
 		t.Errorf("with a policy that is not valid: exit %d, want 1\n%s", status, out)
+	}
+}
+
+// TestThePlanOfAMergeRequest runs the action plan with a token of the account that examples/ci/plan-role.yaml makes, on
+// commits that are not checked out.
+func TestThePlanOfAMergeRequest(t *testing.T) {
+	s := newSandbox(t)
+	s.planRole()
+	s.source("dockerhub", credential("https://index.docker.io/v1/", "s3cret"))
+	ns := s.namespace("a")
+	c := newPipeline(t)
+	kubeconfig := s.kubeconfigOf("pullsecrets-plan")
+	plan := func(commit string) (status int, said, comment string) {
+		must(t, os.RemoveAll(c.checkout+"/plan.md"))
+		status, said = c.action("plan", map[string]string{"folder": pipelineFolder, "commit": commit, "kubeconfig": kubeconfig})
+		text, _ := os.ReadFile(c.checkout + "/plan.md")
+		return status, said, string(text)
+	}
+
+	status, said, comment := plan(c.commit())
+	for _, want := range []string{"| rule | what |", "create | secret regcred from pullsecrets/dockerhub", ns} {
+		if status != 0 || !strings.Contains(comment, want) {
+			t.Errorf("exit %d, the comment lacks %q:\n%s%s", status, want, comment, said)
+		}
+	}
+	if strings.Contains(said+comment, "s3cret") {
+		t.Error("a credential was printed")
+	}
+	policy := c.read("policy.yaml")
+	c.write("policy.yaml", strings.Replace(policy, "secrets:", "secret:", 1))
+	if status, said, comment := plan(c.commit()); status != 2 || !strings.Contains(said, `did you mean "secrets"?`) || comment != "" {
+		t.Errorf("with a policy that is not valid: exit %d, want 2\n%s%s", status, comment, said)
+	}
+	c.write("policy.yaml", policy)
+
+	// What a contributor might try: a link to what the job has, and a kustomization that fetches.
+	var fetched atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Store(true) }))
+	defer server.Close()
+	c.write("kustomization.yaml", "resources: ["+server.URL+"/base.yaml]\n")
+	secret := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
+	must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
+	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() {
+		t.Errorf("exit %d, fetched %t\n%s%s", status, fetched.Load(), comment, said)
+	}
+	if left, _ := filepath.Glob(c.temp + "/kubeconfig*"); len(left) > 0 {
+		t.Errorf("the kubeconfig is left in %v", left)
+	}
+	for _, commit := range []string{"HEAD", "--output=/tmp/x", strings.Repeat("0", 40)} {
+		if status, said, _ := plan(commit); status == 0 {
+			t.Errorf("of %s there is a plan:\n%s", commit, said)
+		}
 	}
 	s.onlyReads("pullsecrets-plan")
 }
 
-// pipeline is a checkout of the example for Argo CD, and what a runner has installed.
-type pipeline struct {
-	s          *sandbox
-	checkout   string
-	folder     string // with the policy
-	kubeconfig string
-	path       string
+// TestGitLabsOpenMergeRequestsAreCommentedOnce runs examples/ci/plan-merge-requests.sh against a server that answers as
+// GitLab's API does, and a repository that has the merge requests as GitLab keeps them.
+func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("jq is not installed")
+	}
+	s := newSandbox(t)
+	s.planRole()
+	s.source("dockerhub", credential("https://index.docker.io/v1/", "s3cret"))
+	s.namespace("a")
+	c := newPipeline(t)
+	main := c.commit()
+	policy := c.read("policy.yaml")
+	c.write("policy.yaml", policy+"# more\n")
+	changed := c.commit()
+	c.write("policy.yaml", "rules: 7\n")
+	broken := c.commit()
+	c.git("checkout", "-q", main)
+	must(t, os.WriteFile(c.checkout+"/README", nil, 0o644))
+	elsewhere := c.commit()
+	c.git("checkout", "-q", main)
+	for number, commit := range map[string]string{"1": changed, "2": elsewhere, "3": broken} {
+		c.git("update-ref", "refs/merge-requests/"+number+"/head", commit)
+	}
+	c.git("remote", "add", "origin", c.checkout)
+	gitlab := &fakeGitLab{open: fmt.Sprintf(`[{"iid": 1, "sha": %q}, {"iid": 2, "sha": %q}, {"iid": 3, "sha": %q}]`, changed, elsewhere, broken)}
+	server := httptest.NewServer(gitlab)
+	defer server.Close()
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
+
+	for range 2 {
+		status, said := c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
+			"CI_API_V4_URL="+server.URL, "CI_PROJECT_ID=7", "COMMENT_TOKEN=t0ken")
+		if status != 1 || !strings.Contains(said, "the plan of merge request 3 could not be made") {
+			t.Errorf("exit %d\n%s", status, said)
+		}
+	}
+	if len(gitlab.notes) != 1 || !strings.Contains(gitlab.notes[0], "1: ") || !strings.Contains(gitlab.notes[0], "create | secret regcred") {
+		t.Errorf("the comments are %q", gitlab.notes)
+	}
+	if gitlab.stranger != "" {
+		t.Errorf("%s came without the token", gitlab.stranger)
+	}
 }
 
-func newPipeline(s *sandbox) *pipeline {
+// fakeGitLab has open merge requests and keeps the comments.
+type fakeGitLab struct {
+	open     string
+	notes    []string // NUMBER: TEXT
+	stranger string   // a request without the token
+}
+
+func (g *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	const requests = "/projects/7/merge_requests"
+	if r.Header.Get("PRIVATE-TOKEN") != "t0ken" {
+		g.stranger = r.URL.Path
+	}
+	number := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, requests+"/"), "/notes")
+	switch {
+	case r.URL.Path == requests:
+		fmt.Fprint(w, g.open)
+	case r.Method == http.MethodPost:
+		g.notes = append(g.notes, number+": "+r.FormValue("body"))
+	default:
+		all := []map[string]string{}
+		for _, note := range g.notes {
+			if text, ok := strings.CutPrefix(note, number+": "); ok {
+				all = append(all, map[string]string{"body": text})
+			}
+		}
+		_ = json.NewEncoder(w).Encode(all)
+	}
+}
+
+// planRole applies examples/ci/plan-role.yaml for the time of a test.
+func (s *sandbox) planRole() {
 	s.t.Helper()
-	// kustomize takes no temporary folder of macOS, which is a link.
-	root, err := filepath.EvalSymlinks(s.t.TempDir())
+	role, err := os.ReadFile("../../examples/ci/plan-role.yaml")
 	must(s.t, err)
-	c := &pipeline{s: s, checkout: root, folder: root + "/examples/argocd/pullsecrets", kubeconfig: root + "/kubeconfig"}
+	s.applied(string(role))
+	s.t.Cleanup(func() { s.withdraw(string(role)) })
+}
+
+// pipelineFolder has the policy in a checkout.
+const pipelineFolder = "examples/argocd/pullsecrets"
+
+// pipeline is a clone of a repository that has our examples, and what a runner has installed.
+type pipeline struct {
+	t              *testing.T
+	checkout, temp string
+	path           string
+}
+
+func newPipeline(t *testing.T) *pipeline {
+	t.Helper()
+	// kustomize takes no temporary folder of macOS, which is a link.
+	root, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
 	for _, part := range []string{"kustomize", "examples"} {
-		must(s.t, os.CopyFS(filepath.Join(root, part), os.DirFS("../../"+part)))
+		must(t, os.CopyFS(filepath.Join(root, part), os.DirFS("../../"+part)))
 	}
 	program, err := theProgram()
-	must(s.t, err)
-	c.path = filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")
-	must(s.t, os.WriteFile(c.kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
+	must(t, err)
+	c := &pipeline{t, root, t.TempDir(), filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")}
+	c.git("init", "-q")
 	return c
 }
 
+func (c *pipeline) folder() string { return filepath.Join(c.checkout, pipelineFolder) }
+
 func (c *pipeline) read(file string) string {
-	c.s.t.Helper()
-	text, err := os.ReadFile(filepath.Join(c.folder, file))
-	must(c.s.t, err)
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.folder(), file))
+	must(c.t, err)
 	return string(text)
 }
 
 func (c *pipeline) write(file, text string) {
-	c.s.t.Helper()
-	must(c.s.t, os.WriteFile(filepath.Join(c.folder, file), []byte(text), 0o644))
+	c.t.Helper()
+	must(c.t, os.WriteFile(filepath.Join(c.folder(), file), []byte(text), 0o644))
 }
 
-// check runs the script and returns its status, what it said, and the comment that it left.
-func (c *pipeline) check() (status int, said, plan string) {
-	c.s.t.Helper()
-	cmd := exec.Command("examples/ci/check.sh", "examples/argocd/pullsecrets")
+func (c *pipeline) git(args ...string) string {
+	c.t.Helper()
+	cmd := exec.Command("git", append([]string{"-c", "user.name=somebody", "-c", "user.email=somebody@example.com"}, args...)...)
 	cmd.Dir = c.checkout
-	cmd.Env = append(os.Environ(), "PATH="+c.path, "KUBECONFIG="+c.kubeconfig, "GITHUB_ACTIONS=")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		c.t.Fatalf("git %q: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// commit commits what is there.
+func (c *pipeline) commit() string {
+	c.t.Helper()
+	c.git("add", "-A")
+	c.git("commit", "-q", "--allow-empty", "-m", "a change")
+	return c.git("rev-parse", "HEAD")
+}
+
+// action runs the steps of one of our actions as a runner does, and returns the status of the first that failed.
+func (c *pipeline) action(name string, inputs map[string]string, env ...string) (status int, said string) {
+	c.t.Helper()
+	folder, err := filepath.Abs("../../actions/" + name)
+	must(c.t, err)
+	text, err := os.ReadFile(folder + "/action.yml")
+	must(c.t, err)
+	var action struct {
+		Inputs map[string]struct{ Default string }
+		Runs   struct {
+			Steps []struct {
+				Run, Shell string
+				Env        map[string]string
+			}
+		}
+	}
+	must(c.t, yaml.Unmarshal(text, &action))
+	for _, step := range action.Runs.Steps {
+		stepEnv := append([]string{"GITHUB_ACTION_PATH=" + folder, "RUNNER_TEMP=" + c.temp}, env...)
+		for variable, value := range step.Env {
+			input := strings.TrimSuffix(strings.TrimPrefix(value, "${{ inputs."), " }}")
+			given, ok := inputs[input]
+			if !ok {
+				given = action.Inputs[input].Default
+			}
+			stepEnv = append(stepEnv, variable+"="+given)
+		}
+		if step.Shell != "bash" || strings.Contains(step.Run, "${{") {
+			c.t.Errorf("%s: what is given to a step goes through its environment, and never into its text", name)
+		}
+		var out string
+		status, out = c.bash(step.Run, stepEnv...)
+		said += out
+		if status != 0 {
+			break
+		}
+	}
+	return status, said
+}
+
+// bash runs a step in the checkout.
+func (c *pipeline) bash(script string, env ...string) (status int, said string) {
+	c.t.Helper()
+	cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+	cmd.Dir = c.checkout
+	cmd.Env = append(append(os.Environ(), "PATH="+c.path, "GITHUB_ACTIONS="), env...)
 	out, _ := cmd.CombinedOutput()
-	text, _ := os.ReadFile(c.checkout + "/plan.md")
-	return cmd.ProcessState.ExitCode(), string(out), string(text)
+	return cmd.ProcessState.ExitCode(), string(out)
 }
 
 // kubeconfigOf is that of an account of the controller's namespace.

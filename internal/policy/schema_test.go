@@ -60,7 +60,9 @@ func publishedSchema(t *testing.T) schema {
 		}
 	}
 	s["$schema"] = "http://json-schema.org/draft-07/schema#"
-	s["$id"] = "https://raw.githubusercontent.com/pullsecrets/pullsecrets/main/schema/policy.json"
+	// Of this version, so that an editor judges a policy as the controller beside it does.
+	version := strings.TrimSpace(readFile(t, "../../VERSION"))
+	s["$id"] = "https://raw.githubusercontent.com/pullsecrets/pullsecrets/" + version + "/schema/policy.json"
 	s["title"] = "pullsecrets policy"
 	return s
 }
@@ -269,14 +271,22 @@ func schemaError(t *testing.T, s *jsonschema.Schema, content string) error {
 	return s.Validate(value)
 }
 
-func TestTheExampleNamesTheSchemaForEditors(t *testing.T) {
+func TestTheExamplesNameTheSchemaForEditors(t *testing.T) {
 	published := schema{}
 	if err := json.Unmarshal([]byte(readFile(t, schemaFile)), &published); err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(readFile(t, "../../examples/policy.yaml"), "\n")
-	if want := "# yaml-language-server: $schema=" + published["$id"].(string); !slices.Contains(lines[:1], want) {
-		t.Errorf("the example is to start with %q", want)
+	want := "# yaml-language-server: $schema=" + published["$id"].(string) + "\n"
+	for _, path := range []string{
+		"../../examples/policy.yaml", "../../kustomize/base/policy.yaml",
+		"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/flux/pullsecrets/policy/policy.yaml",
+	} {
+		if !strings.HasPrefix(readFile(t, path), want) {
+			t.Errorf("%s is to start with %q", path, want)
+		}
+	}
+	if text := readFile(t, "../../docs/policy.md"); !strings.Contains(text, want) {
+		t.Errorf("docs/policy.md is to show %q", want)
 	}
 }
 

@@ -55,6 +55,7 @@ rbac:
   also: []
   copies: []
   create: true
+  fromStatus: false
   sources: []
 readinessProbe: null
 replicaCount: null

@@ -20,6 +20,13 @@ makes of the same policy.
   {{- end -}}
 {{- end -}}
 {{- range .Values.rbac.also -}}{{- $_ := set $copies . true -}}{{- end -}}
+{{- if .Values.rbac.fromStatus -}}
+  {{- $status := lookup "v1" "ConfigMap" .Release.Namespace "pullsecrets-status" -}}
+  {{- range regexSplit "\\s+" (dig "data" "names" "" (default dict $status)) -1 -}}
+    {{- /* Somebody may have edited the status: what is no name is passed over. */ -}}
+    {{- if regexMatch "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$" . -}}{{- $_ := set $copies . true -}}{{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- $sorted := dict -}}
 {{- range $namespace, $names := $sources -}}{{- $_ := set $sorted $namespace (keys $names | sortAlpha) -}}{{- end -}}
 {{- toJson (dict "copies" (keys $copies | sortAlpha) "sources" $sorted) -}}

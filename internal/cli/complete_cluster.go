@@ -1,0 +1,108 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/peterbourgon/ff/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+)
+
+// completionPatience is how long somebody who pressed a key waits for names.
+const completionPatience = 2 * time.Second
+
+// completingCluster is the cluster that names are completed from. Whatever is wrong with it, there are no names then:
+// the line is still being typed, and is no place to tell of it.
+type completingCluster struct {
+	kube *clusterFlags
+}
+
+// cluster is the one that the flags so far, and the environment, mean.
+func (l *typedLine) cluster() completingCluster {
+	kube := &clusterFlags{}
+	fs := newFlagSet("complete", io.Discard)
+	kube.registerBesideDump(fs)
+	if f := l.flags.Lookup("cluster"); f != nil {
+		if what, _ := flag.UnquoteUsage(f); what == "NAME" {
+			fs.StringVar(&kube.cluster, "cluster", "", "")
+		}
+	}
+	var args []string
+	for _, word := range l.given {
+		if name, _ := flagName(word); fs.Lookup(name) != nil {
+			args = append(args, word)
+		}
+	}
+	_ = ff.Parse(fs, args, options()...) // what is wrong is said when the line is run
+	return completingCluster{kube}
+}
+
+func (c completingCluster) namespaces(ctx context.Context) []string {
+	return c.names(ctx, "namespaces", "")
+}
+
+// names are those of the core resource, where the user may list them and the API server answers in time. A plugin that
+// signs in does not hear of the deadline, so nobody waits for it either.
+func (c completingCluster) names(ctx context.Context, resource, namespace string) []string {
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
+	found := make(chan []string, 1)
+	go func() {
+		names, _ := c.list(ctx, resource, namespace)
+		found <- names
+	}()
+	select {
+	case names := <-found:
+		return names
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+func (c completingCluster) list(ctx context.Context, resource, namespace string) (names []string, err error) {
+	config, err := c.kube.config()
+	if err != nil || resource == "" {
+		return nil, err
+	}
+	if namespace == "" && resource != "namespaces" {
+		if namespace, err = c.kube.currentNamespace(); err != nil {
+			return nil, err
+		}
+	}
+	client, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	at := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).Namespace(namespace)
+	list, err := at.List(ctx, metav1.ListOptions{Limit: 1000}) // more is nothing that a person looks through
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Items {
+		names = append(names, list.Items[i].Name)
+	}
+	return names, nil
+}
+
+// kubeconfigNames are those that a flag chooses from.
+func (c completingCluster) kubeconfigNames(flag string) []string {
+	_, files, err := c.kube.load()
+	if err != nil {
+		return nil
+	}
+	switch flag {
+	case "context":
+		return slices.Sorted(maps.Keys(files.Contexts))
+	case "cluster":
+		return slices.Sorted(maps.Keys(files.Clusters))
+	case "user":
+		return slices.Sorted(maps.Keys(files.AuthInfos))
+	}
+	return nil
+}
