@@ -25,6 +25,7 @@ type values = map[string]any
 type target struct {
 	kubeconfig, release, namespace string
 	chart                          string // a folder
+	kubeVersion                    string // what Template takes for the cluster's, if not the newest
 }
 
 // result is what a command of Helm leaves behind.
@@ -54,7 +55,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, h engine)) {
 	}
 }
 
-// kubeVersion is what helm template takes for the version of the cluster.
-const kubeVersion = "v1.37.2"
+// newest is what helm template takes for the version of the cluster.
+const newest = "v1.37.2"
 
 const chartFolder = "../../charts/pullsecrets"

@@ -1,6 +1,8 @@
 package helm
 
 import (
+	"cmp"
+
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -24,7 +26,7 @@ func (helm3) Template(to target, given values) (result, error) {
 	install := action.NewInstall(&action.Configuration{})
 	install.ClientOnly, install.DryRun, install.Replace = true, true, true
 	install.ReleaseName, install.Namespace = to.release, to.namespace
-	version, err := chartutil.ParseKubeVersion(kubeVersion)
+	version, err := chartutil.ParseKubeVersion(cmp.Or(to.kubeVersion, newest))
 	if err != nil {
 		return result{}, err
 	}
@@ -51,7 +53,7 @@ func (helm3) result(r *release.Release) result {
 func (helm3) Lint(chart string, given values) []error {
 	lint := action.NewLint()
 	lint.Strict, lint.Namespace = true, "pullsecrets"
-	lint.KubeVersion, _ = chartutil.ParseKubeVersion(kubeVersion)
+	lint.KubeVersion, _ = chartutil.ParseKubeVersion(newest)
 	return lint.Run([]string{chart}, given).Errors
 }
 

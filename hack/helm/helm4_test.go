@@ -1,6 +1,8 @@
 package helm
 
 import (
+	"cmp"
+
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/chart/loader"
@@ -26,7 +28,7 @@ func (helm4) Template(to target, given values) (result, error) {
 	install := action.NewInstall(action.NewConfiguration())
 	install.DryRunStrategy, install.Replace = action.DryRunClient, true
 	install.ReleaseName, install.Namespace = to.release, to.namespace
-	version, err := common.ParseKubeVersion(kubeVersion)
+	version, err := common.ParseKubeVersion(cmp.Or(to.kubeVersion, newest))
 	if err != nil {
 		return result{}, err
 	}
@@ -58,7 +60,7 @@ func (helm4) result(r release.Releaser) (result, error) {
 func (helm4) Lint(chart string, given values) []error {
 	lint := action.NewLint()
 	lint.Strict, lint.Namespace = true, "pullsecrets"
-	lint.KubeVersion, _ = common.ParseKubeVersion(kubeVersion)
+	lint.KubeVersion, _ = common.ParseKubeVersion(newest)
 	return lint.Run([]string{chart}, given).Errors
 }
 

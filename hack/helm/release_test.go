@@ -28,7 +28,7 @@ func TestTheLifeOfARelease(t *testing.T) {
 	for i, h := range engines {
 		t.Run(h.Name(), func(t *testing.T) {
 			c := newCluster(t)
-			to := target{c.kubeconfig, "pullsecrets", []string{home, "registry-credentials"}[i], chartFolder}
+			to := target{kubeconfig: c.kubeconfig, release: "pullsecrets", namespace: []string{home, "registry-credentials"}[i], chart: chartFolder}
 			c.forget(to.namespace, "helm-team-a", "helm-team-b")
 			c.namespace("helm-team-a")
 			c.namespace("helm-team-b")
