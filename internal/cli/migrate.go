@@ -28,7 +28,8 @@ func migrateCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	fs.StringVar(&f.file, "f", "", "`FILE` with the manifest of a running imagepullsecret-patcher, or - for standard input")
 	fs.StringVar(&f.namespace, "namespace", "", "`NAMESPACE` that the controller is to live in; when empty, pullsecrets, or where the manifest has it already")
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.form, "o", formManifests, "`FORM`: manifests, policy, rbac, or values for the Helm chart")
+	choiceVar(fs, &f.form, "o", formManifests, "`FORM`: manifests, policy, rbac, or values for the Helm chart",
+		formManifests, formPolicy, formRBAC, formValues)
 	return &ffcli.Command{
 		Name: "migrate", ShortUsage: "pullsecrets migrate -f MANIFEST [FLAGS]", ShortHelp: "print the policy that imagepullsecret-patcher's settings amount to",
 		LongHelp: "Reads the manifest of imagepullsecret-patcher or of a fork of it, a Deployment among any other objects, and\n" +
