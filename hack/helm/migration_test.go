@@ -215,6 +215,36 @@ func (c manifests) migrate(t *testing.T, secret string) {
 	m.isOut("out", secret)
 }
 
+// TestMigrationWhereTheProgramWasExchangedByItsImageAlone has copies that are marked for the namespace that it runs in.
+func TestMigrationWhereTheProgramWasExchangedByItsImageAlone(t *testing.T) {
+	const secret, patcher = "image-pull-secret", "imagepullsecret-patcher"
+	m := newMigrating(t, "helm.sh/helm/v3/cmd/helm")
+	manifest, err := filepath.Abs("testdata/migration/titansoft/patcher.yaml")
+	must(t, err)
+	m.withdraw(secret, patcher)
+	m.shell("kubectl apply -f " + manifest)
+	content := contentOf(m.get(secretKind, patcher, "image-pull-secret-src"))
+	m.namespace("team-a", "ci")
+	original(secret, all, func(string) bool { return false }).run(m, content)
+	want := after{untouched: []string{patcher + "/" + secret}}
+
+	w := m.watching(secret)
+	m.shell(regexp.MustCompile(`\n  env: .*`).ReplaceAllString(documented(t, "From manifests")[0], ""))
+	p := m.run(patcher, patcher)
+	p.settled("no permission to watch namespaces", "no permission to watch serviceaccounts", "no permission to watch secrets")
+	want.marks = marksOf(patcher, patcher+"/"+secret)
+	w.same(w.ends(content), want)
+
+	w = m.watching(secret)
+	m.shell(m.here(documented(t, "Where the program was exchanged without `PULLSECRETS_NAMESPACE`")[0]))
+	p.stop()
+	p = m.run(patcher, "pullsecrets")
+	p.settled("matches kube-system too")
+	want.marks = marksOf(patcher, patcher+"/image-pull-secret-src")
+	w.same(w.ends(content), want)
+	m.serves("later", secret, content)
+}
+
 // patchList gives an account names of somebody else.
 func (m *migrating) patchList(namespace, account string, names ...string) {
 	m.t.Helper()
