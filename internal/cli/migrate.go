@@ -124,19 +124,28 @@ func findAncestor(objects []object) (foundAncestor, error) {
 	if err != nil {
 		return foundAncestor{}, err
 	}
-	var found []foundAncestor
+	var found, maybe []foundAncestor // other programs have a flag -force too
 	var hint string
 	for _, w := range all {
 		settings, err := settingsOf(w)
 		switch named := w.ancestors() || hasConfig(w); {
 		case err != nil && named:
 			return foundAncestor{}, fmt.Errorf("%s: %w", w, err)
-		case err == nil && settings.ancestor.chosen() != nil:
+		case err == nil && settings.ancestor.chosen() != nil && (named || w.ours()):
 			found = append(found, foundAncestor{w, settings})
+		case err == nil && settings.ancestor.chosen() != nil:
+			maybe = append(maybe, foundAncestor{w, settings})
 		case named:
 			hint = fmt.Sprintf("; %s has none of its settings", w)
 		}
 	}
+	if len(found) == 0 {
+		found = maybe
+	}
+	return theOne(found, hint)
+}
+
+func theOne(found []foundAncestor, hint string) (foundAncestor, error) {
 	switch len(found) {
 	case 0:
 		return foundAncestor{}, fmt.Errorf("no container here has settings of imagepullsecret-patcher%s: give what kubectl get deployment NAME -o yaml prints", hint)
@@ -150,8 +159,12 @@ func findAncestor(objects []object) (foundAncestor, error) {
 	return foundAncestor{}, fmt.Errorf("several containers have settings of imagepullsecret-patcher: %s: give one of them", strings.Join(names, ", "))
 }
 
+// hasConfig reports whether a container has a variable that imagepullsecret-patcher knows.
 func hasConfig(w workload) bool {
-	return slices.ContainsFunc(w.container.Env, func(v corev1.EnvVar) bool { return strings.HasPrefix(v.Name, "CONFIG_") })
+	known := newAncestor().all
+	return slices.ContainsFunc(w.container.Env, func(v corev1.EnvVar) bool {
+		return slices.ContainsFunc(known, func(s *setting) bool { return s.env != "" && s.env == v.Name })
+	})
 }
 
 // givenElsewhere stands for the value of a variable that is not read.

@@ -189,6 +189,18 @@ func TestMigrateKnowsTamcoresImage(t *testing.T) {
 	}
 }
 
+// TestMigrateFindsTheAncestorAmongOthers gives all Deployments of a cluster, of which another has a flag of the same name.
+func TestMigrateFindsTheAncestorAmongOthers(t *testing.T) {
+	other := strings.ReplaceAll(string(deployment(t, "example.com/sync:v1", []string{"--force"}, nil)), "name: patcher", "name: sync")
+	text, err := printed(t, []byte(other+"---\n"+string(deployment(t, "imagepullsecret-patcher", []string{"-secretname=reg"}, nil))), "-o", "policy")
+	if err != nil || !strings.Contains(text, "Deployment tools/patcher") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if _, err := printed(t, []byte(other), "-o", "policy"); err != nil {
+		t.Errorf("where there is no better one: %v", err)
+	}
+}
+
 func TestWhatMigrateRefuses(t *testing.T) {
 	const head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: patcher, namespace: tools}\n"
 	container := func(c string) string {
