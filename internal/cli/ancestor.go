@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -22,116 +20,72 @@ import (
 // ancestorRule is the name of the one rule that the settings of imagepullsecret-patcher make.
 const ancestorRule = cluster.AncestorManager
 
+// flagsDocument is the name of the document that stands in for the policy ConfigMap's.
+const flagsDocument = "flags.json"
+
 // ownNamespaceFile tells a pod its namespace. imagepullsecret-patcher's manifests set no POD_NAMESPACE.
 var ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-type settingKind int
-
-const (
-	textSetting settingKind = iota
-	boolSetting
-	durationSetting
-)
-
-// setting is a setting of imagepullsecret-patcher: a flag that has a CONFIG_ variable besides our own. Its text is
-// judged only when all are known, so that one line can name what is wrong as it was given.
-type setting struct {
-	name, env    string
-	kind         settingKind
-	text         string // the default until something is given
-	choosesMode  bool   // giving it makes us work as imagepullsecret-patcher does
-	mayBeEmpty   bool   // an empty variable is not the same as none
-	usage, given string // given is the flag or variable that it came from
-}
-
-func (s *setting) String() string   { return s.text }
-func (s *setting) IsBoolFlag() bool { return s.kind == boolSetting }
-
-// Set is called for the flag and, by the flag library, for our own variable.
-func (s *setting) Set(text string) error {
-	s.text, s.given = text, "-"+s.name
-	return nil
-}
-
-func (s *setting) boolean() bool {
-	b, _ := strconv.ParseBool(s.text) // judged before
-	return b
-}
-
-func (s *setting) duration() time.Duration {
-	d, _ := time.ParseDuration(s.text) // judged before
-	return d
-}
-
-// list splits at commas.
-func (s *setting) list() []string {
-	list := []string{}
-	for item := range strings.SplitSeq(s.text, ",") {
-		if item = strings.TrimSpace(item); item != "" {
-			list = append(list, item)
-		}
-	}
-	return list
-}
-
-// origin names the setting as its user knows it.
-func (s *setting) origin() string {
-	if s.given == "" {
-		return "-" + s.name
-	}
-	return s.given
-}
-
-func (s *setting) problem(format string, args ...any) error {
-	return fmt.Errorf("%s: %s", s.origin(), fmt.Sprintf(format, args...))
-}
-
-// ancestor has every setting of imagepullsecret-patcher, of the original and of the fork with informers.
+// ancestor has every setting of imagepullsecret-patcher: of the original, of the fork with informers, and of tamcore's.
 type ancestor struct {
 	force, managedOnly, allAccounts, debug, runOnce *setting
 	useInformers, inCluster                         *setting
 	json, jsonPath                                  *setting
 	accounts, excluded, secretName, secretNamespace *setting
 	loopDuration                                    *setting
-	all                                             []*setting
+
+	// Of tamcore's fork only.
+	excludeAnnotation, deletePods, watchPath *setting
+	reconciles                               *setting
+	healthAddr, metricsAddr, metricsSecure   *setting
+
+	all []*setting
+
+	// tamcoreImage is set where it is seen that tamcore's fork runs, as in a manifest.
+	tamcoreImage bool
+
+	pod string // the namespace that the program runs in; its home is another one where -namespace says so
 }
+
+const asAncestor = "; as imagepullsecret-patcher"
 
 func newAncestor() *ancestor {
 	a := &ancestor{}
-	add := func(s setting) *setting {
-		a.all = append(a.all, &s)
-		return &s
-	}
-	const mode = "; as imagepullsecret-patcher"
-	a.force = add(setting{name: "force", env: "CONFIG_FORCE", kind: boolSetting, text: "true", choosesMode: true,
-		usage: "take over same-named secrets of others" + mode})
-	a.debug = add(setting{name: "debug", env: "CONFIG_DEBUG", kind: boolSetting, text: "false",
+	a.force = a.add(setting{name: "force", env: "CONFIG_FORCE", kind: boolSetting, text: "true", choosesMode: true,
+		usage: "take over same-named secrets of others" + asAncestor})
+	a.debug = a.add(setting{name: "debug", env: "CONFIG_DEBUG", kind: boolSetting, text: "false",
 		usage: "log at level debug"})
-	a.managedOnly = add(setting{name: "managedonly", env: "CONFIG_MANAGEDONLY", kind: boolSetting, text: "false", choosesMode: true,
-		usage: "leave same-named secrets of others alone, whatever -force says" + mode})
-	a.runOnce = add(setting{name: "runonce", env: "CONFIG_RUNONCE", kind: boolSetting, text: "false",
+	a.managedOnly = a.add(setting{name: "managedonly", env: "CONFIG_MANAGEDONLY", kind: boolSetting, text: "false", choosesMode: true,
+		usage: "leave same-named secrets of others alone, whatever -force says" + asAncestor})
+	a.runOnce = a.add(setting{name: "runonce", env: "CONFIG_RUNONCE", kind: boolSetting, text: "false",
 		usage: "bring every namespace to what the policy says, then exit; 0 if that succeeded"})
-	a.accounts = add(setting{name: "serviceaccounts", env: "CONFIG_SERVICEACCOUNTS", text: "default", choosesMode: true, mayBeEmpty: true,
-		usage: "`NAMES` of the service accounts that get the secret, comma-separated" + mode})
-	a.allAccounts = add(setting{name: "allserviceaccount", env: "CONFIG_ALLSERVICEACCOUNT", kind: boolSetting, text: "false", choosesMode: true,
-		usage: "all service accounts get the secret, whatever -serviceaccounts says" + mode})
-	a.json = add(setting{name: "dockerconfigjson", env: "CONFIG_DOCKERCONFIGJSON", choosesMode: true,
-		usage: "`JSON` of the credential; better a file or a Secret, which can change and do not show" + mode})
-	a.jsonPath = add(setting{name: "dockerconfigjsonpath", env: "CONFIG_DOCKERCONFIGJSONPATH", choosesMode: true,
-		usage: "`FILE` of the credential, read again when it changes" + mode})
-	a.secretName = add(setting{name: "secretname", env: "CONFIG_SECRETNAME", text: "image-pull-secret", choosesMode: true,
-		usage: "`NAME` of the copies and, without a credential, of the source" + mode})
-	a.excluded = add(setting{name: "excluded-namespaces", env: "CONFIG_EXCLUDED_NAMESPACES", choosesMode: true,
-		usage: "`NAMES` of namespaces that get nothing, comma-separated" + mode})
-	a.loopDuration = add(setting{name: "loop-duration", env: "CONFIG_LOOP_DURATION", kind: durationSetting, text: "10s",
+	a.accounts = a.add(setting{name: "serviceaccounts", env: "CONFIG_SERVICEACCOUNTS", text: "default", choosesMode: true, mayBeEmpty: true,
+		tamcoreText: "default", usage: "`NAMES` of the service accounts that get the secret, comma-separated" + asAncestor})
+	a.allAccounts = a.add(setting{name: "allserviceaccount", env: "CONFIG_ALLSERVICEACCOUNT", kind: boolSetting, text: "false", choosesMode: true,
+		usage: "all service accounts get the secret, whatever -serviceaccounts says" + asAncestor})
+	a.json = a.add(setting{name: "dockerconfigjson", env: "CONFIG_DOCKERCONFIGJSON", choosesMode: true,
+		usage: "`JSON` of the credential; better a file or a Secret, which can change and do not show" + asAncestor})
+	a.jsonPath = a.add(setting{name: "dockerconfigjsonpath", env: "CONFIG_DOCKERCONFIGJSONPATH", choosesMode: true,
+		usage: "`FILE` of the credential, read again when it changes" + asAncestor})
+	a.secretName = a.add(setting{name: "secretname", env: "CONFIG_SECRETNAME", text: "image-pull-secret", choosesMode: true,
+		tamcoreText: "global-imagepullsecret", usage: "`NAME` of the copies and, without a credential, of the source" + asAncestor})
+	a.excluded = a.add(setting{name: "excluded-namespaces", env: "CONFIG_EXCLUDED_NAMESPACES", choosesMode: true,
+		tamcoreText: "kube-*", usage: "`NAMES` of namespaces that get nothing, comma-separated" + asAncestor})
+	a.loopDuration = a.add(setting{name: "loop-duration", env: "CONFIG_LOOP_DURATION", kind: durationSetting, text: "10s",
 		usage: "`DURATION` between two passes without informers"})
-	a.useInformers = add(setting{name: "use-informers", env: "CONFIG_USE_INFORMERS", kind: boolSetting, text: "true",
+	a.useInformers = a.add(setting{name: "use-informers", env: "CONFIG_USE_INFORMERS", kind: boolSetting, text: "true",
 		usage: "watch the cluster; false lists it every -loop-duration instead"})
-	a.inCluster = add(setting{name: "running-in-cluster", env: "CONFIG_RUNNING_IN_CLUSTER", kind: boolSetting, text: "true",
+	a.inCluster = a.add(setting{name: "running-in-cluster", env: "CONFIG_RUNNING_IN_CLUSTER", kind: boolSetting, text: "true",
 		usage: "use the pod's service account; false uses a kubeconfig only; both are tried when not given"})
-	a.secretNamespace = add(setting{name: "secretnamespace", env: "CONFIG_SECRET_NAMESPACE", text: "imagepullsecret-patcher", choosesMode: true,
-		usage: "`NAMESPACE` of the source, without a credential" + mode})
+	a.secretNamespace = a.add(setting{name: "secretnamespace", env: "CONFIG_SECRET_NAMESPACE", text: "imagepullsecret-patcher", choosesMode: true,
+		tamcoreText: podNamespaceText, usage: "`NAMESPACE` of the source, without a credential" + asAncestor})
+	a.addTamcore()
 	return a
+}
+
+func (a *ancestor) add(s setting) *setting {
+	a.all = append(a.all, &s)
+	return &s
 }
 
 func (a *ancestor) register(fs *flag.FlagSet) {
@@ -140,32 +94,16 @@ func (a *ancestor) register(fs *flag.FlagSet) {
 	}
 }
 
-// resolve takes the CONFIG_ variables in, where neither a flag nor a variable of ours gave a setting, and judges what
-// each setting says by itself. An empty variable is none, except where an empty list says something.
-func (a *ancestor) resolve() error {
-	var errs []error
+// resolve takes the CONFIG_ variables in and judges what each setting says by itself.
+func (a *ancestor) resolve(env environment, pod string) error {
+	a.pod = pod
 	for _, s := range a.all {
-		ours := variable(s.name)
-		if s.given != "" && s.text != "" && os.Getenv(ours) == s.text {
-			s.given = ours
-		}
-		if value, ok := os.LookupEnv(s.env); s.given == "" && ok && (value != "" || s.mayBeEmpty) {
-			s.text, s.given = value, s.env
-		}
-		switch s.kind {
-		case boolSetting:
-			if _, err := strconv.ParseBool(s.text); err != nil {
-				errs = append(errs, s.problem("%q is neither true nor false", s.text))
-			}
-		case durationSetting:
-			if d, err := time.ParseDuration(s.text); err != nil {
-				errs = append(errs, s.problem("%q is no duration: give a number with its unit, such as 10s, 5m or 1h", s.text))
-			} else if d <= 0 {
-				errs = append(errs, s.problem("%q is no time to wait: give a duration above zero, such as 10s", s.text))
-			}
-		}
+		s.takeIn(env)
 	}
-	return errors.Join(errs...)
+	if a.fork() != nil || a.tamcoreImage {
+		a.defaultToTamcore()
+	}
+	return checkAll(a.all)
 }
 
 // chosen returns the setting that chooses the mode of imagepullsecret-patcher, or nil.
@@ -180,49 +118,73 @@ func (a *ancestor) chosen() *setting {
 
 // takeOver puts the settings in the place of the policy ConfigMap.
 func (a *ancestor) takeOver(cfg *reconcile.Config) error {
+	if err := a.checkNames(); err != nil {
+		return err
+	}
+	read, err := a.credential()
+	if err != nil {
+		return err
+	}
+	source := a.source(cfg.Namespace)
+	if read != nil {
+		cfg.Credential = &reconcile.Credential{Source: source, Read: read}
+	}
+	cfg.SourceNamespaces = []string{a.secretNamespace.text}
+	cfg.OptOut = []string{a.excludeAnnotation.text}
+	rule := a.rule(cfg.Namespace)
+	if _, err := a.judged(rule, policy.Options{Namespace: cfg.Namespace, SourceNamespaces: cfg.SourceNamespaces}); err != nil {
+		return err
+	}
+	text, err := json.Marshal(policyOf(rule))
+	cfg.Documents = map[string]string{flagsDocument: string(text)}
+	return err
+}
+
+// checkNames refuses what is not the name that it has to be.
+func (a *ancestor) checkNames() error {
 	if len(validation.IsDNS1123Subdomain(a.secretName.text)) > 0 {
 		return a.secretName.problem("%q is not the name of a Secret: use a-z, 0-9, - and .", a.secretName.text)
 	}
 	if len(validation.IsDNS1123Label(a.secretNamespace.text)) > 0 {
 		return a.secretNamespace.problem("%q is not the name of a namespace: use a-z, 0-9 and -", a.secretNamespace.text)
 	}
-	source := types.NamespacedName{Namespace: a.secretNamespace.text, Name: a.secretName.text}
-	read, err := a.credential()
-	if err != nil {
-		return err
-	}
-	if read != nil {
-		source.Namespace = cfg.Namespace
-		cfg.Credential = &reconcile.Credential{Source: source, Read: read}
-	}
-	cfg.SourceNamespaces = []string{a.secretNamespace.text}
-	cfg.Documents, err = a.documents(source, a.unserved(cfg.Namespace, read != nil))
-	if err != nil {
-		return err
-	}
-	return a.judge(cfg)
-}
-
-// unserved are the namespaces that get nothing besides the excluded ones. The Secret of the copies' name in our own
-// namespace, and the one that is said to be the original, may be what a given credential was mounted from: written to
-// with a file that the kubelet has not brought up to date yet, it would lose a new credential for ever.
-func (a *ancestor) unserved(own string, given bool) []string {
-	switch original := a.secretNamespace.text; {
-	case given:
-		return []string{own, original}
-	case own != original:
-		return []string{own}
+	if len(validation.IsQualifiedName(strings.ToLower(a.excludeAnnotation.text))) > 0 {
+		return a.excludeAnnotation.problem("%q is not the name of an annotation, such as example.com/exclude", a.excludeAnnotation.text)
 	}
 	return nil
 }
 
-// documents makes the policy.
-func (a *ancestor) documents(source types.NamespacedName, unserved []string) (map[string]string, error) {
-	no := false
+// givesCredential reports whether the credential is a file or a value, and no Secret that is read from the API.
+func (a *ancestor) givesCredential() bool { return a.json.text != "" || a.jsonPath.text != "" }
+
+// source is the Secret that the copies are made from. A credential that is given stands in for one in our namespace.
+func (a *ancestor) source(home string) types.NamespacedName {
+	if a.givesCredential() {
+		return types.NamespacedName{Namespace: home, Name: a.secretName.text}
+	}
+	return types.NamespacedName{Namespace: a.secretNamespace.text, Name: a.secretName.text}
+}
+
+// unserved are the namespaces that get nothing besides the excluded ones. The Secret of the copies' name in the pod's
+// namespace, and the one that is said to be the original, may be what a given credential was mounted from: written to
+// with a file that the kubelet has not brought up to date yet, it would lose a new credential for ever.
+func (a *ancestor) unserved(home string) (out []string) {
+	original := a.secretNamespace.text
+	for _, ns := range []string{home, a.pod, original} {
+		if !slices.Contains(out, ns) && (ns != original || a.givesCredential()) {
+			out = append(out, ns)
+		}
+	}
+	return out
+}
+
+// rule is what the settings ask for.
+func (a *ancestor) rule(home string) policy.RuleSpec {
+	no, source := false, a.source(home)
 	rule := policy.RuleSpec{
 		Name:       ancestorRule,
 		Secrets:    []policy.SecretSpec{{Source: policy.SourceSpec{Namespace: source.Namespace, Name: source.Name}}},
-		Namespaces: policy.MatchSpec{Exclude: slices.Concat(a.excluded.list(), unserved)},
+		Namespaces: policy.MatchSpec{Exclude: slices.Concat(a.excluded.list(), a.unserved(home))},
 		Force:      a.force.boolean() && !a.managedOnly.boolean(),
 		Prune:      &no,
 	}
@@ -230,15 +192,23 @@ func (a *ancestor) documents(source types.NamespacedName, unserved []string) (ma
 	if a.allAccounts.boolean() {
 		rule.ServiceAccounts.Include = []string{"*"}
 	}
-	text, err := json.Marshal(policy.Document{APIVersion: policy.APIVersion, Kind: policy.Kind, Rules: []policy.RuleSpec{rule}})
-	return map[string]string{"flags.json": string(text)}, err
+	return rule
 }
 
-// judge refuses what the policy made of the settings is refused for, and says it of the settings.
-func (a *ancestor) judge(cfg *reconcile.Config) error {
-	p, problems := policy.Parse(cfg.Documents, policy.Options{Namespace: cfg.Namespace, SourceNamespaces: cfg.SourceNamespaces})
+// policyOf is a policy with one rule.
+func policyOf(rule policy.RuleSpec) policy.Document {
+	return policy.Document{APIVersion: policy.APIVersion, Kind: policy.Kind, Rules: []policy.RuleSpec{rule}}
+}
+
+// judged is the policy with this rule. What it is refused for is said of the settings.
+func (a *ancestor) judged(rule policy.RuleSpec, opts policy.Options) (*policy.Policy, error) {
+	text, err := json.Marshal(policyOf(rule))
+	if err != nil {
+		return nil, err
+	}
+	p, problems := policy.Parse(map[string]string{flagsDocument: string(text)}, opts)
 	if p != nil {
-		return nil
+		return p, nil
 	}
 	var errs []error
 	for _, problem := range problems.Errors() {
@@ -251,7 +221,7 @@ func (a *ancestor) judge(cfg *reconcile.Config) error {
 		}
 		errs = append(errs, s.problem("%s", problem.Message))
 	}
-	return errors.Join(errs...)
+	return nil, errors.Join(errs...)
 }
 
 // credential returns what reads the credential that was given, or nil if none was. It was read and found good once.

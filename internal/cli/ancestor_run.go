@@ -1,12 +1,13 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"time"
 
+	"github.com/rs/zerolog"
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
@@ -17,11 +18,12 @@ import (
 const onceEvery = time.Second
 
 // adapt judges the settings of imagepullsecret-patcher and changes the other flags as it follows from them.
-func (f *runFlags) adapt(fs *flag.FlagSet) error {
+func (f *runFlags) adapt(fs *flag.FlagSet, env environment) error {
 	given := map[string]bool{} // on the command line or as a variable of ours
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	a := f.ancestor
-	if err := a.resolve(); err != nil {
+	pod := cmp.Or(env["POD_NAMESPACE"], ownNamespace(f.namespace))
+	if err := a.resolve(env, pod); err != nil {
 		return err
 	}
 	chosen := a.chosen()
@@ -32,16 +34,60 @@ func (f *runFlags) adapt(fs *flag.FlagSet) error {
 	if a.debug.boolean() && f.logLevel != "trace" {
 		f.logLevel = "debug"
 	}
-	if chosen != nil && !given["namespace"] && os.Getenv("POD_NAMESPACE") == "" {
-		f.namespace = ownNamespace(f.namespace)
+	if chosen != nil && !given["namespace"] {
+		f.namespace = pod
 	}
-	if chosen != nil || a.runOnce.boolean() {
-		if f.leaderElect {
-			return errors.New("-leader-elect is for processes that go on working by a policy: not with runonce or the settings of imagepullsecret-patcher that replace the policy")
-		}
-		f.noPorts(given)
+	if a.reconciles.given != "" && !given["workers"] {
+		f.workers = max(1, a.reconciles.number()) // as in the fork, where 0 means 1
+	}
+	f.warnings = a.warnings(env)
+	if err := f.standAlone(); err != nil {
+		return err
+	}
+	f.adaptPorts(given)
+	return nil
+}
+
+// standAlone has no leader elected where there is no policy to work by, or no end of it.
+func (f *runFlags) standAlone() error {
+	switch {
+	case !f.leaderElect:
+	case f.ancestor.runOnce.boolean():
+		return errors.New("-leader-elect is for processes that go on working: not with runonce")
+	case f.ancestor.chosen() != nil:
+		f.leaderElect = false
+		f.warnings = append(f.warnings, "-leader-elect: no leader is elected, because "+f.ancestor.chosen().origin()+
+			" makes the rule: every replica works, so one is enough")
 	}
 	return nil
+}
+
+// adaptPorts opens no port for metrics in the mode of imagepullsecret-patcher, and none at all for a single pass, but
+// those that were asked for. Health is told in that mode where its port is free: only tamcore's fork tells it.
+func (f *runFlags) adaptPorts(given map[string]bool) {
+	a := f.ancestor
+	if a.healthAddr.given != "" && !given["health-addr"] {
+		f.healthAddr, given["health-addr"] = address(a.healthAddr), true
+	}
+	if a.metricsAddr.given != "" && !given["metrics-addr"] && !a.metricsSecure.boolean() {
+		f.metricsAddr, given["metrics-addr"] = address(a.metricsAddr), true
+	}
+	mode, once := a.chosen() != nil, a.runOnce.boolean()
+	if (mode || once) && !given["metrics-addr"] {
+		f.metricsAddr = ""
+	}
+	if once && !given["health-addr"] {
+		f.healthAddr = ""
+	}
+	f.healthOptional = mode && !given["health-addr"]
+}
+
+// address is a listener's address as tamcore's fork writes it.
+func address(s *setting) string {
+	if s.text == "0" {
+		return ""
+	}
+	return s.text
 }
 
 // adaptConfig has the controller work as the settings say.
@@ -60,6 +106,16 @@ func (f *runFlags) adaptConfig(cfg *reconcile.Config) error {
 		return nil
 	}
 	return a.takeOver(cfg)
+}
+
+// logMode says what the settings came to, in the mode of imagepullsecret-patcher.
+func (f *runFlags) logMode(log zerolog.Logger) {
+	a := f.ancestor
+	if a.chosen() == nil {
+		return
+	}
+	log.Info().Str("secretname", a.secretName.text).Strs("excluded", a.excluded.list()).Strs("unserved", a.unserved(f.namespace)).
+		Str("exclude_annotation", a.excludeAnnotation.text).Msg("working as imagepullsecret-patcher, with the defaults of " + a.defaultsOf())
 }
 
 // policyOrigin says where the policy comes from.

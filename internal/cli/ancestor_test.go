@@ -35,7 +35,7 @@ func parse(t *testing.T, args ...string) (outcome, error) {
 	if err := ff.Parse(fs, args, options()...); err != nil {
 		return o, err
 	}
-	if err := o.adapt(fs); err != nil {
+	if err := o.adapt(fs, processEnvironment()); err != nil {
 		return o, err
 	}
 	o.cfg.Namespace = o.namespace
@@ -153,8 +153,11 @@ func TestTheAncestorsModeInDetail(t *testing.T) {
 		{"force alone means force", []string{"-force"}, func(o outcome) (any, any) { return o.rule.Force, true }},
 		{"managedonly wins over force", []string{"-managedonly", "-force"}, func(o outcome) (any, any) { return o.rule.Force, false }},
 		{"nothing is ever removed", []string{"-force"}, func(o outcome) (any, any) { return *o.rule.Prune, false }},
-		{"no port", []string{"-force"}, func(o outcome) (any, any) { return o.healthAddr, "" }},
-		{"but one that is asked for", []string{"-force", "-health-addr=:1"}, func(o outcome) (any, any) { return o.healthAddr, ":1" }},
+		{"no port for metrics", []string{"-force"}, func(o outcome) (any, any) { return o.metricsAddr, "" }},
+		{"but one that is asked for", []string{"-force", "-metrics-addr=:1"}, func(o outcome) (any, any) { return o.metricsAddr, ":1" }},
+		{"health is told where its port is free", []string{"-force"}, func(o outcome) (any, any) { return []any{o.healthAddr, o.healthOptional}, []any{":8081", true} }},
+		{"it has to be where it is asked for", []string{"-force", "-health-addr=:1"}, func(o outcome) (any, any) { return []any{o.healthAddr, o.healthOptional}, []any{":1", false} }},
+		{"a single pass has no probes", []string{"-force", "-runonce"}, func(o outcome) (any, any) { return o.healthAddr, "" }},
 		{"runonce alone needs no port either", []string{"-runonce"}, func(o outcome) (any, any) { return o.healthAddr, "" }},
 		{"runonce waits for no long loop", []string{"-runonce", "-use-informers=false", "-loop-duration=1h"}, func(o outcome) (any, any) { return o.cfg.LoopEvery, time.Second }},
 		{"all accounts, whatever is listed", []string{"-allserviceaccount", "-serviceaccounts=a"}, func(o outcome) (any, any) { return o.rule.ServiceAccounts.Include, []string{"*"} }},
@@ -166,6 +169,10 @@ func TestTheAncestorsModeInDetail(t *testing.T) {
 		{"what a credential was mounted from is left alone", []string{"-dockerconfigjson=" + goodCredential},
 			func(o outcome) (any, any) {
 				return o.rule.Namespaces.Exclude, []string{"pullsecrets", "imagepullsecret-patcher"}
+			}},
+		{"and so is the pod's namespace, where it lives elsewhere", []string{"-dockerconfigjson=" + goodCredential, "-namespace=infra", "-secretnamespace=infra"},
+			func(o outcome) (any, any) {
+				return []any{o.rule.Namespaces.Exclude, o.rule.Secrets[0].Source.Namespace}, []any{[]string{"infra"}, "infra"}
 			}},
 		{"trace stays trace", []string{"-debug", "-log-level=trace"}, func(o outcome) (any, any) { return o.logLevel, "trace" }},
 	} {
@@ -225,6 +232,8 @@ func TestSettingsOfTheAncestorThatAreRefused(t *testing.T) {
 		{"no name of a namespace", []string{"-secretnamespace=a.b"}, nil, `-secretnamespace: "a.b" is not the name of a namespace: use a-z, 0-9 and -`},
 		{"no name of an account", nil, []string{"CONFIG_SERVICEACCOUNTS=Foo"}, `CONFIG_SERVICEACCOUNTS: "Foo" can match nothing: names are in lower case`},
 		{"no name of an excluded namespace", []string{"-excluded-namespaces=Kube"}, nil, `-excluded-namespaces: "Kube" can match nothing: names are in lower case`},
+		{"no name of an annotation", []string{"-force"}, []string{"CONFIG_EXCLUDE_ANNOTATION=a/b/c"}, `CONFIG_EXCLUDE_ANNOTATION: "a/b/c" is not the name of an annotation, such as example.com/exclude`},
+		{"no number", []string{"-max-concurrent-reconciles=many"}, nil, `-max-concurrent-reconciles: "many" is no whole number`},
 		{"two clusters", []string{"-running-in-cluster", "-kubeconfig=x"}, nil,
 			"-running-in-cluster: means the cluster that the pod runs in, and -kubeconfig another: give only one of them"},
 		{"all at once", []string{"-force=1x"}, []string{"CONFIG_RUNONCE=2x"},
@@ -247,13 +256,26 @@ func TestSettingsOfTheAncestorThatAreRefused(t *testing.T) {
 // TestAnEmptyVariableIsNone holds for charts that render what is not set as "".
 func TestAnEmptyVariableIsNone(t *testing.T) {
 	for _, s := range newAncestor().all {
-		if !s.mayBeEmpty {
+		if s.env != "" && !s.mayBeEmpty {
 			t.Setenv(s.env, "")
 		}
 	}
 	o, err := parse(t)
 	if err != nil || o.cfg.Documents != nil || o.ancestor.chosen() != nil {
 		t.Errorf("something was given: %v, %v", o.ancestor.chosen(), err)
+	}
+}
+
+// TestWhatMayBeMountedIsNeverWritten holds that the pod's namespace gets nothing where the marks are for another one.
+func TestWhatMayBeMountedIsNeverWritten(t *testing.T) {
+	inNamespace(t, "patcher")
+	t.Setenv("PULLSECRETS_NAMESPACE", "pullsecrets")
+	o, err := parse(t, "-dockerconfigjson="+goodCredential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"pullsecrets", "patcher", "imagepullsecret-patcher"}, o.rule.Namespaces.Exclude); diff != "" || o.cfg.Namespace != "pullsecrets" {
+		t.Errorf("home %s (-want +got):\n%s", o.cfg.Namespace, diff)
 	}
 }
 

@@ -62,6 +62,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			explainCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
+			migrateCommand(stdin, stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			completionCommand(stdout, stderr),
 			versionCommand(stdout, stderr),

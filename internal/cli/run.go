@@ -32,6 +32,9 @@ type runFlags struct {
 	logLevel    string
 	logFormat   string
 	ancestor    *ancestor
+
+	healthOptional bool     // nobody asked for its port, so it may be busy
+	warnings       []string // what adapt found
 }
 
 func runCommand(stdout, stderr io.Writer) *ffcli.Command {
@@ -78,7 +81,7 @@ func registerAddress(fs *flag.FlagSet, to *string, name, address, usage string) 
 }
 
 func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.Writer) error {
-	if err := f.adapt(fs); err != nil {
+	if err := f.adapt(fs, processEnvironment()); err != nil {
 		return err
 	}
 	if err := f.validate(); err != nil {
@@ -89,6 +92,9 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	log, err := newLogger(out, f.logLevel, f.logFormat)
 	if err != nil {
 		return err
+	}
+	for _, w := range f.warnings {
+		log.Warn().Msg(w)
 	}
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
@@ -117,11 +123,12 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 		}
 	}
 	c := reconcile.New(cfg)
-	stopServing, err := f.serve(c)
+	stopServing, err := f.serve(c, log)
 	if err != nil {
 		return err
 	}
 	defer stopServing()
+	f.logMode(log)
 	log.Info().Str("version", Version()).Str("server", config.Host).Str("policy", f.policyOrigin()).Msg("started")
 	if f.ancestor.runOnce.boolean() {
 		err = c.RunOnce(ctx, out.update)

@@ -10,11 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
-// serve opens the ports that the flags ask for. A port that cannot be opened is an error, and then none is open.
-func (f *runFlags) serve(c *reconcile.Controller) (stop func(), err error) {
+// serve opens the ports that the flags ask for. A port that cannot be opened is an error, and then none is open, but
+// for one that nobody asked for.
+func (f *runFlags) serve(c *reconcile.Controller, log zerolog.Logger) (stop func(), err error) {
 	if err := checkLoopback(f.pprofAddr); err != nil {
 		return nil, err
 	}
@@ -27,12 +30,17 @@ func (f *runFlags) serve(c *reconcile.Controller) (stop func(), err error) {
 	for _, port := range []struct {
 		flag, addr string
 		handler    http.Handler
+		optional   bool
 	}{
-		{"health-addr", f.healthAddr, healthHandler(c)},
-		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics())},
-		{"pprof-addr", f.pprofAddr, pprofHandler()},
+		{"health-addr", f.healthAddr, healthHandler(c), f.healthOptional},
+		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics()), false},
+		{"pprof-addr", f.pprofAddr, pprofHandler(), false},
 	} {
 		stopOne, err := listen(port.flag, port.addr, port.handler)
+		if err != nil && port.optional {
+			log.Warn().Msg("/healthz and /readyz are not served: " + err.Error())
+			continue
+		}
 		if err != nil {
 			stop()
 			return nil, err
@@ -40,16 +48,6 @@ func (f *runFlags) serve(c *reconcile.Controller) (stop func(), err error) {
 		stops = append(stops, stopOne)
 	}
 	return stop, nil
-}
-
-// noPorts opens no port but those that were asked for.
-func (f *runFlags) noPorts(given map[string]bool) {
-	if !given["health-addr"] {
-		f.healthAddr = ""
-	}
-	if !given["metrics-addr"] {
-		f.metricsAddr = ""
-	}
 }
 
 func listen(flag, addr string, handler http.Handler) (stop func(), err error) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -81,7 +82,7 @@ func TestABusyPortIsAClearErrorAndLeavesNoneOpen(t *testing.T) {
 	addr := free.Addr().String()
 	free.Close()
 	c := reconcile.New(reconcile.Config{Log: zerolog.Nop()})
-	_, err = (&runFlags{healthAddr: addr, metricsAddr: busy.Addr().String()}).serve(c)
+	_, err = (&runFlags{healthAddr: addr, metricsAddr: busy.Addr().String()}).serve(c, zerolog.Nop())
 	if err == nil || !strings.Contains(err.Error(), "-metrics-addr "+busy.Addr().String()) {
 		t.Fatalf("the error is %v", err)
 	}
@@ -90,6 +91,24 @@ func TestABusyPortIsAClearErrorAndLeavesNoneOpen(t *testing.T) {
 		t.Fatalf("the other port stayed open: %v", err)
 	}
 	again.Close()
+}
+
+// TestABusyPortThatNobodyAskedForIsAWarning holds for the health port in the mode of imagepullsecret-patcher.
+func TestABusyPortThatNobodyAskedForIsAWarning(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	var log bytes.Buffer
+	stop, err := (&runFlags{healthAddr: busy.Addr().String(), healthOptional: true}).serve(reconcile.New(reconcile.Config{Log: zerolog.Nop()}), zerolog.New(&log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `"level":"warn"`) || !strings.Contains(got, "-health-addr "+busy.Addr().String()) {
+		t.Errorf("the log is %s", got)
+	}
 }
 
 func TestWhatIsServed(t *testing.T) {

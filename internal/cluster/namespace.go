@@ -14,17 +14,22 @@ type Namespace struct {
 	Terminating bool // it accepts no new objects
 }
 
-// NewNamespace shrinks a v1 Namespace.
-func NewNamespace(u *unstructured.Unstructured) *Namespace {
+// NewNamespace shrinks a v1 Namespace. optOut are other annotations that opt it out.
+func NewNamespace(u *unstructured.Unstructured, optOut ...string) *Namespace {
 	annotations := u.GetAnnotations()
 	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
 	ns := &Namespace{
 		Meta:     newMeta(u),
 		Labels:   NewLabels(u.GetLabels()),
-		Excluded: annotations[AnnotationExclude] == "true" || annotations[AnnotationExcludeAncestor] == "true",
+		Excluded: optsOut(annotations, AnnotationExclude) || optsOut(annotations, AnnotationExcludeAncestor) || optsOut(annotations, optOut...),
 	}
 	ns.Terminating = ns.Deleting || phase == "Terminating"
 	return ns
+}
+
+// optsOut reports whether one of these annotations is "true".
+func optsOut(annotations map[string]string, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return annotations[name] == "true" })
 }
 
 // SameDecision reports whether nothing that a decision depends on differs between two versions.

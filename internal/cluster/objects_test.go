@@ -298,6 +298,25 @@ func TestANamespaceIsOptedOutByTrueAlone(t *testing.T) {
 	}
 }
 
+func TestOtherAnnotationsOptOutWhereTheyAreNamed(t *testing.T) {
+	for _, tt := range []struct {
+		annotations   string
+		optOut        []string
+		namespace, sa bool
+	}{
+		{`{pborn.eu/out: "true"}`, nil, false, false},
+		{`{pborn.eu/out: "true"}`, []string{"pborn.eu/out"}, true, true},
+		{`{pborn.eu/out: "yes"}`, []string{"pborn.eu/out"}, false, false},
+		{`{k8s.titansoft.com/imagepullsecret-patcher-exclude: "true"}`, []string{"pborn.eu/out"}, true, false},
+		{`{pullsecrets/exclude: "true"}`, []string{"pborn.eu/out"}, true, true},
+	} {
+		u := object(t, "{metadata: {annotations: "+tt.annotations+"}}")
+		if ns, sa := NewNamespace(u, tt.optOut...).Excluded, NewServiceAccount(u, tt.optOut...).Excluded; ns != tt.namespace || sa != tt.sa {
+			t.Errorf("%s, %q: namespace %t, service account %t", tt.annotations, tt.optOut, ns, sa)
+		}
+	}
+}
+
 func TestANamespaceIsTerminatingFromItsDeletionOn(t *testing.T) {
 	for _, tt := range []struct {
 		namespace string

@@ -15,13 +15,13 @@ type ServiceAccount struct {
 	Owners      []Owner  // others that own imagePullSecrets
 }
 
-// NewServiceAccount shrinks a v1 ServiceAccount.
-func NewServiceAccount(u *unstructured.Unstructured) *ServiceAccount {
+// NewServiceAccount shrinks a v1 ServiceAccount. optOut are other annotations that opt it out.
+func NewServiceAccount(u *unstructured.Unstructured, optOut ...string) *ServiceAccount {
 	annotations := u.GetAnnotations()
 	sa := &ServiceAccount{
 		Meta:     newMeta(u),
 		Labels:   NewLabels(u.GetLabels()),
-		Excluded: annotations[AnnotationExclude] == "true",
+		Excluded: optsOut(annotations, AnnotationExclude) || optsOut(annotations, optOut...),
 	}
 	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
 	sa.Ledger = intern(sa.Ledger)

@@ -95,7 +95,7 @@ func (c *Controller) writeAccount(namespace, name string, write func() (*unstruc
 		if err != nil {
 			return nil, err
 		}
-		return cluster.NewServiceAccount(obj), nil
+		return cluster.NewServiceAccount(obj, c.OptOut...), nil
 	})
 	return obj, err
 }

@@ -27,6 +27,7 @@ type Config struct {
 
 	Documents  map[string]string // a fixed policy, in place of the policy ConfigMap; nil to read that
 	Credential *Credential       // stands in for a source; nil if all sources are Secrets
+	OptOut     []string          // other annotations that opt namespaces and service accounts out; may be empty
 
 	LoopEvery time.Duration // how often to list what may not be watched; 0 for never, then it counts as forbidden
 	ListOnly  bool          // watch nothing, list every LoopEvery

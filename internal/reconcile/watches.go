@@ -84,9 +84,9 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 	}
 	configMap := func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) }
 	w.namespaces = w.add(target{resource: namespaceResource},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) }, hooks.namespace)
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u, cfg.OptOut...) }, hooks.namespace)
 	w.accounts = w.add(target{resource: accountResource},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u) }, hooks.account)
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u, cfg.OptOut...) }, hooks.account)
 	if cfg.Documents == nil {
 		w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
 	}

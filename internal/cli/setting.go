@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type settingKind int
+
+const (
+	textSetting settingKind = iota
+	boolSetting
+	durationSetting
+	numberSetting
+)
+
+// setting is a setting of imagepullsecret-patcher: a flag that may have a CONFIG_ variable besides our own. Its text is
+// judged only when all are known, so that one line can name what is wrong as it was given.
+type setting struct {
+	name, env    string // env is empty where there is only a flag
+	kind         settingKind
+	text         string // the default until something is given
+	choosesMode  bool   // giving it makes us work as imagepullsecret-patcher does
+	mayBeEmpty   bool   // an empty variable is not the same as none
+	tamcore      bool   // only tamcore's fork has it
+	tamcoreText  string // the default there, if it is another one; "-" for the pod's namespace
+	noEffect     bool   // it is known, and does nothing here
+	usage, given string // given is the flag or variable that it came from
+}
+
+func (s *setting) String() string   { return s.text }
+func (s *setting) IsBoolFlag() bool { return s.kind == boolSetting }
+
+// Set is called for the flag and, by the flag library, for our own variable.
+func (s *setting) Set(text string) error {
+	s.text, s.given = text, "-"+s.name
+	return nil
+}
+
+func (s *setting) boolean() bool {
+	b, _ := strconv.ParseBool(s.text) // judged before
+	return b
+}
+
+func (s *setting) duration() time.Duration {
+	d, _ := time.ParseDuration(s.text) // judged before
+	return d
+}
+
+func (s *setting) number() int {
+	n, _ := strconv.Atoi(s.text) // judged before
+	return n
+}
+
+// list splits at commas.
+func (s *setting) list() []string {
+	list := []string{}
+	for item := range strings.SplitSeq(s.text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// origin names the setting as its user knows it.
+func (s *setting) origin() string {
+	if s.given == "" {
+		return "-" + s.name
+	}
+	return s.given
+}
+
+func (s *setting) problem(format string, args ...any) error {
+	return fmt.Errorf("%s: %s", s.origin(), fmt.Sprintf(format, args...))
+}
+
+// takeIn takes the CONFIG_ variable where neither a flag nor a variable of ours gave the setting. An empty variable is
+// none, except where an empty list says something.
+func (s *setting) takeIn(env environment) {
+	ours := variable(s.name)
+	if s.given != "" && s.text != "" && env[ours] == s.text {
+		s.given = ours
+	}
+	if value, ok := env[s.env]; s.env != "" && s.given == "" && ok && (value != "" || s.mayBeEmpty) {
+		s.text, s.given = value, s.env
+	}
+}
+
+// check judges what a setting says by itself.
+func (s *setting) check() error {
+	switch s.kind {
+	case boolSetting:
+		if _, err := strconv.ParseBool(s.text); err != nil {
+			return s.problem("%q is neither true nor false", s.text)
+		}
+	case numberSetting:
+		if _, err := strconv.Atoi(s.text); err != nil {
+			return s.problem("%q is no whole number", s.text)
+		}
+	case durationSetting:
+		d, err := time.ParseDuration(s.text)
+		if err != nil {
+			return s.problem("%q is no duration: give a number with its unit, such as 10s, 5m or 1h", s.text)
+		}
+		if d <= 0 {
+			return s.problem("%q is no time to wait: give a duration above zero, such as 10s", s.text)
+		}
+	}
+	return nil
+}
+
+// checkAll judges each setting, and says all that is wrong.
+func checkAll(settings []*setting) error {
+	var errs []error
+	for _, s := range settings {
+		errs = append(errs, s.check())
+	}
+	return errors.Join(errs...)
+}
