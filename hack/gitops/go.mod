@@ -11,7 +11,6 @@ require (
 	github.com/fluxcd/pkg/ssa v0.76.1
 	github.com/pullsecrets/pullsecrets v0.0.0-00010101000000-000000000000
 	github.com/rs/zerolog v1.35.1
-	github.com/yuin/gopher-lua v1.1.1
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
@@ -22,6 +21,7 @@ require (
 require (
 	github.com/distribution/reference v0.6.0 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect
+	github.com/yuin/gopher-lua v1.1.1 // indirect
 )
 
 require (

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/hack/gitops/cases/luahealth"
 )
 
 const (
@@ -39,7 +41,7 @@ func configMap(namespace, name string, metadata map[string]any) *unstructured.Un
 }
 
 func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
-	argocd, err := ReadArgoCD(argocdFile)
+	argocd, err := luahealth.Read(argocdFile)
 	must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
 	must(t, err)
@@ -86,7 +88,7 @@ func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
 // TestOtherConfigMapsAreHealthy tries what no rule about the policy may touch: Argo CD asks its script about every
 // ConfigMap of the cluster, and Flux its expressions about every one of the Kustomization.
 func TestOtherConfigMapsAreHealthy(t *testing.T) {
-	argocd, err := ReadArgoCD(argocdFile)
+	argocd, err := luahealth.Read(argocdFile)
 	must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
 	must(t, err)
