@@ -7,6 +7,7 @@ replace github.com/pullsecrets/pullsecrets => ../..
 require (
 	github.com/fluxcd/cli-utils v1.3.0
 	github.com/fluxcd/pkg/apis/kustomize v1.21.0
+	github.com/fluxcd/pkg/kustomize v1.41.0
 	github.com/fluxcd/pkg/runtime v0.115.0
 	github.com/fluxcd/pkg/ssa v0.76.1
 	github.com/pullsecrets/pullsecrets v0.0.0-00010101000000-000000000000
@@ -20,6 +21,8 @@ require (
 
 require (
 	github.com/distribution/reference v0.6.0 // indirect
+	github.com/fluxcd/pkg/envsubst v1.8.0 // indirect
+	github.com/fluxcd/pkg/sourceignore v0.19.0 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 )

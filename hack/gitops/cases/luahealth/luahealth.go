@@ -31,12 +31,17 @@ func Read(file string) (*Check, error) {
 	if err := yaml.UnmarshalStrict(text, &cm); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	const key = "resource.customizations.health.ConfigMap"
-	if cm.Data[key] == "" {
-		return nil, fmt.Errorf("%s has no %s", file, key)
+	if cm.Data[Key] == "" {
+		return nil, fmt.Errorf("%s has no %s", file, Key)
 	}
-	return &Check{cm.Data[key]}, nil
+	return New(cm.Data[Key]), nil
 }
+
+// Key is where the script is in Argo CD's configuration.
+const Key = "resource.customizations.health.ConfigMap"
+
+// New is a check by this script.
+func New(script string) *Check { return &Check{script} }
 
 // statuses are what a script may answer.
 var statuses = []string{"Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"}
