@@ -109,6 +109,15 @@ func (n *Newcomer) Build(folder string) []*unstructured.Unstructured {
 	return Objects(n.T, string(out))
 }
 
+// Offline ends that this repository's address leads anywhere: who still refers to it fails.
+func (n *Newcomer) Offline() {
+	for i, variable := range n.env {
+		if strings.HasPrefix(variable, "GIT_CONFIG_KEY_0=") {
+			n.env[i] = "GIT_CONFIG_KEY_0=url.file:///nowhere.insteadOf"
+		}
+	}
+}
+
 // Resolve sets what git needs to follow references in this very process.
 func (n *Newcomer) Resolve() {
 	for _, variable := range n.env {
