@@ -218,7 +218,7 @@ func (k *kustomizeController) wait(ctx context.Context, one *kustomization, obje
 		options.CustomStatusReaders = []engine.StatusReader{reader(meta.RESTMapper(c.RESTMapper()))}
 	}
 	manager := ssa.NewResourceManager(c, polling.NewStatusPoller(c, c.RESTMapper(), options), ssa.Owner{Field: fluxController})
-	if err := manager.WaitForSetWithContext(ctx, set, ssa.WaitOptions{Interval: 50 * time.Millisecond, Timeout: 30 * time.Second, FailFast: true}); err != nil {
+	if err := manager.WaitForSetWithContext(ctx, set, ssa.WaitOptions{Interval: 50 * time.Millisecond, Timeout: time.Minute, FailFast: true}); err != nil {
 		return fmt.Errorf("not Ready: %w", err)
 	}
 	return nil
