@@ -147,7 +147,11 @@ func (h *helm) dryRun(ctx context.Context, chart, live *unstructured.Unstructure
 	if err != nil {
 		return nil, err
 	}
-	return h.c.Resource(chart).Patch(ctx, chart.GetName(), kind, patch, options)
+	resource, err := h.c.Resource(chart)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Patch(ctx, chart.GetName(), kind, patch, options)
 }
 
 func withoutVersions(u *unstructured.Unstructured) *unstructured.Unstructured {

@@ -34,6 +34,7 @@ func TestRbacOfTheManifests(t *testing.T) {
 		{"../../kustomize/overlays/own-folder/policy.yaml", "../../kustomize/overlays/own-folder/rbac.yaml", nil},
 		{"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/argocd/pullsecrets/rbac.yaml", []string{"-admission"}},
 		{"../../examples/flux/pullsecrets/policy/policy.yaml", "../../examples/flux/pullsecrets/controller/rbac.yaml", []string{"-admission"}},
+		{"../../examples/flux/oci/policy/policy.yaml", "../../examples/flux/oci/policy/rbac.yaml", []string{"-admission"}},
 	} {
 		t.Run(c.policy, func(t *testing.T) {
 			status, got, errs := command(t, "", append([]string{"rbac", "-f", c.policy}, c.flags...)...)

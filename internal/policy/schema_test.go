@@ -251,6 +251,7 @@ func TestTheSchemaAgreesWithParse(t *testing.T) {
 	for _, path := range []string{
 		"../../examples/policy.yaml", "../../kustomize/overlays/own-folder/policy.yaml",
 		"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/flux/pullsecrets/policy/policy.yaml",
+		"../../examples/flux/oci/policy/policy.yaml",
 	} {
 		if err := schemaError(t, s, readFile(t, path)); err != nil {
 			t.Errorf("%s: %v", path, err)

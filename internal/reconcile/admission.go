@@ -55,6 +55,26 @@ type admission struct {
 	mutates  bool // the API server knows mutating policies
 	askAgain time.Time
 	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
+	unsaved  retry                   // of parameters that could not be written
+}
+
+// retry is when something that failed is tried again, though nothing changed: ever more seldom, as a permission may be
+// missing for long. The zero value is that nothing failed.
+type retry struct {
+	at   time.Time
+	wait time.Duration
+}
+
+// failed returns how long to wait.
+func (r *retry) failed() time.Duration {
+	r.wait = min(max(2*r.wait, judgeRetry), retryMost)
+	r.at = time.Now().Add(r.wait)
+	return r.wait
+}
+
+// pending returns whether there is something to try again, and how long to wait until then.
+func (r *retry) pending() (wait time.Duration, ok bool) {
+	return max(time.Until(r.at), 0), r.wait > 0
 }
 
 // exceptions are the copies of a namespace that are not as their source alone would say.
@@ -153,8 +173,8 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 		return 0
 	}
 	due, sources := a.due()
-	if !due {
-		return 0
+	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {
+		return wait
 	}
 	if sources {
 		a.look(p)
@@ -177,7 +197,11 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 	}
 	failed, stale := a.write(ctx, wanted, live)
 	a.c.report.ofNone(append(problems, failed...))
-	if len(failed) > 0 || stale { // a cache that is behind is no problem
+	if len(failed) > 0 {
+		return a.unsaved.failed()
+	}
+	a.unsaved = retry{}
+	if stale { // a cache that is behind is no problem
 		a.touch()
 		return judgeRetry
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/argoproj/gitops-engine/pkg/cache"
 	"github.com/argoproj/gitops-engine/pkg/diff"
+	"github.com/argoproj/gitops-engine/pkg/health"
 	"github.com/argoproj/gitops-engine/pkg/sync"
 	"github.com/argoproj/gitops-engine/pkg/sync/common"
 	"github.com/argoproj/gitops-engine/pkg/utils/kube"
@@ -27,7 +29,12 @@ const (
 )
 
 // options are what an Application, or its administrator, chooses.
-type options struct{ serverSideApply, serverSideDiff, labelTracking bool }
+type options struct {
+	serverSideApply, serverSideDiff, labelTracking bool
+
+	kinds  only                  // that there are in git; those of the cases when empty
+	health health.HealthOverride // the health checks of argocd-cm
+}
 
 // argo is an Application with automated sync, selfHeal and prune.
 type argo struct {
@@ -44,13 +51,16 @@ var applications int
 
 func newArgo(c *cases.Cluster, o options) cases.Tool {
 	applications++
+	if o.kinds == nil {
+		o.kinds = only{"Namespace", "ServiceAccount", "Secret", "ConfigMap"}
+	}
 	a := &argo{options: o, name: fmt.Sprintf("teams-%d-%d", os.Getpid(), applications), c: c,
 		kubectl: &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}}
 	a.cache = cache.NewClusterCache(c.Config,
 		cache.SetLogr(logr.Discard()), cache.SetKubectl(a.kubectl),
-		cache.SetSettings(cache.Settings{ResourcesFilter: only{"Namespace", "ServiceAccount", "Secret", "ConfigMap"}}),
+		cache.SetSettings(cache.Settings{ResourcesFilter: o.kinds}),
 		cache.SetPopulateResourceInfoHandler(func(un *unstructured.Unstructured, _ bool) (any, bool) {
-			return un, a.isOurs(un)
+			return un, a.isOurs(un) || kube.IsCRD(un)
 		}))
 	if err := a.cache.EnsureSynced(); err != nil {
 		c.T.Fatal(err)
@@ -70,14 +80,7 @@ func newArgo(c *cases.Cluster, o options) cases.Tool {
 // only are the kinds that the cache watches.
 type only []string
 
-func (o only) IsExcludedResource(group, kind, _ string) bool {
-	for _, k := range o {
-		if group == "" && kind == k {
-			return false
-		}
-	}
-	return true
-}
+func (o only) IsExcludedResource(_, kind, _ string) bool { return !slices.Contains(o, kind) }
 
 // Configure is ignoreDifferences: [{kind: ServiceAccount, jsonPointers: [/imagePullSecrets]}] of the Application, with
 // syncOptions: [RespectIgnoreDifferences=true].
@@ -94,15 +97,22 @@ func (a *argo) Normalize(u *unstructured.Unstructured) error {
 // track marks what an application owns.
 func (a *argo) track(git []*unstructured.Unstructured) {
 	for _, u := range git {
-		if a.labelTracking {
+		switch {
+		case kube.IsCRD(u): // Argo CD never does, so it never prunes one
+		case a.labelTracking:
 			labels := u.GetLabels()
 			if labels == nil {
 				labels = map[string]string{}
 			}
 			labels[instance] = a.name
 			u.SetLabels(labels)
-		} else {
-			u.SetAnnotations(map[string]string{trackingID: a.idOf(u)})
+		default:
+			annotations := u.GetAnnotations()
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[trackingID] = a.idOf(u)
+			u.SetAnnotations(annotations)
 		}
 	}
 }
@@ -120,22 +130,30 @@ func (a *argo) isOurs(u *unstructured.Unstructured) bool {
 	return strings.HasPrefix(u.GetAnnotations()[trackingID], a.name+":")
 }
 
-// compare is the application controller's comparison of git with the cluster.
-func (a *argo) compare(ctx context.Context, git []*unstructured.Unstructured) (sync.ReconciliationResult, *diff.DiffResultList, error) {
+// match puts beside each object of git the one in the cluster, and those that are ours and not in git.
+func (a *argo) match(ctx context.Context, git []*unstructured.Unstructured) (sync.ReconciliationResult, error) {
 	a.track(git)
 	if err := a.catchUp(ctx, git); err != nil {
-		return sync.ReconciliationResult{}, nil, err
+		return sync.ReconciliationResult{}, err
 	}
 	live, err := a.live(git)
 	if err != nil {
-		return sync.ReconciliationResult{}, nil, err
+		return sync.ReconciliationResult{}, err
 	}
 	for key, u := range live {
 		if !a.labelTracking && a.isOurs(u) && u.GetAnnotations()[trackingID] != a.idOf(u) {
 			delete(live, key)
 		}
 	}
-	result := sync.Reconcile(git, live, "", a.cache)
+	return sync.Reconcile(git, live, "", a.cache), nil
+}
+
+// compare is the application controller's comparison of git with the cluster.
+func (a *argo) compare(ctx context.Context, git []*unstructured.Unstructured) (sync.ReconciliationResult, *diff.DiffResultList, error) {
+	result, err := a.match(ctx, git)
+	if err != nil {
+		return result, nil, err
+	}
 	diffs, err := diff.DiffArray(result.Target, result.Live,
 		diff.WithNormalizer(a), diff.WithLogr(logr.Discard()), diff.IgnoreAggregatedRoles(false),
 		diff.WithGVKParser(a.cache.GetGVKParser()), diff.WithManager(manager),
@@ -218,17 +236,7 @@ func (a *argo) Pass(ctx context.Context, git []*unstructured.Unstructured) ([]st
 	if len(changed) == 0 {
 		return nil, nil
 	}
-	a.respectIgnores(result)
-	propagation := metav1.DeletePropagationForeground
-	run, cleanup, err := sync.NewSyncContext("revision", result, a.c.Config, a.c.Config, a.kubectl, "", a.cache.GetOpenAPISchema(),
-		sync.WithLogr(logr.Discard()), sync.WithOperationSettings(false, true, false, false), sync.WithManifestValidation(true),
-		sync.WithPrunePropagationPolicy(&propagation), sync.WithServerSideApply(a.serverSideApply),
-		sync.WithServerSideApplyManager(manager), sync.WithClientSideApplyMigration(true, common.DefaultClientSideApplyMigrationManager))
-	if err != nil {
-		return nil, err
-	}
-	defer cleanup()
-	return changed, finish(ctx, run)
+	return changed, a.sync(ctx, git)
 }
 
 // respectIgnores has the sync apply what is there where differences are ignored, as RespectIgnoreDifferences=true does.
@@ -243,22 +251,49 @@ func (a *argo) respectIgnores(result sync.ReconciliationResult) {
 	}
 }
 
-func finish(ctx context.Context, run sync.SyncContext) error {
+// operation is a sync, as far as it has come.
+type operation struct {
+	phase   common.OperationPhase
+	message string
+	results []common.ResourceSyncResult
+	started metav1.Time
+}
+
+// sync brings git to the cluster. What failed is an error.
+func (a *argo) sync(ctx context.Context, git []*unstructured.Unstructured) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for {
-		run.Sync()
-		phase, message, resources := run.GetState()
-		switch {
-		case phase.Successful():
-			return nil
-		case phase.Completed():
-			return fmt.Errorf("sync %s: %s %v", phase, message, resources)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("sync does not end: %s %s", phase, message)
-		case <-time.After(20 * time.Millisecond):
+	op := operation{phase: common.OperationRunning, started: metav1.Now()}
+	for !op.phase.Completed() {
+		if err := a.round(ctx, git, &op); err != nil {
+			return err
 		}
 	}
+	if op.phase.Successful() {
+		return nil
+	}
+	return fmt.Errorf("sync %s: %s %v", op.phase, op.message, op.results)
+}
+
+// round is what the application controller does with a sync each time that it looks at it: it takes the cluster as it is
+// now, and goes on where the last round stopped.
+func (a *argo) round(ctx context.Context, git []*unstructured.Unstructured, op *operation) error {
+	result, err := a.match(ctx, git)
+	if err != nil {
+		return err
+	}
+	a.respectIgnores(result)
+	propagation := metav1.DeletePropagationForeground
+	run, cleanup, err := sync.NewSyncContext("revision", result, a.c.Config, a.c.Config, a.kubectl, "", a.cache.GetOpenAPISchema(),
+		sync.WithLogr(logr.Discard()), sync.WithOperationSettings(false, true, false, false), sync.WithManifestValidation(true),
+		sync.WithPrunePropagationPolicy(&propagation), sync.WithServerSideApply(a.serverSideApply),
+		sync.WithServerSideApplyManager(manager), sync.WithClientSideApplyMigration(true, common.DefaultClientSideApplyMigrationManager),
+		sync.WithHealthOverride(a.health), sync.WithInitialState(op.phase, op.message, op.results, op.started))
+	if err != nil {
+		return err
+	}
+	defer cleanup()
+	run.Sync()
+	op.phase, op.message, op.results = run.GetState()
+	return ctx.Err()
 }

@@ -10,11 +10,15 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -34,6 +38,7 @@ type Cluster struct {
 	Kubeconfig string
 	Config     *rest.Config
 	Client     dynamic.Interface
+	mapper     meta.ResettableRESTMapper
 	root       string // of the repository
 }
 
@@ -49,7 +54,10 @@ func NewCluster(t *testing.T) *Cluster {
 	config.QPS = -1
 	client, err := dynamic.NewForConfig(config)
 	must(t, err)
-	return &Cluster{T: t, Kubeconfig: kubeconfig, Config: config, Client: client, root: root(t)}
+	served, err := discovery.NewDiscoveryClientForConfig(config)
+	must(t, err)
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(served))
+	return &Cluster{T: t, Kubeconfig: kubeconfig, Config: config, Client: client, mapper: mapper, root: root(t)}
 }
 
 func must(t *testing.T, err error) {
@@ -122,24 +130,33 @@ func (c *Cluster) forget(ctx context.Context, prefix string) {
 	}
 }
 
-// Resource returns where an object of a kind that the cases use is.
-func (c *Cluster) Resource(u *unstructured.Unstructured) dynamic.ResourceInterface {
-	c.T.Helper()
-	resource, ok := map[string]schema.GroupVersionResource{
-		"Namespace": namespaces, "ServiceAccount": accounts, "Secret": secrets, "ConfigMap": configMaps,
-	}[u.GetKind()]
-	if !ok {
-		c.T.Fatalf("no case has a %s", u.GetKind())
+// Resource returns where an object is. The error tells that the API server knows no such kind.
+func (c *Cluster) Resource(u *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	kind := u.GroupVersionKind()
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) { // of a definition that came since
+		c.mapper.Reset()
+		mapping, err = c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	}
-	if u.GetNamespace() == "" {
-		return c.Client.Resource(resource)
+	if err != nil {
+		return nil, err
 	}
-	return c.Client.Resource(resource).Namespace(u.GetNamespace())
+	if mapping.Scope.Name() == meta.RESTScopeNameRoot {
+		return c.Client.Resource(mapping.Resource), nil
+	}
+	return c.Client.Resource(mapping.Resource).Namespace(u.GetNamespace()), nil
 }
 
 // Get returns the live object of that name, or nil.
 func (c *Cluster) Get(ctx context.Context, u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	live, err := c.Resource(u).Get(ctx, u.GetName(), metav1.GetOptions{})
+	resource, err := c.Resource(u)
+	if meta.IsNoMatchError(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	live, err := resource.Get(ctx, u.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

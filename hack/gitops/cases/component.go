@@ -4,13 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/yaml"
 )
 
 var (
@@ -27,9 +25,7 @@ func (c *Cluster) component(ctx context.Context) {
 	c.T.Cleanup(func() { c.removeComponent(context.WithoutCancel(ctx)) })
 	text, err := c.Kubectl("", "kustomize", c.root+"/kustomize/components/admission")
 	must(c.T, err)
-	for doc := range strings.SplitSeq(text, "\n---\n") {
-		u := &unstructured.Unstructured{}
-		must(c.T, yaml.Unmarshal([]byte(doc), &u.Object))
+	for _, u := range Objects(c.T, text) {
 		resource := map[string]schema.GroupVersionResource{
 			"CustomResourceDefinition": definitions, "MutatingAdmissionPolicy": admissionPolicies,
 			"MutatingAdmissionPolicyBinding": admissionBindings,

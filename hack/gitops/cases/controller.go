@@ -18,8 +18,8 @@ type controller struct {
 	log    lockedBuffer
 }
 
-// program builds pullsecrets.
-func (c *Cluster) program() string {
+// Program builds pullsecrets.
+func (c *Cluster) Program() string {
 	c.T.Helper()
 	binary := filepath.Join(c.T.TempDir(), "pullsecrets")
 	build := exec.Command("go", "build", "-o", binary, ".")

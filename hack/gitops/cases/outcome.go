@@ -95,7 +95,7 @@ func (o Outcome) words() string {
 	case o.Drift == none && o.Writes == none && o.Lost == nothing:
 		return "quiet"
 	case o.Writes == none && o.Lost == nothing:
-		return "shows " + o.Drift + " as different, but writes nothing"
+		return "never in sync: shows " + o.Drift + " as different and applies it in each pass, which changes nothing"
 	}
 	return "a fight: shows " + o.Drift + " as different; written in " + o.Writes + "; loses " + o.Lost
 }

@@ -21,7 +21,7 @@ func (s *story) steady(name string, of account) {
 		s.commit()
 	}
 	drift := map[string]bool{}
-	writing := 0
+	writing, drifting := 0, 0
 	for pass := range passes {
 		shown, err := s.tool.Drift(s.ctx, s.git.objects(s.prefix))
 		must(s.T, err)
@@ -36,6 +36,7 @@ func (s *story) steady(name string, of account) {
 		}
 		if len(shown)+len(changed) > 0 {
 			s.T.Logf("%s: shown as different: %v, changed: %v", name, shown, changed)
+			drifting++
 		}
 		for _, id := range append(shown, changed...) {
 			drift[strings.Fields(id)[0]] = true
@@ -59,6 +60,9 @@ func (s *story) steady(name string, of account) {
 	}
 	if len(drift) > 0 {
 		got.Drift = strings.Join(slices.Sorted(maps.Keys(drift)), ", ")
+	}
+	if drifting > 0 && drifting < passes {
+		got.Drift += " in " + some
 	}
 	if got.Writes == "" {
 		got.Writes = some

@@ -32,7 +32,7 @@ type story struct {
 
 // Tell has each tool live through all cases, without and with admission.
 func Tell(t *testing.T, kinds []Kind) *Outcomes {
-	binary := NewCluster(t).program()
+	binary := NewCluster(t).Program()
 	out := &Outcomes{untold: 2 * len(kinds)}
 	for _, admission := range []bool{false, true} {
 		t.Run(map[bool]string{false: "without admission", true: "with admission"}[admission], func(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/hack/gitops/cases/luahealth"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
@@ -111,7 +112,7 @@ type repository struct {
 	root   string
 	config *rest.Config
 	client dynamic.Interface
-	argocd *ArgoCD
+	argocd *luahealth.Check
 	flux   *Flux
 }
 
@@ -127,7 +128,7 @@ func newRepository(t *testing.T) *repository {
 	r := &repository{t: t, ctx: context.Background(), config: config}
 	r.client, err = dynamic.NewForConfig(config)
 	must(t, err)
-	r.argocd, err = ReadArgoCD(argocdFile)
+	r.argocd, err = luahealth.Read(argocdFile)
 	must(t, err)
 	r.flux, err = ReadFlux(fluxFile, policyName)
 	must(t, err)

@@ -20,6 +20,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// Verdict is what Flux says of an object.
+type Verdict struct{ Status, Message string }
+
 // Flux is the health check of a Kustomization of Flux.
 type Flux struct {
 	checks []kustomize.CustomHealthCheck

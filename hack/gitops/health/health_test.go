@@ -2,15 +2,20 @@ package health
 
 import (
 	"maps"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/hack/gitops/cases/luahealth"
 )
 
 const (
 	argocdFile = "../../../examples/argocd/argocd-cm.yaml"
-	fluxFile   = "../../../examples/flux/kustomizations.yaml"
+	fluxFile   = "../../../examples/flux/clusters/production/pullsecrets.yaml"
+	ociFile    = "../../../examples/flux/oci/pullsecrets.yaml"
 	policyName = "pullsecrets-policy"
 )
 
@@ -39,7 +44,7 @@ func configMap(namespace, name string, metadata map[string]any) *unstructured.Un
 }
 
 func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
-	argocd, err := ReadArgoCD(argocdFile)
+	argocd, err := luahealth.Read(argocdFile)
 	must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
 	must(t, err)
@@ -86,7 +91,7 @@ func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
 // TestOtherConfigMapsAreHealthy tries what no rule about the policy may touch: Argo CD asks its script about every
 // ConfigMap of the cluster, and Flux its expressions about every one of the Kustomization.
 func TestOtherConfigMapsAreHealthy(t *testing.T) {
-	argocd, err := ReadArgoCD(argocdFile)
+	argocd, err := luahealth.Read(argocdFile)
 	must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
 	must(t, err)
@@ -105,6 +110,24 @@ func TestOtherConfigMapsAreHealthy(t *testing.T) {
 	elsewhere := configMap("shop", policyName, nil)
 	if got, err := argocd.Health(elsewhere); err != nil || got.Status != "Healthy" {
 		t.Errorf("Argo CD says of another namespace's: %+v, %v", got, err)
+	}
+}
+
+// TestTheExamplesOfFluxAreAlike where they mean the same: the tests above are of one of them.
+func TestTheExamplesOfFluxAreAlike(t *testing.T) {
+	byGit, err := ReadFlux(fluxFile, policyName)
+	must(t, err)
+	fromRegistry, err := ReadFlux(ociFile, policyName)
+	must(t, err)
+	if !reflect.DeepEqual(byGit, fromRegistry) {
+		t.Errorf("%s and %s have other healthCheckExprs", fluxFile, ociFile)
+	}
+	ours, err := os.ReadFile("../../../kustomize/components/revision/reference.yaml")
+	must(t, err)
+	copied, err := os.ReadFile("../../../examples/flux/oci/policy/reference.yaml")
+	must(t, err)
+	if string(ours) != string(copied) {
+		t.Error("examples/flux/oci has another reference.yaml than the component revision")
 	}
 }
 

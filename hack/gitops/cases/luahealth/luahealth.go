@@ -1,4 +1,5 @@
-package health
+// Package luahealth runs the health check of examples/argocd in the Lua interpreter that Argo CD has built in.
+package luahealth
 
 import (
 	"context"
@@ -14,14 +15,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ArgoCD is Argo CD's health check of ConfigMaps.
-type ArgoCD struct{ script string }
+// Check is Argo CD's health check of ConfigMaps.
+type Check struct{ script string }
 
-// Verdict is what a tool says of an object.
+// Verdict is what Argo CD says of an object.
 type Verdict struct{ Status, Message string }
 
-// ReadArgoCD takes the script out of a manifest of Argo CD's configuration.
-func ReadArgoCD(file string) (*ArgoCD, error) {
+// Read takes the script out of a manifest of Argo CD's configuration.
+func Read(file string) (*Check, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -30,19 +31,24 @@ func ReadArgoCD(file string) (*ArgoCD, error) {
 	if err := yaml.UnmarshalStrict(text, &cm); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	const key = "resource.customizations.health.ConfigMap"
-	if cm.Data[key] == "" {
-		return nil, fmt.Errorf("%s has no %s", file, key)
+	if cm.Data[Key] == "" {
+		return nil, fmt.Errorf("%s has no %s", file, Key)
 	}
-	return &ArgoCD{cm.Data[key]}, nil
+	return New(cm.Data[Key]), nil
 }
+
+// Key is where the script is in Argo CD's configuration.
+const Key = "resource.customizations.health.ConfigMap"
+
+// New is a check by this script.
+func New(script string) *Check { return &Check{script} }
 
 // statuses are what a script may answer.
 var statuses = []string{"Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"}
 
 // Health runs the script as Argo CD 3 does where useOpenLibs is not set: with the basic, the package and the table
 // library, for at most a second.
-func (a *ArgoCD) Health(u *unstructured.Unstructured) (Verdict, error) {
+func (c *Check) Health(u *unstructured.Unstructured) (Verdict, error) {
 	l := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer l.Close()
 	for name, open := range map[string]lua.LGFunction{
@@ -56,7 +62,7 @@ func (a *ArgoCD) Health(u *unstructured.Unstructured) (Verdict, error) {
 	defer cancel()
 	l.SetContext(ctx)
 	l.SetGlobal("obj", toLua(l, u.Object))
-	if err := l.DoString(a.script); err != nil {
+	if err := l.DoString(c.script); err != nil {
 		return Verdict{}, err
 	}
 	table, ok := l.Get(-1).(*lua.LTable)
