@@ -81,6 +81,7 @@ func TestRelease(t *testing.T) {
 	t.Run("homebrew", func(t *testing.T) { homebrew(t, r) })
 	c.registry, c.version = registry, version
 	t.Run("install", func(t *testing.T) { installs(t, c, r) })
+	t.Run("docs", func(t *testing.T) { documented(t, c, r) })
 }
 
 // cloned is this commit with one more on it.

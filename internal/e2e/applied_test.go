@@ -151,12 +151,10 @@ func (s *sandbox) withdraw(manifests string) {
 // They are of the last releases whose modules this Go version takes.
 var definitionFiles = map[string][]string{
 	"github.com/fluxcd/kustomize-controller@v1.9.6": {"config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml"},
-	"github.com/fluxcd/source-controller@v1.9.6":    {"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml"},
 	"github.com/argoproj/argo-cd/v3@v3.4.13": {"manifests/crds/application-crd.yaml", "manifests/crds/applicationset-crd.yaml",
 		"manifests/crds/appproject-crd.yaml"},
 	"github.com/fluxcd/source-controller@v1.9.6": {
 		"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml", "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml"},
-	"github.com/argoproj/argo-cd/v3@v3.4.13": {"manifests/crds/application-crd.yaml", "manifests/crds/appproject-crd.yaml"},
 	"github.com/external-secrets/external-secrets@v1.3.2": {
 		"config/crds/bases/external-secrets.io_externalsecrets.yaml"},
 }
