@@ -17,7 +17,7 @@ demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FI
 	@hack/demo.sh
 
 .PHONY: test
-test: ## run all tests, on a real API server that is built and started for them
+test: ## 20 minutes: run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
 	go -C hack/oracle test -count=1 .
 	go -C hack/release test -count=1 ./...
@@ -34,7 +34,7 @@ gitops-test: ## let Argo CD's own engine live next to the program; make test has
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
 
 .PHONY: helm-test
-helm-test: ## let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
+helm-test: ## minutes: let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
 	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
 
 .PHONY: test-pure
@@ -62,7 +62,7 @@ image-test: ## build the image twice without a daemon, start it, compare; needs 
 	@hack/image-test.sh
 
 .PHONY: release-test
-release-test: ## make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
+release-test: ## 6 minutes: make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
 	$(CONTROLPLANE) run -- go -C hack/release test -count=1 -timeout 60m $(TESTFLAGS) .
 
 .PHONY: lint
