@@ -85,8 +85,9 @@ func TestTheProjectPermitsWhatIsApplied(t *testing.T) {
 func standalone(t *testing.T) (files []string) {
 	t.Helper()
 	neither := map[string]bool{ // a policy document, and what runs elsewhere than in a cluster
-		"examples/policy.yaml": true, "examples/ci/check.sh": true,
-		"examples/ci/github-actions.yaml": true, "examples/ci/gitlab-ci.yaml": true,
+		"examples/policy.yaml": true, "examples/ci/check.sh": true, "examples/ci/plan.sh": true,
+		"examples/ci/github-actions.yaml": true, "examples/ci/github-plan.yaml": true,
+		"examples/ci/gitlab-ci.yaml": true, "examples/ci/plan-merge-requests.sh": true,
 	}
 	for _, root := range []string{"kustomize", "examples"} {
 		must(t, filepath.WalkDir("../../"+root, func(path string, d fs.DirEntry, err error) error {
