@@ -58,25 +58,6 @@ type admission struct {
 	unsaved  retry                   // of parameters that could not be written
 }
 
-// retry is when something that failed is tried again, though nothing changed: ever more seldom, as a permission may be
-// missing for long. The zero value is that nothing failed.
-type retry struct {
-	at   time.Time
-	wait time.Duration
-}
-
-// failed returns how long to wait.
-func (r *retry) failed() time.Duration {
-	r.wait = min(max(2*r.wait, judgeRetry), retryMost)
-	r.at = time.Now().Add(r.wait)
-	return r.wait
-}
-
-// pending returns whether there is something to try again, and how long to wait until then.
-func (r *retry) pending() (wait time.Duration, ok bool) {
-	return max(time.Until(r.at), 0), r.wait > 0
-}
-
 // exceptions are the copies of a namespace that are not as their source alone would say.
 type exceptions struct {
 	blocked []string // names whose copy is known not to come

@@ -61,25 +61,3 @@ func TestADeletionIsSentAndSaidOnce(t *testing.T) {
 		wants("it fails", shows("c"), 5, 0)
 	})
 }
-
-// TestParametersThatCannotBeWrittenAreTriedMoreSeldom as long as nothing changes, and at once again after a success.
-func TestParametersThatCannotBeWrittenAreTriedMoreSeldom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r retry
-		if _, ok := r.pending(); ok {
-			t.Error("nothing failed, and it is to be tried again")
-		}
-		for _, want := range []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, retryMost, retryMost} {
-			if got := r.failed(); got != want {
-				t.Errorf("the pause is %s, want %s", got, want)
-			}
-			if wait, ok := r.pending(); !ok || wait != want {
-				t.Errorf("to be tried again: %v, after %s, want %s", ok, wait, want)
-			}
-			time.Sleep(want)
-			if wait, ok := r.pending(); !ok || wait != 0 {
-				t.Errorf("after the pause, to be tried again: %v, after %s", ok, wait)
-			}
-		}
-	})
-}
