@@ -2,8 +2,6 @@ package cases
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -13,7 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -108,18 +105,11 @@ func (n *Node) report(ctx context.Context, d *appsv1.Deployment, ready int32) {
 			{Type: appsv1.DeploymentProgressing, Status: "True", Reason: "NewReplicaSetAvailable"},
 		}
 	}
-	_, _ = n.client.AppsV1().Deployments(Home).Patch(ctx, d.Name, types.MergePatchType, statusOf(status), metav1.PatchOptions{}, "status")
+	d.Status = status
+	_, _ = n.client.AppsV1().Deployments(Home).UpdateStatus(ctx, d, metav1.UpdateOptions{})
 	budgets, _ := n.client.PolicyV1().PodDisruptionBudgets(Home).List(ctx, metav1.ListOptions{})
 	for _, b := range budgets.Items {
-		status := policyv1.PodDisruptionBudgetStatus{ObservedGeneration: b.Generation, CurrentHealthy: ready, DesiredHealthy: 1, ExpectedPods: *d.Spec.Replicas}
-		_, _ = n.client.PolicyV1().PodDisruptionBudgets(Home).Patch(ctx, b.Name, types.MergePatchType, statusOf(status), metav1.PatchOptions{}, "status")
+		b.Status = policyv1.PodDisruptionBudgetStatus{ObservedGeneration: b.Generation, CurrentHealthy: ready, DesiredHealthy: 1, ExpectedPods: *d.Spec.Replicas}
+		_, _ = n.client.PolicyV1().PodDisruptionBudgets(Home).UpdateStatus(ctx, &b, metav1.UpdateOptions{})
 	}
-}
-
-func statusOf(status any) []byte {
-	text, err := json.Marshal(map[string]any{"status": status})
-	if err != nil {
-		panic(fmt.Sprint("a status is JSON: ", err))
-	}
-	return text
 }
