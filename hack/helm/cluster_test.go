@@ -66,15 +66,20 @@ func newCluster(t *testing.T) *cluster {
 // eventually waits for a condition. Nothing else waits for a time.
 func (c *cluster) eventually(what string, condition func() error) {
 	c.t.Helper()
+	eventually(c.t, patient, what, condition)
+}
+
+func eventually(t *testing.T, within time.Duration, what string, condition func() error) {
+	t.Helper()
 	var err error
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(patient); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); <-tick.C {
 		if err = condition(); err == nil {
 			return
 		}
 	}
-	c.t.Fatalf("not within %s: %s: %v", patient, what, err)
+	t.Fatalf("not within %s: %s: %v", within, what, err)
 }
 
 // namespace makes one.
@@ -193,20 +198,28 @@ func changes(before, after map[string]string) (came, went, written []string) {
 	return came, went, written
 }
 
-// builtProgram builds pullsecrets once.
-var builtProgram = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "pullsecrets-helm-")
+var program = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "pullsecrets")
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(folder, "pullsecrets")
-	build := exec.Command("go", "build", "-o", binary, ".")
-	build.Dir = "../.."
-	if out, err := build.CombinedOutput(); err != nil {
+	file := filepath.Join(folder, "pullsecrets")
+	build := exec.Command("go", "build", "-trimpath", "-o", file, ".")
+	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
-	return binary, nil
+	return file, nil
 })
+
+// theProgram is built as the image has it: static.
+func theProgram(t *testing.T) string {
+	t.Helper()
+	file, err := program()
+	must(t, err)
+	return file
+}
 
 // controller is the program as a Deployment of a release starts it, with the token of its service account.
 type controller struct {
@@ -217,15 +230,13 @@ type controller struct {
 // start runs what the live Deployment says. Ports are left out, because tests run beside each other.
 func (c *cluster) start(namespace, deployment string, env ...string) *controller {
 	c.t.Helper()
-	binary, err := builtProgram()
-	must(c.t, err)
 	pod, _, _ := unstructured.NestedMap(c.get(kinds.deployments, namespace, deployment).Object, "spec", "template", "spec")
 	container := pod["containers"].([]any)[0].(map[string]any)
 	args := []string{}
 	for _, arg := range container["args"].([]any) {
 		args = append(args, arg.(string))
 	}
-	p := &controller{cmd: exec.Command(binary, append(args, "-kubeconfig", c.token(namespace, pod["serviceAccountName"].(string)), "-metrics-addr=", "-health-addr=", "-log-format=json")...)}
+	p := &controller{cmd: exec.Command(theProgram(c.t), append(args, "-kubeconfig", c.token(namespace, pod["serviceAccountName"].(string)), "-metrics-addr=", "-health-addr=", "-log-format=json")...)}
 	p.cmd.Env = append(os.Environ(), "POD_NAMESPACE="+namespace)
 	for _, entry := range container["env"].([]any) {
 		if variable := entry.(map[string]any); variable["value"] != nil {

@@ -53,14 +53,14 @@ func tamcore(secret string, accounts func(string) bool, excluded func(string) bo
 // run does once what the program does again and again.
 func (a ancestorProgram) run(m *migrating, content string) {
 	m.t.Helper()
-	list, err := m.client.Resource(namespaceKind).List(m.ctx, metav1.ListOptions{})
+	list, err := m.client.Resource(kinds.namespaces).List(m.ctx, metav1.ListOptions{})
 	must(m.t, err)
 	for _, ns := range list.Items {
 		if ns.GetDeletionTimestamp() != nil || !a.served(&ns) {
 			continue
 		}
 		a.copyTo(m, ns.GetName(), content)
-		accounts, err := m.client.Resource(accountKind).Namespace(ns.GetName()).List(m.ctx, metav1.ListOptions{})
+		accounts, err := m.client.Resource(kinds.accounts).Namespace(ns.GetName()).List(m.ctx, metav1.ListOptions{})
 		must(m.t, err)
 		for _, account := range accounts.Items {
 			if a.accounts(account.GetName()) && !(a.labels && isTrue(account.GetAnnotations()[tamcoreExclude])) {
@@ -73,7 +73,7 @@ func (a ancestorProgram) run(m *migrating, content string) {
 // copyTo creates the copy, unless there is one, as the source is in JanSvoboda's chart.
 func (a ancestorProgram) copyTo(m *migrating, namespace, content string) {
 	m.t.Helper()
-	if _, err := m.client.Resource(secretKind).Namespace(namespace).Get(m.ctx, a.secret, metav1.GetOptions{}); err == nil {
+	if _, err := m.client.Resource(kinds.secrets).Namespace(namespace).Get(m.ctx, a.secret, metav1.GetOptions{}); err == nil {
 		return
 	}
 	made := object("v1", "Secret", namespace, a.secret)
@@ -83,7 +83,7 @@ func (a ancestorProgram) copyTo(m *migrating, namespace, content string) {
 	if a.labels {
 		made.SetLabels(map[string]string{ancestorMark: "imagepullsecret-patcher"})
 	}
-	_, err := m.client.Resource(secretKind).Namespace(namespace).Create(m.ctx, made, metav1.CreateOptions{FieldManager: a.manager})
+	_, err := m.client.Resource(kinds.secrets).Namespace(namespace).Create(m.ctx, made, metav1.CreateOptions{FieldManager: a.manager})
 	must(m.t, err)
 }
 
@@ -100,7 +100,7 @@ func (a ancestorProgram) attach(m *migrating, account *unstructured.Unstructured
 	}
 	patch, err := json.Marshal(map[string]any{"imagePullSecrets": entries})
 	must(m.t, err)
-	_, err = m.client.Resource(accountKind).Namespace(account.GetNamespace()).Patch(m.ctx, account.GetName(), a.patchType, patch,
+	_, err = m.client.Resource(kinds.accounts).Namespace(account.GetNamespace()).Patch(m.ctx, account.GetName(), a.patchType, patch,
 		metav1.PatchOptions{FieldManager: a.manager})
 	must(m.t, err)
 }

@@ -3,12 +3,10 @@ package helm
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,25 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-)
-
-var (
-	namespaceKind  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	accountKind    = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	secretKind     = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	configMapKind  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	deploymentKind = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 )
 
 // migrating is a cluster in which a migration is tried. The ancestor serves every namespace, so a test has it for itself.
 type migrating struct {
-	t      *testing.T
+	*cluster
 	ctx    context.Context
-	config *rest.Config
-	client dynamic.Interface
 	folder string   // where commands run
 	path   string   // with kubectl, helm and pullsecrets
 	made   []string // namespaces
@@ -43,18 +28,10 @@ type migrating struct {
 // newMigrating finds the cluster. helm is the package of the helm command, or empty.
 func newMigrating(t *testing.T, helm string) *migrating {
 	t.Helper()
-	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		t.Skip("needs an API server: run make test")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	must(t, err)
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
-	must(t, err)
+	c := newCluster(t)
 	folder, err := filepath.EvalSymlinks(t.TempDir()) // kustomize takes no links
 	must(t, err)
-	m := &migrating{t: t, ctx: context.Background(), config: config, client: client, folder: folder}
+	m := &migrating{cluster: c, ctx: context.Background(), folder: folder}
 	paths := []string{filepath.Dir(theProgram(t))}
 	if helm != "" {
 		command, err := exec.Command("go", "tool", "-n", helm).Output()
@@ -65,35 +42,12 @@ func newMigrating(t *testing.T, helm string) *migrating {
 	return m
 }
 
-var program = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "pullsecrets")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(folder, "pullsecrets")
-	build := exec.Command("go", "build", "-trimpath", "-o", file, ".")
-	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return file, nil
-})
-
-// theProgram is built as the image has it: static.
-func theProgram(t *testing.T) string {
-	t.Helper()
-	file, err := program()
-	must(t, err)
-	return file
-}
-
 // shell runs a command as somebody types it, and returns what it prints.
 func (m *migrating) shell(command string) string {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.ctx, "bash", "-euo", "pipefail", "-c", command)
 	cmd.Dir = m.folder
-	cmd.Env = append(os.Environ(), "PATH="+m.path, "KUBECONFIG="+os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), "HOME="+m.folder)
+	cmd.Env = append(os.Environ(), "PATH="+m.path, "KUBECONFIG="+m.kubeconfig, "HOME="+m.folder)
 	var errors strings.Builder
 	cmd.Stderr = &errors
 	out, err := cmd.Output()
@@ -117,25 +71,19 @@ func (m *migrating) get(resource schema.GroupVersionResource, namespace, name st
 
 func (m *migrating) eventually(what string, condition func() error) {
 	m.t.Helper()
-	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err = condition(); err == nil {
-			return
-		}
-	}
-	m.t.Fatalf("not within 30 s: %s: %v", what, err)
+	eventually(m.t, 30*time.Second, what, condition)
 }
 
 // namespace makes a namespace that lasts as long as the test, with these service accounts besides its default one.
 func (m *migrating) namespace(name string, accounts ...string) {
 	m.t.Helper()
-	m.create(namespaceKind, object("v1", "Namespace", "", name))
+	m.create(kinds.namespaces, object("v1", "Namespace", "", name))
 	m.made = append(m.made, name)
 	for _, account := range accounts {
-		m.create(accountKind, object("v1", "ServiceAccount", name, account))
+		m.create(kinds.accounts, object("v1", "ServiceAccount", name, account))
 	}
 	m.eventually("the default service account is born", func() error {
-		_, err := m.client.Resource(accountKind).Namespace(name).Get(m.ctx, "default", metav1.GetOptions{})
+		_, err := m.client.Resource(kinds.accounts).Namespace(name).Get(m.ctx, "default", metav1.GetOptions{})
 		return err
 	})
 }

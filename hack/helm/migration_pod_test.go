@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -31,7 +30,7 @@ type pod struct {
 	template  corev1.PodSpec
 	container corev1.Container
 	root      string
-	log       *lockedBuffer
+	log       *logText
 	cmd       *exec.Cmd
 	ended     chan struct{}
 	stop      func()
@@ -43,11 +42,11 @@ const tokenFolder = "/var/run/secrets/kubernetes.io/serviceaccount"
 func (m *migrating) run(namespace, deployment string) *pod {
 	m.t.Helper()
 	var d appsv1.Deployment
-	must(m.t, runtime.DefaultUnstructuredConverter.FromUnstructured(m.get(deploymentKind, namespace, deployment).Object, &d))
+	must(m.t, runtime.DefaultUnstructuredConverter.FromUnstructured(m.get(kinds.deployments, namespace, deployment).Object, &d))
 	if len(d.Spec.Template.Spec.Containers) != 1 || *d.Spec.Replicas != 1 {
 		m.t.Fatalf("%s/%s has %d containers and %d replicas", namespace, deployment, len(d.Spec.Template.Spec.Containers), *d.Spec.Replicas)
 	}
-	p := &pod{m: m, namespace: namespace, template: d.Spec.Template.Spec, container: d.Spec.Template.Spec.Containers[0], root: m.t.TempDir(), log: &lockedBuffer{}}
+	p := &pod{m: m, namespace: namespace, template: d.Spec.Template.Spec, container: d.Spec.Template.Spec.Containers[0], root: m.t.TempDir(), log: &logText{}}
 	if !regexp.MustCompile(`^ghcr\.io/pullsecrets/pullsecrets:v\d`).MatchString(p.container.Image) || len(p.container.Command) > 0 {
 		m.t.Fatalf("the image is %s, the command %q", p.container.Image, p.container.Command)
 	}
@@ -110,7 +109,7 @@ func (p *pod) mountSecret(mount corev1.VolumeMount) {
 func (p *pod) secret(name string) map[string][]byte {
 	p.m.t.Helper()
 	out := map[string][]byte{}
-	data, _ := p.m.get(secretKind, p.namespace, name).Object["data"].(map[string]any)
+	data, _ := p.m.get(kinds.secrets, p.namespace, name).Object["data"].(map[string]any)
 	for key, value := range data {
 		decoded, err := base64.StdEncoding.DecodeString(value.(string))
 		must(p.m.t, err)
@@ -251,21 +250,4 @@ func (p *pod) lines(words ...string) (out []string) {
 		}
 	}
 	return out
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

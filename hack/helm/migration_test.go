@@ -86,7 +86,7 @@ func (p *pod) ready() error {
 	if len(p.lines(`"status":"Ready"`)) > 0 {
 		return nil
 	}
-	u, err := p.m.client.Resource(configMapKind).Namespace(p.namespace).Get(p.m.ctx, "pullsecrets-policy", metav1.GetOptions{})
+	u, err := p.m.client.Resource(kinds.configMaps).Namespace(p.namespace).Get(p.m.ctx, "pullsecrets-policy", metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (m *migrating) serves(namespace, secret, content string) {
 	m.t.Helper()
 	m.namespace(namespace)
 	m.eventually(namespace+" is served", func() error {
-		u, err := m.client.Resource(secretKind).Namespace(namespace).Get(m.ctx, secret, metav1.GetOptions{})
+		u, err := m.client.Resource(kinds.secrets).Namespace(namespace).Get(m.ctx, secret, metav1.GetOptions{})
 		if err != nil || contentOf(u) != content {
 			return fmt.Errorf("the copy: %v", err)
 		}
-		if list := listOf(m.get(accountKind, namespace, "default")); !slices.Equal(list, []string{secret}) {
+		if list := listOf(m.get(kinds.accounts, namespace, "default")); !slices.Equal(list, []string{secret}) {
 			return fmt.Errorf("the account has %q", list)
 		}
 		return nil
@@ -115,7 +115,7 @@ func (m *migrating) serves(namespace, secret, content string) {
 // withdraw removes what the test leaves in the cluster at its end.
 func (m *migrating) withdraw(secret string, namespaces ...string) {
 	m.t.Cleanup(func() {
-		m.delete(namespaceKind, append(namespaces, m.made...)...)
+		m.delete(kinds.namespaces, append(namespaces, m.made...)...)
 		admission := schema.GroupVersion{Group: "admissionregistration.k8s.io", Version: "v1"}
 		rbac := schema.GroupVersion{Group: "rbac.authorization.k8s.io", Version: "v1"}
 		for _, resource := range []schema.GroupVersionResource{
@@ -132,11 +132,11 @@ func (m *migrating) withdraw(secret string, namespaces ...string) {
 func (m *migrating) forget(secret string) {
 	now, _ := m.state(secret)
 	for _, u := range now.copies {
-		_ = m.client.Resource(secretKind).Namespace(u.GetNamespace()).Delete(m.ctx, secret, metav1.DeleteOptions{})
+		_ = m.client.Resource(kinds.secrets).Namespace(u.GetNamespace()).Delete(m.ctx, secret, metav1.DeleteOptions{})
 	}
 	for _, u := range now.accounts {
 		if slices.Contains(listOf(u), secret) {
-			_, _ = m.client.Resource(accountKind).Namespace(u.GetNamespace()).Patch(m.ctx, u.GetName(), types.MergePatchType,
+			_, _ = m.client.Resource(kinds.accounts).Namespace(u.GetNamespace()).Patch(m.ctx, u.GetName(), types.MergePatchType,
 				[]byte(`{"imagePullSecrets":null,"metadata":{"annotations":{"pullsecrets/added":null}}}`), metav1.PatchOptions{})
 		}
 	}
@@ -180,10 +180,10 @@ func (c manifests) migrate(t *testing.T, secret string) {
 	m := newMigrating(t, c.helm)
 	m.withdraw(secret, patcher, "pullsecrets")
 	m.shell(c.apply)
-	content := contentOf(m.get(secretKind, patcher, c.source))
+	content := contentOf(m.get(kinds.secrets, patcher, c.source))
 	m.namespace("team-a", "ci", "web")
 	m.namespace("out")
-	m.annotate(namespaceKind, "", "out", "k8s.titansoft.com/imagepullsecret-patcher-exclude", "true")
+	m.annotate(kinds.namespaces, "", "out", "k8s.titansoft.com/imagepullsecret-patcher-exclude", "true")
 	m.patchList("team-a", "default", "theirs", "other")
 	c.program.run(m, content)
 	want := after{marks: marksOf("pullsecrets", "pullsecrets/"+secret), untouched: []string{patcher + "/" + secret}}
@@ -223,7 +223,7 @@ func TestMigrationWhereTheProgramWasExchangedByItsImageAlone(t *testing.T) {
 	must(t, err)
 	m.withdraw(secret, patcher)
 	m.shell("kubectl apply -f " + manifest)
-	content := contentOf(m.get(secretKind, patcher, "image-pull-secret-src"))
+	content := contentOf(m.get(kinds.secrets, patcher, "image-pull-secret-src"))
 	m.namespace("team-a", "ci")
 	original(secret, all, func(string) bool { return false }).run(m, content)
 	want := after{untouched: []string{patcher + "/" + secret}}
@@ -249,16 +249,16 @@ func TestMigrationWhereTheProgramWasExchangedByItsImageAlone(t *testing.T) {
 func (m *migrating) patchList(namespace, account string, names ...string) {
 	m.t.Helper()
 	patch := `{"imagePullSecrets":[{"name":"` + strings.Join(names, `"},{"name":"`) + `"}]}`
-	_, err := m.client.Resource(accountKind).Namespace(namespace).Patch(m.ctx, account, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
+	_, err := m.client.Resource(kinds.accounts).Namespace(namespace).Patch(m.ctx, account, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
 	must(m.t, err)
 }
 
 // isOut holds that a namespace that is opted out got nothing.
 func (m *migrating) isOut(namespace, secret string) {
 	m.t.Helper()
-	list, err := m.client.Resource(secretKind).Namespace(namespace).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
+	list, err := m.client.Resource(kinds.secrets).Namespace(namespace).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
 	must(m.t, err)
-	if names := listOf(m.get(accountKind, namespace, "default")); len(list.Items) > 0 || len(names) > 0 {
+	if names := listOf(m.get(kinds.accounts, namespace, "default")); len(list.Items) > 0 || len(names) > 0 {
 		m.t.Errorf("%s has %d copies and %q", namespace, len(list.Items), names)
 	}
 }
@@ -325,15 +325,15 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 	m.withdraw(r.secret, home)
 	m.file("given.yaml", r.values)
 	m.shell("helm install " + home + " " + chart + " -n " + home + " --create-namespace -f given.yaml")
-	content := contentOf(m.get(secretKind, home, r.source))
+	content := contentOf(m.get(kinds.secrets, home, r.source))
 	m.namespace("team-a", "ci", "web")
 	m.namespace("out")
-	m.annotate(namespaceKind, "", "out", r.optedOut, "true")
+	m.annotate(kinds.namespaces, "", "out", r.optedOut, "true")
 	m.namespace("later-out") // it keeps what it has
 	m.patchList("team-a", "default", "theirs", "other")
 	r.program.run(m, content)
-	m.annotate(namespaceKind, "", "later-out", r.optedOut, "true")
-	m.annotate(accountKind, "team-a", "web", r.optedOut, "true")
+	m.annotate(kinds.namespaces, "", "later-out", r.optedOut, "true")
+	m.annotate(kinds.accounts, "team-a", "web", r.optedOut, "true")
 	untouched := []string{home + "/" + r.secret, "later-out/" + r.secret}
 
 	w := m.watching(r.secret)
@@ -372,7 +372,7 @@ func (m *migrating) isUndone(r forkRelease, upgrade, content string) {
 	w := m.watching(r.secret)
 	before := w.before
 	m.shell("helm rollback " + home + " 1 -n " + home)
-	image, _, _ := unstructured.NestedSlice(m.get(deploymentKind, home, home).Object, "spec", "template", "spec", "containers")
+	image, _, _ := unstructured.NestedSlice(m.get(kinds.deployments, home, home).Object, "spec", "template", "spec", "containers")
 	if got := image[0].(map[string]any)["image"]; !strings.Contains(got.(string), "/imagepullsecret-patcher:") {
 		m.t.Errorf("after helm rollback the image is %s", got)
 	}

@@ -31,7 +31,7 @@ func (m *migrating) watching(secret string) *witness {
 	w := &witness{m: m, secret: secret, watches: map[string]watch.Interface{}}
 	var versions map[string]string
 	w.before, versions = m.state(secret)
-	for what, resource := range map[string]schema.GroupVersionResource{"secrets": secretKind, "serviceaccounts": accountKind} {
+	for what, resource := range map[string]schema.GroupVersionResource{"secrets": kinds.secrets, "serviceaccounts": kinds.accounts} {
 		one, err := m.client.Resource(resource).Watch(m.ctx, metav1.ListOptions{ResourceVersion: versions[what]})
 		must(m.t, err)
 		w.watches[what] = one
@@ -41,9 +41,9 @@ func (m *migrating) watching(secret string) *witness {
 
 func (m *migrating) state(secret string) (state, map[string]string) {
 	m.t.Helper()
-	secrets, err := m.client.Resource(secretKind).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
+	secrets, err := m.client.Resource(kinds.secrets).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
 	must(m.t, err)
-	accounts, err := m.client.Resource(accountKind).List(m.ctx, metav1.ListOptions{})
+	accounts, err := m.client.Resource(kinds.accounts).List(m.ctx, metav1.ListOptions{})
 	must(m.t, err)
 	return state{byKey(secrets), byKey(accounts)}, map[string]string{"secrets": secrets.GetResourceVersion(), "serviceaccounts": accounts.GetResourceVersion()}
 }
