@@ -109,7 +109,7 @@ func newUser(t *testing.T, c *cluster, r *released) *user {
 		env: append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "KUBECONFIG="+c.kubeconfig, "TOKEN=made-up",
 			"HELM_CONFIG_HOME="+helm, "HELM_CACHE_HOME="+helm, "HELM_DATA_HOME="+helm,
 			// kustomize clones what a reference names; here from the released repository, not from GitHub.
-			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+r.clone+".insteadOf", "GIT_CONFIG_VALUE_0=https://github.com/pullsecrets/pullsecrets.git"),
+			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=url.file://"+r.clone+".insteadOf", "GIT_CONFIG_VALUE_0=https://github.com/pullsecrets/pullsecrets"),
 		address: strings.NewReplacer(
 			"https://github.com/pullsecrets/pullsecrets/releases/download/"+r.version, r.out,
 			"helm install pullsecrets oci://ghcr.io/", "helm install --plain-http pullsecrets oci://"+c.registry.host+"/"),
