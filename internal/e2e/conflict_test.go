@@ -20,7 +20,7 @@ const forced = `
 
 func TestASecretOfSomebodyElseIsLeftAloneUntilForced(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
+	s.source("hub", credential("hub.example", "canary-ours"))
 	ns := s.namespace("a")
 	theirs := secret(ns, s.name("reg"), credential("theirs.example", "canary-theirs"))
 	theirs.Object["data"].(map[string]any)["extra"] = "a2VlcA=="
@@ -35,7 +35,7 @@ func TestASecretOfSomebodyElseIsLeftAloneUntilForced(t *testing.T) {
 	}
 
 	s.revised("Ready", forced)
-	got := s.wantCopy(ns, "reg", credential("hub.example", "one"))
+	got := s.wantCopy(ns, "reg", credential("hub.example", "canary-ours"))
 	s.wantList(ns, "default", "+reg")
 	if got.GetUID() != theirs.GetUID() || got.GetLabels()["team"] != "theirs" {
 		t.Error("it was not taken over in place")
@@ -47,7 +47,7 @@ func TestASecretOfSomebodyElseIsLeftAloneUntilForced(t *testing.T) {
 	if len(diff) != 1 {
 		t.Errorf("%d lines explain it, want 1", len(diff))
 	}
-	for _, credential := range []string{"canary-theirs", "one\"", "cm9ib3Q6"} {
+	for _, credential := range []string{"canary-theirs", "canary-ours", "cm9ib3Q6"} {
 		if strings.Contains(r.log.String(), credential) {
 			t.Errorf("the log holds a credential: %q", credential)
 		}
