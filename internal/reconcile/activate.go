@@ -59,15 +59,20 @@ func (j *judge) unspend() {
 	}
 }
 
-// confirm ends the holding back, when the user confirmed it or there is nothing left to hold back.
+// confirm ends the holding back, when the user confirmed it or there is nothing left to hold back. It runs at every wake, so
+// it plans the whole cluster only where one of these may be so.
 func (j *judge) confirm(ctx context.Context) {
 	p := j.c.active.Load()
 	if p == nil || !j.c.ceiling.held.Load() {
 		return
 	}
+	confirmed := j.confirmed()
+	if !confirmed && (!j.c.pass.complete(p) || j.c.report.anyHeld()) {
+		return
+	}
 	gone, _ := j.c.wouldRemove(p)
 	switch {
-	case j.confirmed():
+	case confirmed:
 		j.c.ceiling.release()
 	case total(gone) == plan.Count{}:
 		j.c.ceiling.accept()

@@ -332,6 +332,18 @@ func (r *report) anyProblem() bool {
 	return len(r.problems) > 0
 }
 
+// anyHeld reports whether something is not removed because it would be too much at once.
+func (r *report) anyHeld() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.problems {
+		if p.Reason == string(plan.PruneHeld) {
+			return true
+		}
+	}
+	return false
+}
+
 // unfinished counts the problems because of which the cluster is not as the policy says, and puts the first in words.
 func (r *report) unfinished() (first string, n int) {
 	r.mu.Lock()
