@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -19,7 +20,7 @@ func (c *Controller) setList(ctx context.Context, namespace string, a plan.Actio
 		return err
 	}
 	obj, err := c.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
-		return c.api.Apply(ctx, accountResource, listObject(c.installation(), namespace, a), true)
+		return c.api.Apply(ctx, kube.ServiceAccounts, listObject(c.installation(), namespace, a), true)
 	})
 	if err == nil {
 		err = checkList(c.installation(), obj, a.List)
@@ -41,10 +42,10 @@ func (c *Controller) release(ctx context.Context, obj *unstructured.Unstructured
 	account := cluster.NewServiceAccount(obj)
 	return c.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
 		if len(account.PullSecrets) == 0 && account.Applied {
-			return c.api.Apply(ctx, accountResource,
+			return c.api.Apply(ctx, kube.ServiceAccounts,
 				accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
 		}
-		return c.api.Disown(ctx, accountResource, obj)
+		return c.api.Disown(ctx, kube.ServiceAccounts, obj)
 	})
 }
 

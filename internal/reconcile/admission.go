@@ -10,16 +10,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
-
-var admissionResource = schema.GroupVersionResource{Group: "pullsecrets.internal", Version: "v1alpha1", Resource: "admissionrules"}
 
 // The reasons of problems with the admission parameters.
 const (
@@ -295,10 +293,10 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 	held := a.c.ceiling.held.Load()
 	try := func(name, verb string, err error) {
 		switch {
-		case isStale(err):
+		case kube.Classify(err) == kube.Stale:
 			stale = true
 		case err != nil:
-			failed = append(failed, problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + " it: " + describe(err)})
+			failed = append(failed, problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
 		default:
 			a.c.Log.Info().Str("kind", render.AdmissionKind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
 		}
@@ -310,7 +308,7 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 	a.forgetDeleted(live)
 	for _, name := range slices.Sorted(maps.Keys(rest)) {
 		if uid := rest[name].UID; rest[name].ours && !held && !a.isDeleted(uid) {
-			err := a.c.api.Delete(ctx, admissionResource, rest[name])
+			err := a.c.api.Delete(ctx, kube.AdmissionRules, rest[name])
 			try(name, "delete", err)
 			if err == nil {
 				a.deleted[uid] = time.Now()
@@ -323,12 +321,12 @@ func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructur
 			continue
 		}
 		u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
-		u.SetResourceVersion(unborn)
+		u.SetResourceVersion(kube.MustNotExist)
 		if before != nil {
 			u.SetUID(before.UID)
 			u.SetResourceVersion(before.ResourceVersion)
 		}
-		_, err := a.c.api.Apply(ctx, admissionResource, u, true)
+		_, err := a.c.api.Apply(ctx, kube.AdmissionRules, u, true)
 		try(u.GetName(), "apply", err)
 	}
 	return failed, stale

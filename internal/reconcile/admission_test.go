@@ -14,11 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // deleter counts the deletions that are sent, by name.
 type deleter struct {
-	applier
+	kube.Client
 	sent []string
 	err  error
 }

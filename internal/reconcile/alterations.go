@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -20,7 +21,7 @@ const (
 // that is removed, or a webhook that is mended, has no event.
 type alterations struct {
 	mu      sync.Mutex
-	objects map[string]map[writtenKey]*alteration // by namespace
+	objects map[string]map[kube.Key]*alteration // by namespace
 }
 
 // alteration is the last write of one object that was altered.
@@ -44,7 +45,7 @@ type intent struct {
 }
 
 func newAlterations() *alterations {
-	return &alterations{objects: map[string]map[writtenKey]*alteration{}}
+	return &alterations{objects: map[string]map[kube.Key]*alteration{}}
 }
 
 // intent returns what an action is to bring about.
@@ -68,7 +69,7 @@ func (r *alteration) pause() time.Duration {
 }
 
 // wait returns why an action has to wait; nil where it need not.
-func (l *alterations) wait(key writtenKey, a plan.Action, meant func() intent, now time.Time) error {
+func (l *alterations) wait(key kube.Key, a plan.Action, meant func() intent, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.objects[key.Namespace][key]
@@ -83,7 +84,7 @@ func (l *alterations) wait(key writtenKey, a plan.Action, meant func() intent, n
 }
 
 // note takes in what came of a write, and returns it with how long the next try waits.
-func (l *alterations) note(key writtenKey, a plan.Action, meant func() intent, err error, now time.Time) error {
+func (l *alterations) note(key kube.Key, a plan.Action, meant func() intent, err error, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r := l.objects[key.Namespace][key]
@@ -97,7 +98,7 @@ func (l *alterations) note(key writtenKey, a plan.Action, meant func() intent, e
 	if r == nil || r.object != idOf(a) {
 		r = &alteration{object: idOf(a)}
 		if l.objects[key.Namespace] == nil {
-			l.objects[key.Namespace] = map[writtenKey]*alteration{}
+			l.objects[key.Namespace] = map[kube.Key]*alteration{}
 		}
 		l.objects[key.Namespace][key] = r
 	}
@@ -112,13 +113,13 @@ func (l *alterations) note(key writtenKey, a plan.Action, meant func() intent, e
 }
 
 // known reports whether the last write of an object was altered.
-func (l *alterations) known(key writtenKey) bool {
+func (l *alterations) known(key kube.Key) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.objects[key.Namespace][key] != nil
 }
 
-func (l *alterations) drop(key writtenKey) {
+func (l *alterations) drop(key kube.Key) {
 	delete(l.objects[key.Namespace], key)
 	if len(l.objects[key.Namespace]) == 0 {
 		delete(l.objects, key.Namespace)
@@ -131,12 +132,12 @@ func (l *alterations) stand(p plan.Plan) (problems []problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, r := range l.objects[p.Namespace] {
-		switch a := find(p, key.kind, key.Name); {
+		switch a := find(p, key.Kind, key.Name); {
 		case a.Verb == "", a.Verb == plan.None && (a.ResourceVersion != r.version || idOf(a) != r.object):
 			l.drop(key)
 		case a.Verb == plan.None:
 			problems = append(problems, problem{
-				Rule: r.rule, Kind: string(key.kind), Name: key.Name, Reason: alteredObject, Detail: (&altered{differs: r.differs}).Error(),
+				Rule: r.rule, Kind: string(key.Kind), Name: key.Name, Reason: alteredObject, Detail: (&altered{differs: r.differs}).Error(),
 			})
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -62,17 +63,17 @@ func BenchmarkObserveAndDecide(b *testing.B) {
 // cached is a Controller whose caches hold a cluster.
 func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *Controller {
 	c := New(Config{Log: zerolog.Nop(), Workers: 1})
-	held := func(t target) *watch {
-		w := &watch{target: t, synced: true, upTo: func() string { return "1" }}
+	held := func(t kube.Target) *watch {
+		w := &watch{Target: t, synced: true, upTo: func() string { return "1" }}
 		w.store = cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())
 		return w
 	}
 	c.watches = &watches{
-		namespaces: held(target{resource: namespaceResource}), accounts: held(target{resource: accountResource}),
+		namespaces: held(kube.Target{Resource: kube.Namespaces}), accounts: held(kube.Target{Resource: kube.ServiceAccounts}),
 		copies: map[string]*watch{}, sources: map[types.NamespacedName]*watch{},
 	}
 	for _, name := range p.CopyNames() {
-		c.watches.copies[name] = held(target{resource: secretResource, name: name})
+		c.watches.copies[name] = held(kube.Target{Resource: kube.Secrets, Name: name})
 	}
 	for i, in := range ins {
 		_ = c.watches.namespaces.store.Add(in.Namespace)

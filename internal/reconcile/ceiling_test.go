@@ -17,6 +17,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -71,14 +72,14 @@ type laggingController struct {
 }
 
 func newLaggingController(t *testing.T, percent int) *laggingController {
-	f := &laggingController{t: t, server: &mapServer{objects: map[writtenKey]*unstructured.Unstructured{}}}
+	f := &laggingController{t: t, server: &mapServer{objects: map[kube.Key]*unstructured.Unstructured{}}}
 	all := f.policy(`
 - {name: all, secrets: [{source: {name: s}, name: one}, {source: {name: s}, name: two}, {source: {name: s}, name: three}]}`)
 	ins, haves := largeCluster(all, 1, 30, false)
 	for _, in := range ins {
 		for _, sa := range in.Accounts {
 			u := accountObject(sa.Namespace, sa.Name, "u-"+sa.Name, f.server.next())
-			f.server.objects[keyOf(sa.Namespace, plan.Action{Kind: plan.KindServiceAccount, Name: sa.Name})] = u
+			f.server.objects[kube.KeyOf(sa.Namespace, plan.Action{Kind: plan.KindServiceAccount, Name: sa.Name})] = u
 			*sa = *cluster.NewServiceAccount(u)
 		}
 	}
@@ -125,16 +126,16 @@ func (f *laggingController) catchUp(r *rand.Rand) {
 		}
 		var o cluster.Object = cluster.NewServiceAccount(u)
 		w := f.watches.accounts
-		if key.kind == plan.KindSecret {
+		if key.Kind == plan.KindSecret {
 			o, w = f.projector.Secret(u), f.watches.copies[key.Name]
 		}
 		_ = w.store.Add(o)
-		f.written.seen(key.kind, event{new: o})
+		f.written.seen(key.Kind, event{new: o})
 	}
 	for _, w := range f.watches.copies {
 		for _, obj := range w.all() {
 			o := obj.(*cluster.Secret)
-			if key := (writtenKey{plan.KindSecret, objectName(o)}); f.server.objects[key] == nil && r.IntN(2) == 0 {
+			if key := (kube.Key{Kind: plan.KindSecret, ObjectName: kube.NameOf(o)}); f.server.objects[key] == nil && r.IntN(2) == 0 {
 				_ = w.store.Delete(o)
 				f.written.seen(plan.KindSecret, event{old: o})
 			}
@@ -144,7 +145,7 @@ func (f *laggingController) catchUp(r *rand.Rand) {
 
 // mapServer is an API server that one controller writes to and nobody else.
 type mapServer struct {
-	objects map[writtenKey]*unstructured.Unstructured
+	objects map[kube.Key]*unstructured.Unstructured
 	version int
 }
 
@@ -153,8 +154,8 @@ func (m *mapServer) next() string {
 	return fmt.Sprint(m.version + 1) // 1 is that of an object that must not exist
 }
 
-func (m *mapServer) key(resource schema.GroupVersionResource, namespace, name string) writtenKey {
-	return keyOf(namespace, plan.Action{Kind: kinds[resource], Name: name})
+func (m *mapServer) key(resource schema.GroupVersionResource, namespace, name string) kube.Key {
+	return kube.KeyOf(namespace, plan.Action{Kind: kube.KindOf[resource], Name: name})
 }
 
 func (m *mapServer) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
@@ -246,8 +247,8 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 	}
 }
 
-type deniedDeletes struct{ applier }
+type deniedDeletes struct{ kube.Client }
 
 func (deniedDeletes) Delete(context.Context, schema.GroupVersionResource, cluster.Object) error {
-	return apierrors.NewForbidden(secretResource.GroupResource(), "one", errors.New("by a webhook"))
+	return apierrors.NewForbidden(kube.Secrets.GroupResource(), "one", errors.New("by a webhook"))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -60,7 +61,7 @@ const (
 // Controller keeps the cluster as the policy says.
 type Controller struct {
 	Config
-	api       applier
+	api       kube.Client
 	projector *cluster.Projector
 	watches   *watches
 	started   atomic.Pointer[watches] // the same, for who asks from outside
@@ -95,7 +96,7 @@ type Controller struct {
 func New(cfg Config) *Controller {
 	c := &Controller{
 		Config:    cfg,
-		api:       dynamicApplier{cfg.Client},
+		api:       kube.New(cfg.Client),
 		projector: newProjector(),
 		queue:     newQueue(cfg.Workers),
 		written:   newWritten(),
@@ -122,7 +123,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.events = newEvents(ctx, c.Client, func(err error) {
-		c.metrics.writeFailed(kindEvent, err)
+		c.metrics.writeFailed(kube.KindEvent, err)
 		c.troubles.write("an Event", err)
 	})
 	// The hooks run only once the watches are assigned: they hold this lock's other side.

@@ -19,6 +19,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 const (
@@ -34,9 +36,10 @@ const (
 )
 
 var (
-	errNotLeader = errors.New("this process does not hold the Lease")
 	errLeaseLost = errors.New("the Lease was lost: another process may be the leader by now, so this one ended at once; started again, it stands by")
 )
+
+const errNotLeader = kube.Plain("this process does not hold the Lease")
 
 // Election has one of several processes work while the others stand by, with client-go's leader election on a Lease.
 //
@@ -88,7 +91,7 @@ func NewElection(config *rest.Config, namespace string, log zerolog.Logger) (*El
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) {}, // the lease itself tells, in order
 			OnStoppedLeading: func() {},
-			OnNewLeader:      func(leader string) { log.Info().Str("leader", shorten(leader)).Msg("there is a new leader") },
+			OnNewLeader:      func(leader string) { log.Info().Str("leader", bound.Text(leader)).Msg("there is a new leader") },
 		},
 	})
 	return e, err

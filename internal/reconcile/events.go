@@ -8,18 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/record"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
-
-const kindEvent plan.Kind = "Event"
-
-var eventResource = schema.GroupVersionResource{Version: "v1", Resource: "events"}
 
 // events writes Events. client-go's recorder aggregates and throttles them; only the last step is ours, because
 // its own needs the typed clientset.
@@ -37,7 +33,7 @@ func (e *events) emit(about *cluster.ConfigMap, eventType, reason, message strin
 	e.recorder.Event(&corev1.ObjectReference{
 		APIVersion: "v1", Kind: "ConfigMap",
 		Namespace: about.Namespace, Name: about.Name, UID: about.UID, ResourceVersion: about.ResourceVersion,
-	}, eventType, reason, shorten(message))
+	}, eventType, reason, bound.Text(message))
 }
 
 // eventSink writes Events through the dynamic client. record.EventSink passes no context, so it holds one.
@@ -59,7 +55,7 @@ func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
 	obj.SetKind("Event")
 	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
 	defer cancel()
-	return s.written(s.client.Resource(eventResource).Namespace(e.Namespace).Create(ctx, obj, metav1.CreateOptions{}))
+	return s.written(s.client.Resource(kube.Events).Namespace(e.Namespace).Create(ctx, obj, metav1.CreateOptions{}))
 }
 
 // Update is part of record.EventSink; the recorder uses Patch for what it wrote before.
@@ -68,7 +64,7 @@ func (s eventSink) Update(e *corev1.Event) (*corev1.Event, error) { return s.Cre
 func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
 	defer cancel()
-	return s.written(s.client.Resource(eventResource).Namespace(e.Namespace).
+	return s.written(s.client.Resource(kube.Events).Namespace(e.Namespace).
 		Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}))
 }
 

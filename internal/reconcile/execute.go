@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -33,7 +35,7 @@ type result struct {
 func (s changeSet) err() error {
 	var errs []error
 	for _, r := range s.results {
-		if r.err != nil && !isGone(r.err) && !isContested(r.err) && asAltered(r.err) == nil {
+		if r.err != nil && kube.Classify(r.err) != kube.Gone && !isContested(r.err) && asAltered(r.err) == nil {
 			errs = append(errs, r.err)
 		}
 	}
@@ -100,7 +102,7 @@ func (c *Controller) execute(ctx context.Context, p plan.Plan) changeSet {
 // carryOut does one action, unless it has to wait: what admission alters is not written again and again, nor what
 // somebody undoes.
 func (c *Controller) carryOut(ctx context.Context, namespace string, a plan.Action) error {
-	key := keyOf(namespace, a)
+	key := kube.KeyOf(namespace, a)
 	meant := func() intent { return c.intent(namespace, a) }
 	if err := c.altered.wait(key, a, meant, time.Now()); err != nil {
 		return err
@@ -120,7 +122,7 @@ func (c *Controller) announce(namespace string, a plan.Action) {
 		return
 	}
 	c.Log.Warn().Str("namespace", namespace).Str("kind", string(a.Kind)).Str("name", a.Name).Str("rule", a.Rule).Stringer("source", a.Source).
-		Str("reason", string(a.Reason)).Strs("diff", cutList(a.Diff, "lines")).Msg("replacing what somebody else wrote")
+		Str("reason", string(a.Reason)).Strs("diff", bound.List(a.Diff, "lines")).Msg("replacing what somebody else wrote")
 }
 
 func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) error {
@@ -132,12 +134,12 @@ func (c *Controller) act(ctx context.Context, namespace string, a plan.Action) e
 		if a.Kind == plan.KindSecret {
 			return c.releaseCopy(ctx, namespace, a)
 		}
-		obj, err := c.api.Get(ctx, accountResource, namespace, a.Name)
+		obj, err := c.api.Get(ctx, kube.ServiceAccounts, namespace, a.Name)
 		if err != nil {
 			return err
 		}
 		if obj.GetResourceVersion() != a.ResourceVersion { // the API server itself may have added a name since
-			return otherVersion(accountResource, a.Name)
+			return otherVersion(kube.ServiceAccounts, a.Name)
 		}
 		names := cluster.NewServiceAccount(obj).PullSecrets
 		if obj, err = c.release(ctx, obj); err != nil {
@@ -179,15 +181,15 @@ func (c *Controller) applyCopy(ctx context.Context, namespace string, a plan.Act
 func (c *Controller) releaseCopy(ctx context.Context, namespace string, a plan.Action) error {
 	_, err := c.applySecret(ctx, releasedObject(namespace, a), true)
 	if err == nil {
-		c.fights.forgive(keyOf(namespace, a))
+		c.fights.forgive(kube.KeyOf(namespace, a))
 	}
 	return err
 }
 
 // applySecret applies a secret and returns what the API server made of it.
 func (c *Controller) applySecret(ctx context.Context, obj *unstructured.Unstructured, force bool) (kept *cluster.Secret, err error) {
-	err = c.written.request(plan.KindSecret, objectName(obj), func() (cluster.Object, error) {
-		applied, err := c.api.Apply(ctx, secretResource, obj, force)
+	err = c.written.request(plan.KindSecret, kube.NameOf(obj), func() (cluster.Object, error) {
+		applied, err := c.api.Apply(ctx, kube.Secrets, obj, force)
 		if err != nil {
 			return nil, err
 		}
@@ -204,14 +206,14 @@ func otherVersion(resource schema.GroupVersionResource, name string) error {
 // inherit makes ours what imagepullsecret-patcher owns of its copy, so that the apply that follows drops its marks. It
 // returns the version that the copy has then.
 func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Action) (version string, err error) {
-	obj, err := c.api.Get(ctx, secretResource, namespace, a.Name)
+	obj, err := c.api.Get(ctx, kube.Secrets, namespace, a.Name)
 	if err != nil {
 		return "", err
 	}
 	if obj.GetResourceVersion() != a.ResourceVersion {
-		return "", otherVersion(secretResource, a.Name)
+		return "", otherVersion(kube.Secrets, a.Name)
 	}
-	obj, err = c.api.Inherit(ctx, secretResource, obj, ancestors(obj))
+	obj, err = c.api.Inherit(ctx, kube.Secrets, obj, ancestors(obj))
 	if err != nil {
 		return "", err
 	}
@@ -219,9 +221,9 @@ func (c *Controller) inherit(ctx context.Context, namespace string, a plan.Actio
 }
 
 func (c *Controller) deleteCopy(ctx context.Context, live cluster.Object) error {
-	if err := c.api.Delete(ctx, secretResource, live); err != nil {
+	if err := c.api.Delete(ctx, kube.Secrets, live); err != nil {
 		return err
 	}
-	c.written.deleted(plan.KindSecret, objectName(live), live.GetUID())
+	c.written.deleted(plan.KindSecret, kube.NameOf(live), live.GetUID())
 	return nil
 }

@@ -10,12 +10,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -149,13 +149,13 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 
 // read reads the namespace, its accounts, and the secrets that the rules for it are about.
 func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
-	u, err := e.lookup.get(namespaceResource, types.NamespacedName{Name: e.namespace})
+	u, err := e.lookup.get(kube.Namespaces, types.NamespacedName{Name: e.namespace})
 	if err != nil {
 		return nil, fmt.Errorf("read the namespace: %w", err)
 	}
 	ns := cluster.NewNamespace(u)
 	e.snapshot.namespaces = []*cluster.Namespace{ns}
-	accounts := target{resource: accountResource, namespace: e.namespace}
+	accounts := kube.Target{Resource: kube.ServiceAccounts, Namespace: e.namespace}
 	err = e.lookup.eachAccount(e.namespace, func(u *unstructured.Unstructured) error {
 		e.accounts[u.GetName()] = u
 		return e.snapshot.add(e.projector, u)
@@ -181,7 +181,7 @@ func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
 	if e.raw[key] != nil || e.gone {
 		return
 	}
-	u, err := e.lookup.get(secretResource, key)
+	u, err := e.lookup.get(kube.Secrets, key)
 	switch {
 	case err == nil:
 		e.raw[key] = u
@@ -389,5 +389,3 @@ func ownerTexts(owners []cluster.Owner) (out []string) {
 	}
 	return out
 }
-
-var podResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // PodExplanation says which pull secrets a pod has, and why it lacks others.
@@ -26,7 +28,7 @@ type PodExplanation struct {
 // pod explains a pod. A pod gets the pull secrets of its service account when it is created, if it names none itself,
 // and never again. Source: the API server's ServiceAccount admission plugin.
 func (e *explainer) pod(out *Explanation, name string) (*PodExplanation, error) {
-	u, err := e.lookup.get(podResource, types.NamespacedName{Namespace: e.namespace, Name: name})
+	u, err := e.lookup.get(kube.Pods, types.NamespacedName{Namespace: e.namespace, Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("read the pod: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // someones are the rights of somebody who may not read the secrets of some namespaces, or list service accounts.
@@ -22,7 +23,7 @@ type someones struct {
 }
 
 func (l someones) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {
-	if resource == secretResource && slices.Contains(l.noSecrets, key.Namespace) {
+	if resource == kube.Secrets && slices.Contains(l.noSecrets, key.Namespace) {
 		return nil, apierrors.NewForbidden(resource.GroupResource(), key.Name, nil)
 	}
 	return l.dumpLookup.get(resource, key)
@@ -30,7 +31,7 @@ func (l someones) get(resource schema.GroupVersionResource, key types.Namespaced
 
 func (l someones) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
 	if l.noAccounts {
-		return apierrors.NewForbidden(accountResource.GroupResource(), "", nil)
+		return apierrors.NewForbidden(kube.ServiceAccounts.GroupResource(), "", nil)
 	}
 	return l.dumpLookup.eachAccount(namespace, f)
 }
@@ -106,7 +107,7 @@ func TestExplainDoubtsAStatusThatNamesNotAll(t *testing.T) {
 	if text := e.pending("delete", nil); text != "the controller is about to delete it: see its log if it does not" {
 		t.Error(text)
 	}
-	e.snapshot.statusDenied = apierrors.NewForbidden(configMapResource.GroupResource(), "status", nil)
+	e.snapshot.statusDenied = apierrors.NewForbidden(kube.ConfigMaps.GroupResource(), "status", nil)
 	if text := e.pending("delete", nil); !strings.Contains(text, "or cannot: the status ConfigMap would tell, and you may not read it") {
 		t.Error(text)
 	}

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -48,7 +50,7 @@ func (j *judge) blind() string {
 func (j *judge) message() string {
 	switch j.state() {
 	case stateInvalid:
-		return shorten("refused, " + j.instead() + ": " + strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
+		return bound.Text("refused, " + j.instead() + ": " + strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
 	case stateDegraded:
 		t := j.c.report.totals()
 		var parts []string
@@ -68,7 +70,7 @@ func (j *judge) message() string {
 			}
 			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
 		}
-		return shorten(strings.Join(parts, "; "))
+		return bound.Text(strings.Join(parts, "; "))
 	}
 	return "in force in all namespaces that it selects"
 }
@@ -96,7 +98,7 @@ func (j *judge) annotate(ctx context.Context) (pause time.Duration, err error) {
 	if maps.Equal(want, feedbackOf(cm)) {
 		return 0, nil
 	}
-	key := writtenKey{kindConfigMap, objectName(cm)}
+	key := kube.Key{Kind: kube.KindConfigMap, ObjectName: kube.NameOf(cm)}
 	is := func(name string) bool { return cm.Annotations[name] == want[name] }
 	if !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision) {
 		j.c.fights.forgive(key)

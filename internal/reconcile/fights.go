@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -36,8 +36,8 @@ const (
 // last, or it is somebody's who makes it again each time that we take it over.
 type fights struct {
 	mu      sync.Mutex
-	deeds   map[string][]deed                // by namespace; after a roll-out every object has one, so they are small
-	objects map[string]map[writtenKey]*fight // by namespace; those that were repaired
+	deeds   map[string][]deed              // by namespace; after a roll-out every object has one, so they are small
+	objects map[string]map[kube.Key]*fight // by namespace; those that were repaired
 	swept   time.Time
 }
 
@@ -85,7 +85,7 @@ func (f *fight) pause() time.Duration {
 }
 
 func newFights() *fights {
-	return &fights{deeds: map[string][]deed{}, objects: map[string]map[writtenKey]*fight{}}
+	return &fights{deeds: map[string][]deed{}, objects: map[string]map[kube.Key]*fight{}}
 }
 
 // changes are what an action makes of an object, in words that are the same when it makes the same again.
@@ -100,14 +100,14 @@ func changes(a plan.Action) []string {
 }
 
 // isRepair reports whether an action puts back what somebody undid.
-func (f *fights) isRepair(key writtenKey, a plan.Action) bool {
+func (f *fights) isRepair(key kube.Key, a plan.Action) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return a.Restores || slices.ContainsFunc(changes(a), func(c string) bool { return f.deed(key, idOf(a), c) != nil })
 }
 
 // deed returns the record of a change, or nil.
-func (f *fights) deed(key writtenKey, id objectID, change string) *deed {
+func (f *fights) deed(key kube.Key, id objectID, change string) *deed {
 	all := f.deeds[key.Namespace]
 	for i := range all {
 		if d := &all[i]; d.of(key) && d.object == id && d.change == change {
@@ -117,10 +117,10 @@ func (f *fights) deed(key writtenKey, id objectID, change string) *deed {
 	return nil
 }
 
-func (d *deed) of(key writtenKey) bool { return d.kind == key.kind && d.name == key.Name }
+func (d *deed) of(key kube.Key) bool { return d.kind == key.Kind && d.name == key.Name }
 
 // made notes what an action changed, or took back.
-func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
+func (f *fights) made(key kube.Key, a plan.Action, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sweep(now)
@@ -136,7 +136,7 @@ func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
 			d.at = now
 			continue
 		}
-		f.deeds[key.Namespace] = append(f.deeds[key.Namespace], deed{key.kind, key.Name, change, idOf(a), now})
+		f.deeds[key.Namespace] = append(f.deeds[key.Namespace], deed{key.Kind, key.Name, change, idOf(a), now})
 	}
 	if o := f.fight(key, idOf(a)); o != nil {
 		o.last = now
@@ -144,7 +144,7 @@ func (f *fights) made(key writtenKey, a plan.Action, now time.Time) {
 }
 
 // fight returns the record of an object that was repaired, or nil.
-func (f *fights) fight(key writtenKey, id objectID) *fight {
+func (f *fights) fight(key kube.Key, id objectID) *fight {
 	if o := f.objects[key.Namespace][key]; o != nil && o.object == id {
 		return o
 	}
@@ -152,7 +152,7 @@ func (f *fights) fight(key writtenKey, id objectID) *fight {
 }
 
 // unmake forgets changes of an object.
-func (f *fights) unmake(key writtenKey, gone func(deed) bool) {
+func (f *fights) unmake(key kube.Key, gone func(deed) bool) {
 	kept := slices.DeleteFunc(f.deeds[key.Namespace], func(d deed) bool { return d.of(key) && gone(d) })
 	f.deeds[key.Namespace] = kept
 	if len(kept) == 0 {
@@ -161,13 +161,13 @@ func (f *fights) unmake(key writtenKey, gone func(deed) bool) {
 }
 
 // drop forgets all of an object.
-func (f *fights) drop(key writtenKey) {
+func (f *fights) drop(key kube.Key) {
 	f.unmake(key, func(deed) bool { return true })
 	delete(f.objects[key.Namespace], key)
 }
 
 // gone forgets an object that was deleted, if it does not count by its name.
-func (f *fights) gone(key writtenKey, id objectID) {
+func (f *fights) gone(key kube.Key, id objectID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if id == 0 {
@@ -180,7 +180,7 @@ func (f *fights) gone(key writtenKey, id objectID) {
 }
 
 // wait returns how long a repair has to wait; 0 is not at all.
-func (f *fights) wait(key writtenKey, id objectID, now time.Time) time.Duration {
+func (f *fights) wait(key kube.Key, id objectID, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.fight(key, id)
@@ -197,18 +197,18 @@ func (f *fights) open(namespace string, now time.Time) (open []*contested) {
 	defer f.mu.Unlock()
 	for key, o := range f.objects[namespace] {
 		// The annotations of a policy are no part of what it brings about.
-		if wait := o.last.Add(o.pause()).Sub(now); wait > 0 && key.kind != kindConfigMap {
+		if wait := o.last.Add(o.pause()).Sub(now); wait > 0 && key.Kind != kube.KindConfigMap {
 			open = append(open, &contested{key: key, rule: o.rule, wait: wait, owners: o.owners})
 		}
 	}
 	slices.SortFunc(open, func(a, b *contested) int {
-		return cmp.Or(strings.Compare(string(a.key.kind), string(b.key.kind)), strings.Compare(a.key.Name, b.key.Name))
+		return cmp.Or(strings.Compare(string(a.key.Kind), string(b.key.Kind)), strings.Compare(a.key.Name, b.key.Name))
 	})
 	return open
 }
 
 // repaired counts a repair, and returns how many there were.
-func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
+func (f *fights) repaired(key kube.Key, a plan.Action, now time.Time) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.at(key, idOf(a), now)
@@ -225,7 +225,7 @@ func (f *fights) repaired(key writtenKey, a plan.Action, now time.Time) int {
 
 // insisted reports whether somebody wrote content of their own again after each of the repairs that are made at once,
 // in a fight that is not over.
-func (f *fights) insisted(key writtenKey, now time.Time) bool {
+func (f *fights) insisted(key kube.Key, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	o := f.objects[key.Namespace][key]
@@ -241,16 +241,16 @@ func (f *fights) forget(namespace string) {
 }
 
 // forgive ends the fight over one object.
-func (f *fights) forgive(key writtenKey) {
+func (f *fights) forgive(key kube.Key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(key)
 }
 
 // at returns the record of an object that is repaired, made if there is none.
-func (f *fights) at(key writtenKey, id objectID, now time.Time) *fight {
+func (f *fights) at(key kube.Key, id objectID, now time.Time) *fight {
 	if f.objects[key.Namespace] == nil {
-		f.objects[key.Namespace] = map[writtenKey]*fight{}
+		f.objects[key.Namespace] = map[kube.Key]*fight{}
 	}
 	o := f.fight(key, id)
 	if o == nil {
@@ -269,7 +269,7 @@ func (f *fights) sweep(now time.Time) {
 	f.swept = now
 	old := func(at time.Time) bool { return now.Sub(at) > fightOver }
 	for namespace, objects := range f.objects {
-		maps.DeleteFunc(objects, func(_ writtenKey, o *fight) bool { return old(o.last) })
+		maps.DeleteFunc(objects, func(_ kube.Key, o *fight) bool { return old(o.last) })
 		if len(objects) == 0 {
 			delete(f.objects, namespace)
 		}
@@ -285,7 +285,7 @@ func (f *fights) sweep(now time.Time) {
 
 // contested is the error of a repair that waits.
 type contested struct {
-	key    writtenKey
+	key    kube.Key
 	rule   string
 	wait   time.Duration
 	owners []cluster.Owner
@@ -313,14 +313,14 @@ func rivals(owners []cluster.Owner) string {
 }
 
 // peace is what ends a fight: what to put into the other party's configuration.
-func peace(key writtenKey, owners []cluster.Owner) string {
+func peace(key kube.Key, owners []cluster.Owner) string {
 	path := "/imagePullSecrets"
-	if key.kind == plan.KindSecret {
+	if key.Kind == plan.KindSecret {
 		path = "/data"
 	}
 	argo := fmt.Sprintf("Argo CD: spec.ignoreDifferences: [{kind: %s, name: %s, namespace: %s, jsonPointers: [%s]}] with syncOptions: [RespectIgnoreDifferences=true]",
-		key.kind, key.Name, key.Namespace, path)
-	flux := fmt.Sprintf("Flux: spec.ignore: [{paths: [%s], target: {kind: %s, name: %s, namespace: %s}}]", path, key.kind, key.Name, key.Namespace)
+		key.Kind, key.Name, key.Namespace, path)
+	flux := fmt.Sprintf("Flux: spec.ignore: [{paths: [%s], target: {kind: %s, name: %s, namespace: %s}}]", path, key.Kind, key.Name, key.Namespace)
 	for _, o := range owners {
 		switch {
 		case strings.Contains(o.Manager, "argocd"):
@@ -334,7 +334,7 @@ func peace(key writtenKey, owners []cluster.Owner) string {
 
 // repair carries out an action that may be a repair. It returns how many repairs of the object there were with this one;
 // 0 if it is none.
-func (f *fights) repair(key writtenKey, a plan.Action, act func() error) (repairs int, err error) {
+func (f *fights) repair(key kube.Key, a plan.Action, act func() error) (repairs int, err error) {
 	repair := f.isRepair(key, a)
 	if wait := f.wait(key, idOf(a), time.Now()); repair && wait > 0 {
 		return 0, &contested{key: key, rule: a.Rule, wait: wait, owners: a.Owners}
@@ -350,23 +350,19 @@ func (f *fights) repair(key writtenKey, a plan.Action, act func() error) (repair
 }
 
 // repair carries out an action, and says so when it is part of a fight.
-func (c *Controller) repair(key writtenKey, a plan.Action, act func() error) error {
+func (c *Controller) repair(key kube.Key, a plan.Action, act func() error) error {
 	n, err := c.fights.repair(key, a, act)
 	if err != nil {
 		return err
 	}
 	if n > freeRepairs {
-		c.metrics.fought(key.kind, a.Owners)
+		c.metrics.fought(key.Kind, a.Owners)
 		text := fmt.Sprintf("%s %s was undone and repaired %d times (%s); to end this, %s",
-			key.kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))
-		c.Log.Warn().Str("namespace", key.Namespace).Str("kind", string(key.kind)).Str("name", key.Name).Int("repairs", n).Msg(text)
+			key.Kind, key.ObjectName, n, rivals(a.Owners), peace(key, a.Owners))
+		c.Log.Warn().Str("namespace", key.Namespace).Str("kind", string(key.Kind)).Str("name", key.Name).Int("repairs", n).Msg(text)
 		if cm := c.judge.policyMap(); cm != nil {
 			c.events.emit(cm, "Warning", contestedObject, text)
 		}
 	}
 	return nil
-}
-
-func keyOf(namespace string, a plan.Action) writtenKey {
-	return writtenKey{a.Kind, cache.ObjectName{Namespace: namespace, Name: a.Name}}
 }

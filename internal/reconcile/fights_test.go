@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -21,11 +22,11 @@ func contest(t *testing.T, f *fights, a plan.Action, tries int) (waits []time.Du
 	t.Helper()
 	for range tries {
 		var c *contested
-		_, err := f.repair(keyOf("a", a), a, func() error { return nil })
+		_, err := f.repair(kube.KeyOf("a", a), a, func() error { return nil })
 		for errors.As(err, &c) {
 			waits = append(waits, c.wait)
 			time.Sleep(c.wait)
-			_, err = f.repair(keyOf("a", a), a, func() error { return nil })
+			_, err = f.repair(kube.KeyOf("a", a), a, func() error { return nil })
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -92,7 +93,7 @@ func TestANewAccountThatWasSeenLateNeverWaits(t *testing.T) {
 				t.Fatalf("run %d waits %v", run, waits)
 			}
 			if run > 0 {
-				f.gone(keyOf("a", addNames("")), newObjectID(plan.KindServiceAccount, types.UID(fmt.Sprint(run-1))))
+				f.gone(kube.KeyOf("a", addNames("")), newObjectID(plan.KindServiceAccount, types.UID(fmt.Sprint(run-1))))
 			}
 		}
 		if n := f.recorded(); n != 1 {
@@ -162,13 +163,13 @@ func TestAFightEnds(t *testing.T) {
 		{"when nobody undoes it for long", func(f *fights) {
 			time.Sleep(fightOver + time.Minute)
 			elsewhere := addNames("one", "hub")
-			_, _ = f.repair(writtenKey{elsewhere.Kind, cache.ObjectName{Namespace: "b", Name: "ci"}}, elsewhere, func() error { return nil })
+			_, _ = f.repair(kube.Key{Kind: elsewhere.Kind, ObjectName: cache.ObjectName{Namespace: "b", Name: "ci"}}, elsewhere, func() error { return nil })
 			f.forget("b")
 		}},
 		{"when we take it back ourselves", func(f *fights) {
 			a := addNames("one")
 			a.List.Removed = []string{"hub"}
-			_, _ = f.repair(keyOf("a", a), a, func() error { return nil })
+			_, _ = f.repair(kube.KeyOf("a", a), a, func() error { return nil })
 			time.Sleep(fightMost)
 		}},
 	} {

@@ -6,6 +6,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -31,15 +32,15 @@ func (c *Controller) hooks(assigned *sync.WaitGroup) hooks {
 			c.watchChanged()
 		},
 		failed: c.watchFailed,
-		asideFailed: func(what target, err error) {
+		asideFailed: func(what kube.Target, err error) {
 			if !apierrors.IsForbidden(err) {
 				c.watchFailed(what, err)
 				return
 			}
-			c.troubles.once("service accounts have " + what.name + " in their ledgers, which no rule has, and secrets of this name may not be listed and watched; " +
-				"it stays where it is: if such copies are of this installation, apply the roles that `pullsecrets rbac -f POLICY -also " + what.name + "` prints")
+			c.troubles.once("service accounts have " + what.Name + " in their ledgers, which no rule has, and secrets of this name may not be listed and watched; " +
+				"it stays where it is: if such copies are of this installation, apply the roles that `pullsecrets rbac -f POLICY -also " + what.Name + "` prints")
 		},
-		looped:     func(what target) { c.troubles.loop(what, c.LoopEvery) },
+		looped:     func(what kube.Target) { c.troubles.loop(what, c.LoopEvery) },
 		plain:      c.troubles.plain,
 		remembered: c.written.known,
 	}
@@ -59,7 +60,7 @@ func (c *Controller) namespaceEvent(e event) {
 
 func (c *Controller) accountEvent(e event) {
 	if e.old != nil && (e.new == nil || e.old.GetUID() != e.new.GetUID()) {
-		c.fights.gone(writtenKey{plan.KindServiceAccount, objectName(e.old)}, newObjectID(plan.KindServiceAccount, e.old.GetUID()))
+		c.fights.gone(kube.Key{Kind: plan.KindServiceAccount, ObjectName: kube.NameOf(e.old)}, newObjectID(plan.KindServiceAccount, e.old.GetUID()))
 	}
 	if !c.written.seen(plan.KindServiceAccount, e) {
 		c.enqueue(namespaceOf(e), e.old == nil && !e.initial)
@@ -73,7 +74,7 @@ func (c *Controller) copyEvent(e event) {
 }
 
 func (c *Controller) configMapEvent(e event) {
-	c.written.seen(kindConfigMap, e)
+	c.written.seen(kube.KindConfigMap, e)
 	c.judge.wake()
 }
 
@@ -90,9 +91,9 @@ func (c *Controller) watchChanged() {
 	c.judge.wake()
 }
 
-func (c *Controller) watchFailed(what target, err error) {
-	if c.Documents != nil && what.resource == configMapResource && apierrors.IsForbidden(err) {
-		c.troubles.once("no permission for the status ConfigMap; the status is only logged (" + describe(err) + ")")
+func (c *Controller) watchFailed(what kube.Target, err error) {
+	if c.Documents != nil && what.Resource == kube.ConfigMaps && apierrors.IsForbidden(err) {
+		c.troubles.once("no permission for the status ConfigMap; the status is only logged (" + kube.Redact(err) + ")")
 		return
 	}
 	c.troubles.watch(what, err)

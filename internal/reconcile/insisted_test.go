@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -52,11 +53,11 @@ func TestWhoInsistedLongAgoDoesNotInsist(t *testing.T) {
 		drift := plan.Action{Verb: plan.Update, Kind: plan.KindSecret, Name: "reg", Reason: plan.Drifted, Restores: true,
 			Owners: []cluster.Owner{{Manager: "kubectl-edit"}}}
 		contest(t, f, drift, freeRepairs)
-		if !f.insisted(keyOf("a", drift), time.Now()) {
+		if !f.insisted(kube.KeyOf("a", drift), time.Now()) {
 			t.Error("three times in a row is no insisting")
 		}
 		time.Sleep(fightOver + time.Second)
-		if f.insisted(keyOf("a", drift), time.Now()) {
+		if f.insisted(kube.KeyOf("a", drift), time.Now()) {
 			t.Error("it insists for ever")
 		}
 	})

@@ -14,12 +14,14 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // NamesInUse reads from the status ConfigMap which names may have copies, sorted; none where there is no status.
 func NamesInUse(ctx context.Context, client dynamic.Interface, namespace, statusName string) ([]string, error) {
-	status, err := dynamicApplier{client}.Get(ctx, configMapResource, namespace, statusName)
+	status, err := kube.New(client).Get(ctx, kube.ConfigMaps, namespace, statusName)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -122,12 +124,12 @@ func (j *judge) trackFound(ctx context.Context) (wait time.Duration) {
 	}
 	names := union(j.inUse, readable)
 	switch err := j.save(ctx, names); {
-	case err != nil && !isForbidden(err):
+	case err != nil && !apierrors.IsForbidden(err):
 		return staleRetry
 	case err != nil:
 		j.inUse = names // as when a policy comes in force: only a restart forgets them
 	}
-	j.c.Log.Info().Strs("names", cutList(readable, "names")).Msg("service accounts have names in their ledgers that no rule has; their copies are looked for")
+	j.c.Log.Info().Strs("names", bound.List(readable, "names")).Msg("service accounts have names in their ledgers that no rule has; their copies are looked for")
 	j.c.watches.need(nil, names)
 	j.lookFor(slices.DeleteFunc(found, func(name string) bool { return slices.Contains(readable, name) }))
 	j.c.enqueueAll()

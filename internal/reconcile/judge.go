@@ -12,12 +12,11 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 const (
-	kindConfigMap plan.Kind = "ConfigMap"
-
 	// judgeRetry is how long a failed write of status or feedback waits.
 	judgeRetry = 2 * time.Second
 	// staleRetry is how long the judge waits for a newer status that it was told of.
@@ -112,7 +111,7 @@ func (j *judge) look(wait time.Duration) *outlook {
 	}
 	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.held.Load(), blind: j.blind()}
 	if j.verdict.errors != nil {
-		o.refused = shorten(strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
+		o.refused = bound.Text(strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
 	}
 	p := j.c.active.Load()
 	o.told = wait == 0 && p != nil && p == o.accepted && j.c.pass.complete(p)
@@ -179,13 +178,13 @@ func (j *judge) enforce(ctx context.Context, p *policy.Policy) (wait time.Durati
 		return 0, false
 	}
 	j.settled.Store(true)
-	if err := j.save(ctx, names); isStale(err) {
+	if err := j.save(ctx, names); kube.Classify(err) == kube.Stale {
 		j.startOver()
 		return staleRetry, false
 	} else if err != nil {
 		j.c.troubles.write("the status ConfigMap", err)
 		if !apierrors.IsForbidden(err) {
-			j.unsaved = describe(err)
+			j.unsaved = kube.Redact(err)
 			j.tell(ctx)
 			return judgeRetry, false
 		}
@@ -210,7 +209,7 @@ func (j *judge) tell(ctx context.Context) time.Duration {
 		if wait == 0 || pause > 0 && pause < wait {
 			wait = pause
 		}
-		if err != nil && !isStale(err) {
+		if err != nil && kube.Classify(err) != kube.Stale {
 			j.c.troubles.write("the annotations of the policy ConfigMap", err)
 			wait = judgeRetry
 		}
@@ -231,8 +230,8 @@ func (j *judge) configMap(w *watch) *cluster.ConfigMap {
 	if w == nil {
 		return nil
 	}
-	name := cache.ObjectName{Namespace: w.namespace, Name: w.name}
-	cm, _ := j.c.written.latest(kindConfigMap, name, w.get(name.String()), w.version()).(*cluster.ConfigMap)
+	name := cache.ObjectName{Namespace: w.Namespace, Name: w.Name}
+	cm, _ := j.c.written.latest(kube.KindConfigMap, name, w.get(name.String()), w.version()).(*cluster.ConfigMap)
 	return cm
 }
 

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationv1 "k8s.io/client-go/kubernetes/typed/coordination/v1"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // lease is client-go's lock on a Lease, strict where the elector is not:
@@ -82,7 +84,7 @@ func (l *lease) write(ctx context.Context, record resourcelock.LeaderElectionRec
 // report says what keeps the election from working; client-go itself is silenced. That another process was faster, or
 // that there is no Lease yet, is part of the game.
 func (l *lease) report(ctx context.Context, err error) {
-	if err != nil && ctx.Err() == nil && !isStale(err) && !isNotFound(err) {
+	if err != nil && ctx.Err() == nil && kube.Classify(err) != kube.Stale && !apierrors.IsNotFound(err) {
 		l.e.failed(err)
 	}
 }

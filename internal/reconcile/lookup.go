@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // lookup reads single objects, and the service accounts of a namespace: of a live cluster, or of a dump.
@@ -24,11 +26,11 @@ type liveLookup struct {
 }
 
 func (l liveLookup) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {
-	return target{resource: resource, namespace: key.Namespace}.in(l.client).Get(l.ctx, key.Name, metav1.GetOptions{})
+	return kube.Target{Resource: resource, Namespace: key.Namespace}.In(l.client).Get(l.ctx, key.Name, metav1.GetOptions{})
 }
 
 func (l liveLookup) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
-	return target{resource: accountResource, namespace: namespace}.each(l.ctx, l.client, metav1.ListOptions{}, f)
+	return kube.Target{Resource: kube.ServiceAccounts, Namespace: namespace}.Each(l.ctx, l.client, metav1.ListOptions{}, f)
 }
 
 // dumpLookup finds the objects of a dump.
@@ -36,7 +38,7 @@ type dumpLookup []*unstructured.Unstructured
 
 // dumpKinds are the kinds of a dump that are looked up.
 var dumpKinds = map[schema.GroupVersionResource]string{
-	namespaceResource: "Namespace", accountResource: "ServiceAccount", secretResource: "Secret", configMapResource: "ConfigMap", podResource: "Pod",
+	kube.Namespaces: "Namespace", kube.ServiceAccounts: "ServiceAccount", kube.Secrets: "Secret", kube.ConfigMaps: "ConfigMap", kube.Pods: "Pod",
 }
 
 func (d dumpLookup) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {

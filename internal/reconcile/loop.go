@@ -53,7 +53,7 @@ func (w *watch) pass(ctx context.Context) (wait time.Duration, forbidden bool) {
 	switch err := w.poll(ctx); {
 	case ctx.Err() != nil:
 	case err == nil && !w.listOnly:
-		w.onLoop(w.target)
+		w.onLoop(w.Target)
 	case err == nil:
 	case apierrors.IsForbidden(err):
 		w.set(nil, nil, false, true)
@@ -68,9 +68,9 @@ func (w *watch) pass(ctx context.Context) (wait time.Duration, forbidden bool) {
 
 // poll lists once, puts the result in the place of the cache, and tells what is other than before.
 func (w *watch) poll(ctx context.Context) error {
-	known := w.remembered(w.target) // before the list: what it does not show of these is gone
+	known := w.remembered(w.Target) // before the list: what it does not show of these is gone
 	next := cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())
-	err := w.each(ctx, w.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+	err := w.Each(ctx, w.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 		return next.Add(w.shrink(u))
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *watch) poll(ctx context.Context) error {
 // mayWatch asks for a watch that ends at once.
 func (w *watch) mayWatch(ctx context.Context) bool {
 	second := int64(1)
-	stream, err := w.in(w.client).Watch(ctx, metav1.ListOptions{FieldSelector: w.selector().String(), TimeoutSeconds: &second})
+	stream, err := w.In(w.client).Watch(ctx, metav1.ListOptions{FieldSelector: w.Selector().String(), TimeoutSeconds: &second})
 	if err != nil {
 		return false
 	}

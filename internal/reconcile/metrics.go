@@ -11,12 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -171,46 +170,32 @@ func (m *metrics) gone(namespace string) {
 // worse is the result of a namespace to which a failed write is added.
 func worse(result string, err error) string {
 	switch {
-	case result == "failed", isGone(err):
+	case result == "failed", kube.Classify(err) == kube.Gone:
 		return result
 	case isPutOff(err):
 		if result == "stale" {
 			return result
 		}
 		return "waiting"
-	case isStale(err):
+	case kube.Classify(err) == kube.Stale:
 		return "stale"
 	}
 	return "failed"
 }
 
 func (m *metrics) writeFailed(kind plan.Kind, err error) {
-	m.writeErrors.WithLabelValues(string(kind), apiReason(err)).Inc()
+	m.writeErrors.WithLabelValues(string(kind), writeErrorReason(err)).Inc()
 }
 
-// reasons are those of the API server. An admission webhook can answer with a reason of its own making, which could
-// hold anything.
-var reasons = map[metav1.StatusReason]bool{
-	metav1.StatusReasonUnauthorized: true, metav1.StatusReasonForbidden: true, metav1.StatusReasonNotFound: true,
-	metav1.StatusReasonAlreadyExists: true, metav1.StatusReasonConflict: true, metav1.StatusReasonGone: true,
-	metav1.StatusReasonInvalid: true, metav1.StatusReasonServerTimeout: true, metav1.StatusReasonTimeout: true,
-	metav1.StatusReasonTooManyRequests: true, metav1.StatusReasonBadRequest: true, metav1.StatusReasonMethodNotAllowed: true,
-	metav1.StatusReasonRequestEntityTooLarge: true, metav1.StatusReasonInternalError: true, metav1.StatusReasonServiceUnavailable: true,
-}
-
-func apiReason(err error) string {
-	reason := apierrors.ReasonForError(err)
+// writeErrorReason is the API server's reason, or one of our own.
+func writeErrorReason(err error) string {
 	switch {
-	case reasons[reason]:
-		return string(reason)
 	case errors.Is(err, errCameBack):
 		return "CameBack"
 	case asAltered(err) != nil:
 		return alteredObject
-	case isUnreachable(err):
-		return "Unreachable"
 	}
-	return "Other"
+	return kube.Reason(err)
 }
 
 // fought counts a repair that is part of a fight.

@@ -131,7 +131,7 @@ func TestWriteErrorReasons(t *testing.T) {
 		{&net.OpError{Op: "dial"}, "Unreachable", "nobody answered"},
 		{errCameBack, "CameBack", "nothing failed, but it did not last"},
 	} {
-		if got := apiReason(c.err); got != c.want {
+		if got := writeErrorReason(c.err); got != c.want {
 			t.Errorf("%v: %q, want %q: %s", c.err, got, c.want, c.why)
 		}
 	}

@@ -1,9 +1,7 @@
 package reconcile
 
 import (
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,12 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
-
-// unborn is the resourceVersion of an object that must not exist. The API server refuses an apply that names another
-// version than the live object's, and ignores the version where there is no object. No object ever has the version 1.
-const unborn = "1"
 
 // copyObject is what we apply for a copy: type, the one data key, and our marks. Nothing is inherited from the
 // source, and type is always there, because a field that we owned and leave out is removed.
@@ -36,7 +31,7 @@ func copyObject(namespace string, a plan.Action) *unstructured.Unstructured {
 	metadata := map[string]any{
 		"name": a.Name, "namespace": namespace,
 		"labels":      map[string]any{cluster.LabelManagedBy: a.Copy.Marks.ManagedBy},
-		"annotations": annotations, "resourceVersion": unborn,
+		"annotations": annotations, "resourceVersion": kube.MustNotExist,
 	}
 	if a.Verb == plan.Update {
 		metadata["uid"], metadata["resourceVersion"] = string(a.UID), a.ResourceVersion
@@ -106,57 +101,4 @@ func ancestors(obj *unstructured.Unstructured) sets.Set[string] {
 		}
 	}
 	return out
-}
-
-// placeholder stays in managedFields where ours was the only entry: an object without any counts as never applied, and
-// the API server then makes before-first-apply the owner of all its fields, with which the next plain apply conflicts.
-// So it owns a field that nobody has.
-var placeholder = metav1.ManagedFieldsEntry{
-	Manager: cluster.FieldManager, Operation: metav1.ManagedFieldsOperationUpdate,
-	APIVersion: "v1", FieldsType: "FieldsV1",
-	FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:annotations":{"f:pullsecrets/released":{}}}}`),
-}
-
-type patchOperation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
-	Value any    `json:"value,omitempty"`
-}
-
-// disownPatch removes our Apply entry from managedFields, and our ledger if it is empty: names of ours that stay in the
-// list stay noted. Leaving the list out of an apply would do the first too, but would delete the entries of others with
-// it when nobody else owns the list. It is nil when there is nothing to remove.
-//
-// The resourceVersion is replaced, not tested, so that a stale one is a conflict and not an invalid patch; the trick
-// is that of k8s.io/client-go/util/csaupgrade.
-func disownPatch(obj *unstructured.Unstructured) ([]byte, error) {
-	all := obj.GetManagedFields()
-	kept := make([]metav1.ManagedFieldsEntry, 0, len(all))
-	for _, e := range all {
-		if e.Manager != cluster.FieldManager || e.Operation != metav1.ManagedFieldsOperationApply {
-			kept = append(kept, e)
-		}
-	}
-	var patch []patchOperation
-	if len(kept) < len(all) {
-		if len(kept) == 0 {
-			kept = append(kept, placeholder)
-		}
-		patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/managedFields", Value: kept})
-	}
-	if ledger, ok := obj.GetAnnotations()[cluster.AnnotationAdded]; ok && len(cluster.ParseLedger(ledger).Names) == 0 {
-		patch = append(patch, patchOperation{Op: "remove", Path: "/metadata/annotations/pullsecrets~1added"})
-	}
-	if len(patch) == 0 {
-		return nil, nil
-	}
-	patch = append(patch, patchOperation{Op: "replace", Path: "/metadata/resourceVersion", Value: obj.GetResourceVersion()})
-	return json.Marshal(patch)
-}
-
-// newProjector returns a projector with a key of its own.
-func newProjector() *cluster.Projector {
-	key := make([]byte, 32)
-	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
-	return cluster.NewProjector(key)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -48,13 +49,13 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 			continue
 		}
 		if forbidden {
-			have.Copies[w.name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), w.name)}
+			have.Copies[w.Name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), w.Name)}
 			continue
 		}
-		key := cache.ObjectName{Namespace: namespace, Name: w.name}
+		key := cache.ObjectName{Namespace: namespace, Name: w.Name}
 		// In most namespaces most names have no copy, and those are not noted.
 		if secret, ok := c.written.latest(plan.KindSecret, key, w.get(key.String()), w.version()).(*cluster.Secret); ok {
-			have.Copies[w.name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(writtenKey{plan.KindSecret, key}, time.Now())}
+			have.Copies[w.Name] = plan.CopyState{Secret: secret, Insisted: c.fights.insisted(kube.Key{Kind: plan.KindSecret, ObjectName: key}, time.Now())}
 		}
 	}
 	if have.Looked = copies.names; !all {
@@ -65,7 +66,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 
 // latestAccount returns a service account of the cache as it is now.
 func (c *Controller) latestAccount(cached *cluster.ServiceAccount) *cluster.ServiceAccount {
-	return c.written.latest(plan.KindServiceAccount, objectName(cached), cached, "").(*cluster.ServiceAccount)
+	return c.written.latest(plan.KindServiceAccount, kube.NameOf(cached), cached, "").(*cluster.ServiceAccount)
 }
 
 // sourceStates returns the states of all sources of a policy. They are the same for every namespace, so they are

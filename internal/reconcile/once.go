@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -64,8 +65,8 @@ func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)
 // reach waits a little for an API server that answers. What it answers does not matter here.
 func (c *Controller) reach(ctx context.Context) error {
 	for until := time.Now().Add(onceReach); ; {
-		_, err := c.Client.Resource(namespaceResource).List(ctx, metav1.ListOptions{Limit: 1})
-		if !isUnreachable(err) {
+		_, err := c.Client.Resource(kube.Namespaces).List(ctx, metav1.ListOptions{Limit: 1})
+		if kube.Classify(err) != kube.Unreachable {
 			return nil
 		}
 		if time.Now().After(until) || ctx.Err() != nil {

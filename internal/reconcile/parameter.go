@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // live returns the parameters that exist, by name.
@@ -52,17 +54,17 @@ func newParameter(u *unstructured.Unstructured) *parameter {
 // deleteParameters deletes all parameters, for purge: while they are there, the API server puts back what is removed.
 func deleteParameters(ctx context.Context, c *Controller) error {
 	var errs []string
-	err := target{resource: admissionResource, namespace: c.Namespace}.each(ctx, c.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
-		if err := c.api.Delete(ctx, admissionResource, u); err != nil {
-			errs = append(errs, u.GetName()+": "+describe(err))
+	err := kube.Target{Resource: kube.AdmissionRules, Namespace: c.Namespace}.Each(ctx, c.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+		if err := c.api.Delete(ctx, kube.AdmissionRules, u); err != nil {
+			errs = append(errs, u.GetName()+": "+kube.Redact(err))
 		}
 		return nil
 	})
 	switch {
-	case isNotFound(err), err == nil && len(errs) == 0:
+	case apierrors.IsNotFound(err), err == nil && len(errs) == 0:
 		return nil
 	case err != nil:
-		return fmt.Errorf("list the admission parameters: %s", describe(err))
+		return fmt.Errorf("list the admission parameters: %s", kube.Redact(err))
 	}
 	return fmt.Errorf("delete the admission parameters: %s", strings.Join(errs, "; "))
 }

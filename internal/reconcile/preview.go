@@ -14,6 +14,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -33,7 +34,7 @@ func (p Place) key(name string) types.NamespacedName {
 
 // ReadPolicy returns the documents of a cluster's policy ConfigMap.
 func ReadPolicy(ctx context.Context, client dynamic.Interface, at Place) (map[string]string, error) {
-	u, err := client.Resource(configMapResource).Namespace(at.Namespace).Get(ctx, at.PolicyName, metav1.GetOptions{})
+	u, err := client.Resource(kube.ConfigMaps).Namespace(at.Namespace).Get(ctx, at.PolicyName, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("read the policy ConfigMap: %w", err)
 	}

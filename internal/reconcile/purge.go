@@ -16,6 +16,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -127,8 +128,8 @@ func (p *Purge) execute(ctx context.Context) error {
 		changes := p.c.execute(ctx, todo)
 		for _, res := range changes.results {
 			p.c.report.logResult(todo.Namespace, res)
-			if res.err != nil && !isStale(res.err) && !isGone(res.err) && !errors.Is(res.err, errCameBack) {
-				errs = append(errs, fmt.Errorf("%s %s/%s: %s", res.Kind, todo.Namespace, res.Name, describe(res.err)))
+			if res.err != nil && kube.Classify(res.err) != kube.Stale && kube.Classify(res.err) != kube.Gone && !errors.Is(res.err, errCameBack) {
+				errs = append(errs, fmt.Errorf("%s %s/%s: %s", res.Kind, todo.Namespace, res.Name, kube.Redact(res.err)))
 			}
 		}
 	}

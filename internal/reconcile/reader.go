@@ -9,12 +9,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/pager"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // scope is what a snapshot is to show of a cluster, besides all namespaces and service accounts.
@@ -36,8 +35,8 @@ func read(ctx context.Context, client dynamic.Interface, projector *cluster.Proj
 	r.total = 2 + len(what.copyNames) + len(what.sources)
 	r.status(what.status)
 	r.annotations(what.policy)
-	r.list(target{resource: namespaceResource}, nil)
-	r.list(target{resource: accountResource}, func(err error) { r.snapshot.accountsDenied = err })
+	r.list(kube.Target{Resource: kube.Namespaces}, nil)
+	r.list(kube.Target{Resource: kube.ServiceAccounts}, func(err error) { r.snapshot.accountsDenied = err })
 	r.snapshot.recover()
 	names := union(r.snapshot.names, what.copyNames)
 	if what.everyLabel {
@@ -46,7 +45,7 @@ func read(ctx context.Context, client dynamic.Interface, projector *cluster.Proj
 	names = union(names, nil)
 	r.total = r.done + len(names) + len(what.sources)
 	for _, name := range names {
-		r.list(target{resource: secretResource, name: name}, func(err error) { r.snapshot.copiesDenied[name] = err })
+		r.list(kube.Target{Resource: kube.Secrets, Name: name}, func(err error) { r.snapshot.copiesDenied[name] = err })
 	}
 	for _, key := range what.sources {
 		r.source(key)
@@ -99,7 +98,7 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 	if key.Name == "" || r.gone {
 		return nil, nil
 	}
-	u, err := r.lookup.get(configMapResource, key)
+	u, err := r.lookup.get(kube.ConfigMaps, key)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -109,11 +108,11 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 	return cluster.NewConfigMap(u), nil
 }
 
-func (r *reader) list(what target, denied func(error)) {
+func (r *reader) list(what kube.Target, denied func(error)) {
 	if r.gone {
 		return
 	}
-	err := what.each(r.ctx, r.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
+	err := what.Each(r.ctx, r.client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 		return r.snapshot.add(r.projector, u)
 	})
 	r.failed(what.String(), err, denied)
@@ -127,9 +126,9 @@ func (r *reader) labelled(names *[]string) {
 	if r.gone {
 		return
 	}
-	what := target{resource: secretResource}
+	what := kube.Target{Resource: kube.Secrets}
 	selector := metav1.ListOptions{LabelSelector: cluster.LabelManagedBy + "=" + cluster.FieldManager}
-	err := what.each(r.ctx, r.client, selector, func(u *unstructured.Unstructured) error {
+	err := what.Each(r.ctx, r.client, selector, func(u *unstructured.Unstructured) error {
 		*names = append(*names, u.GetName())
 		return nil
 	})
@@ -138,7 +137,7 @@ func (r *reader) labelled(names *[]string) {
 
 // source reads one source. It is listed by its name, because that is what a role for watching it permits.
 func (r *reader) source(key types.NamespacedName) {
-	r.list(target{secretResource, key.Namespace, key.Name}, func(err error) { r.snapshot.sourcesDenied[key] = err })
+	r.list(kube.Target{Resource: kube.Secrets, Namespace: key.Namespace, Name: key.Name}, func(err error) { r.snapshot.sourcesDenied[key] = err })
 }
 
 func (r *reader) failed(what string, err error, denied func(error)) {
@@ -161,20 +160,4 @@ func (r *reader) fail(err error) {
 func inVain(err error) bool {
 	var transport *url.Error
 	return apierrors.IsUnauthorized(err) || errors.As(err, &transport)
-}
-
-// each lists a target in pages and calls f for each object.
-func (t target) each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
-	resource := t.in(client)
-	opts.FieldSelector = t.selector().String()
-	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
-		return resource.List(ctx, opts)
-	}))
-	return pages.EachListItem(ctx, opts, func(obj runtime.Object) error {
-		u, ok := obj.(*unstructured.Unstructured)
-		if !ok {
-			return fmt.Errorf("%s: the list has a %T", t, obj)
-		}
-		return f(u)
-	})
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -66,7 +68,7 @@ const (
 func (p problem) everywhere() bool {
 	switch p.Reason {
 	case string(plan.ForeignSecret), string(plan.OtherInstallation), string(plan.OtherData), string(plan.DeletionPending), writeFailed, contestedObject, alteredObject:
-		return p.Detail == unreachable
+		return p.Detail == kube.UnreachableText
 	}
 	return true
 }
@@ -112,7 +114,7 @@ func (s *summary) keep(before *summary, changes changeSet) {
 	}
 	for _, res := range changes.results {
 		for _, p := range before.problems {
-			if isStale(res.err) && p.Kind == string(res.Kind) && p.Name == res.Name && !slices.Contains(s.problems, p) {
+			if kube.Classify(res.err) == kube.Stale && p.Kind == string(res.Kind) && p.Name == res.Name && !slices.Contains(s.problems, p) {
 				s.problems = append(s.problems, p)
 			}
 		}
@@ -218,9 +220,9 @@ func (p problem) fields(e *zerolog.Event) *zerolog.Event {
 
 func (r *report) logResult(namespace string, res result) {
 	if res.err != nil {
-		if isStale(res.err) || isGone(res.err) {
+		if kube.Classify(res.err) == kube.Stale || kube.Classify(res.err) == kube.Gone {
 			r.log.Debug().Str("namespace", namespace).Str("kind", string(res.Kind)).Str("name", res.Name).
-				Str("error", describe(res.err)).Msg("it changed in between; deciding again")
+				Str("error", kube.Redact(res.err)).Msg("it changed in between; deciding again")
 		}
 		return // anything else becomes a problem, which is logged when it is new
 	}
@@ -231,10 +233,10 @@ func (r *report) logResult(namespace string, res result) {
 	}
 	if l := res.List; l != nil {
 		if len(l.Added) > 0 {
-			e = e.Strs("added", cutList(l.Added, ""))
+			e = e.Strs("added", bound.List(l.Added, ""))
 		}
 		if len(l.Removed) > 0 {
-			e = e.Strs("removed", cutList(l.Removed, ""))
+			e = e.Strs("removed", bound.List(l.Removed, ""))
 		}
 	}
 	e.Msg(outcome(res.Action))
@@ -256,12 +258,12 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 	s := &summary{copies: map[string]int{}}
 	failed := map[string]bool{}
 	for _, res := range changes.results {
-		if res.err == nil || isStale(res.err) || isGone(res.err) || changes.early && errors.Is(res.err, errCameBack) {
+		if res.err == nil || kube.Classify(res.err) == kube.Stale || kube.Classify(res.err) == kube.Gone || changes.early && errors.Is(res.err, errCameBack) {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
-		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: describe(res.err)}
-		switch verb := missingVerb(res.err); {
+		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: kube.Redact(res.err)}
+		switch verb := kube.MissingVerb(res.err); {
 		case isContested(res.err):
 			continue // those follow
 		case asAltered(res.err) != nil:
@@ -273,7 +275,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 	}
 	for _, f := range changes.fights {
 		s.problems = append(s.problems, problem{
-			Rule: f.rule, Kind: string(f.key.kind), Name: f.key.Name, Reason: contestedObject, Detail: f.Error(),
+			Rule: f.rule, Kind: string(f.key.Kind), Name: f.key.Name, Reason: contestedObject, Detail: f.Error(),
 		})
 	}
 	s.problems = append(s.problems, changes.altered...)
@@ -290,7 +292,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 				p.Detail += " (" + string(a.Defect) + ")"
 			}
 			if len(a.Diff) > 0 { // what a copy that cannot be written lacks
-				p.Detail += " (" + few(a.Diff) + ")"
+				p.Detail += " (" + bound.Few(a.Diff) + ")"
 			}
 			s.problems = append(s.problems, p)
 		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {
@@ -304,7 +306,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 // inOrder sorts problems, and leaves each only once. What they say is bounded from here on.
 func inOrder(problems []problem) []problem {
 	for i := range problems {
-		problems[i].Detail = shorten(problems[i].Detail)
+		problems[i].Detail = bound.Text(problems[i].Detail)
 	}
 	slices.SortFunc(problems, compareProblems)
 	return slices.Compact(problems)

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 )
 
 // restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
@@ -24,7 +26,7 @@ func (j *judge) restore() {
 	}
 	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
 	if err != nil {
-		j.c.Log.Warn().Str("error", shorten(err.Error())).Msg("the last good policy cannot be restored from the status ConfigMap")
+		j.c.Log.Warn().Str("error", bound.Text(err.Error())).Msg("the last good policy cannot be restored from the status ConfigMap")
 		return
 	}
 	if documents == nil {

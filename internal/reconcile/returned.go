@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -22,15 +24,33 @@ type altered struct {
 }
 
 func (e *altered) Error() string {
-	return "the API server keeps something else than was written: " + few(e.differs) +
+	return "the API server keeps something else than was written: " + bound.Few(e.differs) +
 		"; a mutating admission policy or webhook changes it on its way, and it is written again at growing intervals"
 }
+
+// OwnWords is for kube.Redact: the words hold no value.
+func (e *altered) OwnWords() {}
 
 // asAltered returns the altered that an error is, or nil.
 func asAltered(err error) *altered {
 	var e *altered
 	errors.As(err, &e)
 	return e
+}
+
+// errCameBack says that the API server put back names that we removed: an admission policy still adds them.
+const errCameBack = kube.Plain("the API server put removed names back")
+
+// isContested reports whether a repair waits because somebody undoes it again and again.
+func isContested(err error) bool {
+	var c *contested
+	return errors.As(err, &c)
+}
+
+// isPutOff reports whether a write was not tried, because it has to wait.
+func isPutOff(err error) bool {
+	e := asAltered(err)
+	return isContested(err) || e != nil && e.putOff
 }
 
 // checkList holds a service account that came back against the list that was written. Names and ledger entries that
@@ -98,4 +118,4 @@ func without(names, others []string) []string {
 }
 
 // nameList puts names into a message, bounded as all lists are.
-func nameList(names []string) string { return strings.ReplaceAll(few(names), "; ", ", ") }
+func nameList(names []string) string { return strings.ReplaceAll(bound.Few(names), "; ", ", ") }

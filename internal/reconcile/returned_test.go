@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -105,8 +106,8 @@ func TestACopyThatCameBackIsHeldAgainstTheOneThatWasWritten(t *testing.T) {
 				t.Errorf("it differs: %v", err)
 			case one.want != "" && (e == nil || !slices.Contains(e.differs, one.want)):
 				t.Errorf("%v, want %s", err, one.want)
-			case err != nil && strings.Contains(describe(err), "canary"):
-				t.Errorf("leaked: %s", describe(err))
+			case err != nil && strings.Contains(kube.Redact(err), "canary"):
+				t.Errorf("leaked: %s", kube.Redact(err))
 			}
 		})
 	}
@@ -118,7 +119,7 @@ func alteredWrites(t *testing.T, c *Controller, a plan.Action, every, lasting ti
 	t.Helper()
 	began := time.Now()
 	for time.Since(began) < lasting {
-		key, meant := keyOf("a", a), func() intent { return c.intent("a", a) }
+		key, meant := kube.KeyOf("a", a), func() intent { return c.intent("a", a) }
 		if c.altered.wait(key, a, meant, time.Now()) == nil {
 			at = append(at, time.Since(began).Round(time.Second))
 			err := c.altered.note(key, a, meant, &altered{differs: []string{"it differs"}, version: a.ResourceVersion}, time.Now())
@@ -200,7 +201,7 @@ func TestWhatWasAlteredIsForgotten(t *testing.T) {
 			return c.altered.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{other}})
 		}, 0, false},
 		{"the next write is kept", func(c *Controller) []problem {
-			_ = c.altered.note(keyOf("a", a), a, func() intent { return c.intent("a", a) }, nil, time.Now())
+			_ = c.altered.note(kube.KeyOf("a", a), a, func() intent { return c.intent("a", a) }, nil, time.Now())
 			return nil
 		}, 0, false},
 		{"the namespace is gone", func(c *Controller) []problem {
@@ -210,14 +211,14 @@ func TestWhatWasAlteredIsForgotten(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			control := newWriter()
-			_ = control.altered.note(keyOf("a", a), a, func() intent { return control.intent("a", a) }, differs, time.Now())
-			if err := control.altered.wait(keyOf("a", anew), anew, func() intent { return control.intent("a", anew) }, time.Now()); err != nil {
+			_ = control.altered.note(kube.KeyOf("a", a), a, func() intent { return control.intent("a", a) }, differs, time.Now())
+			if err := control.altered.wait(kube.KeyOf("a", anew), anew, func() intent { return control.intent("a", anew) }, time.Now()); err != nil {
 				t.Errorf("a new object of the same name waits: %v", err)
 			}
 			if told := c.next(control); len(told) != c.told {
 				t.Errorf("%d problems are told, want %d", len(told), c.told)
 			}
-			if kept := control.altered.known(keyOf("a", a)); kept != c.kept {
+			if kept := control.altered.known(kube.KeyOf("a", a)); kept != c.kept {
 				t.Errorf("remembered is %v", kept)
 			}
 		})
@@ -235,7 +236,7 @@ func TestAProblemOutlastsAWriteThatCameTooLate(t *testing.T) {
 		}
 		record(err)
 		before := r.problemCounts()
-		record(otherVersion(accountResource, "ci"))
+		record(otherVersion(kube.ServiceAccounts, "ci"))
 		if after := r.problemCounts(); len(before) != 1 || !maps.Equal(before, after) {
 			t.Errorf("%v becomes %v", before, after)
 		}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 )
 
 const (
@@ -51,7 +52,7 @@ func fitting(want, live map[string]string) (out map[string]string, whole bool) {
 			if key != cluster.AnnotationMessage || short < leastMessage {
 				continue
 			}
-			value = shortenTo(value, short)
+			value = bound.TextTo(value, short)
 		}
 		out[key] = value
 		room -= len(key) + len(value)

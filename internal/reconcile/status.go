@@ -12,10 +12,12 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // The keys of the status ConfigMap.
@@ -64,12 +66,12 @@ func (j *judge) tellStatus(ctx context.Context) time.Duration {
 		}
 		err = j.writeStatus(ctx, j.inUse, text)
 	}
-	if isStale(err) {
+	if kube.Classify(err) == kube.Stale {
 		return judgeRetry
 	}
 	if err != nil {
 		j.c.troubles.write("the status ConfigMap", err)
-		if j.fixed() && (isNotFound(err) || isForbidden(err)) {
+		if j.fixed() && (apierrors.IsNotFound(err) || apierrors.IsForbidden(err)) {
 			return statusPatience
 		}
 		return judgeRetry
@@ -115,16 +117,16 @@ func (j *judge) pin(obj *unstructured.Unstructured, status *cluster.ConfigMap) {
 		obj.SetUID(status.UID)
 		obj.SetResourceVersion(status.ResourceVersion)
 	case !j.c.watches.status.forbidden():
-		obj.SetResourceVersion(unborn)
+		obj.SetResourceVersion(kube.MustNotExist)
 	}
 }
 
 // apply writes one of our two ConfigMaps.
 func (j *judge) apply(ctx context.Context, obj *unstructured.Unstructured) error {
-	return j.c.written.request(kindConfigMap, objectName(obj), func() (cluster.Object, error) {
-		applied, err := j.c.api.Apply(ctx, configMapResource, obj, true)
+	return j.c.written.request(kube.KindConfigMap, kube.NameOf(obj), func() (cluster.Object, error) {
+		applied, err := j.c.api.Apply(ctx, kube.ConfigMaps, obj, true)
 		if err != nil {
-			j.c.metrics.writeFailed(kindConfigMap, err)
+			j.c.metrics.writeFailed(kube.KindConfigMap, err)
 			return nil, err
 		}
 		return cluster.NewConfigMap(applied), nil

@@ -6,6 +6,8 @@ import (
 
 	"github.com/rs/zerolog"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // troubleInterval is how often the same trouble is said again while it lasts.
@@ -25,36 +27,36 @@ type troubles struct {
 }
 
 // watch says that a list or watch failed. It is retried in any case.
-func (t *troubles) watch(what target, err error) {
+func (t *troubles) watch(what kube.Target, err error) {
 	switch {
 	case apierrors.IsForbidden(err):
-		t.say(levelWarn, "no permission to list and watch "+what.String()+"; retrying; `pullsecrets rbac -f POLICY` prints the roles ("+describe(err)+")")
-	case isUnreachable(err):
-		t.say(levelWarn, unreachable)
+		t.say(levelWarn, "no permission to list and watch "+what.String()+"; retrying; `pullsecrets rbac -f POLICY` prints the roles ("+kube.Redact(err)+")")
+	case kube.Classify(err) == kube.Unreachable:
+		t.say(levelWarn, kube.UnreachableText)
 	default:
-		t.say(levelWarn, "cannot list and watch "+what.String()+"; retrying ("+describe(err)+")")
+		t.say(levelWarn, "cannot list and watch "+what.String()+"; retrying ("+kube.Redact(err)+")")
 	}
 }
 
 // loop says that something may be listed but not watched.
-func (t *troubles) loop(what target, every time.Duration) {
+func (t *troubles) loop(what kube.Target, every time.Duration) {
 	t.say(levelWarn, "no permission to watch "+what.String()+"; listing every "+every.String()+" instead, so that changes are seen only then")
 }
 
 // plain says that watch-lists do not work, and that all is listed and then watched from now on.
-func (t *troubles) plain(what target) {
+func (t *troubles) plain(what kube.Target) {
 	t.say(levelWarn, "a watch-list of "+what.String()+" did not end with the bookmark k8s.io/initial-events-end, but a list was answered: "+
 		"a proxy before the API server may lose bookmarks or end watches early; from now on everything is listed and then watched")
 }
 
 // write says that something of our own could not be written. It is retried.
 func (t *troubles) write(what string, err error) {
-	t.say(levelWarn, "cannot write "+what+"; retrying ("+describe(err)+")")
+	t.say(levelWarn, "cannot write "+what+"; retrying ("+kube.Redact(err)+")")
 }
 
 // election says that the Lease could not be read or written. It is retried.
 func (t *troubles) election(err error) {
-	t.say(levelWarn, "cannot take part in the leader election; retrying ("+describe(err)+")")
+	t.say(levelWarn, "cannot take part in the leader election; retrying ("+kube.Redact(err)+")")
 }
 
 // once says a line that there is no remedy for, and never again.

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 const (
@@ -25,7 +28,7 @@ const (
 
 // unsettled is a watch that has not given its first answer yet.
 type unsettled struct {
-	target
+	kube.Target
 	since   time.Time
 	lastErr string // why the last request failed; empty if none did
 }
@@ -74,14 +77,14 @@ func (w *watches) everyOne() (all []*watch) {
 func (w *watch) wait() unsettled {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return unsettled{w.target, w.since, w.lastErr}
+	return unsettled{w.Target, w.since, w.lastErr}
 }
 
 // describe says what is waited for, since when, and why if that is known.
 func (u unsettled) describe(now time.Time) string {
-	text := fmt.Sprintf("%s, since %s (%s)", u.target, u.since.UTC().Format(time.RFC3339), now.Sub(u.since).Truncate(time.Second))
+	text := fmt.Sprintf("%s, since %s (%s)", u.Target, u.since.UTC().Format(time.RFC3339), now.Sub(u.since).Truncate(time.Second))
 	if u.lastErr != "" {
-		text += ", last error: " + shortenTo(u.lastErr, maxLastErr)
+		text += ", last error: " + bound.TextTo(u.lastErr, maxLastErr)
 	}
 	return text
 }
@@ -127,7 +130,7 @@ func (c *Controller) sayWaiting(ctx context.Context) {
 // waitLog logs which lists are waited for: when there is one that it did not name yet, and again every waitInterval.
 type waitLog struct {
 	log  zerolog.Logger
-	said map[target]bool // what is waited for and was counted
+	said map[kube.Target]bool // what is waited for and was counted
 	last time.Time
 }
 
@@ -140,13 +143,13 @@ func (l *waitLog) look(lists []unsettled, now time.Time) {
 		l.said = nil
 		return
 	}
-	isNew := slices.ContainsFunc(late, func(u unsettled) bool { return !l.said[u.target] })
+	isNew := slices.ContainsFunc(late, func(u unsettled) bool { return !l.said[u.Target] })
 	if !isNew && now.Sub(l.last) < waitInterval {
 		return
 	}
-	l.last, l.said = now, map[target]bool{}
+	l.last, l.said = now, map[kube.Target]bool{}
 	for _, u := range late {
-		l.said[u.target] = true
+		l.said[u.Target] = true
 	}
 	l.log.Warn().Strs("lists", describeUnsettled(late, now)).
 		Msg("waiting for the first answer of lists; no policy comes in force before all that it needs are answered")

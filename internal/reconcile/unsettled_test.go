@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 func TestWhatIsWaitedForIsSaidAfterAWhileAndNotTooOften(t *testing.T) {
 	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	first := unsettled{target: target{resource: accountResource}, since: began, lastErr: "503 ServiceUnavailable"}
-	second := unsettled{target: target{resource: secretResource, name: "reg"}, since: began.Add(20 * time.Second)}
+	first := unsettled{Target: kube.Target{Resource: kube.ServiceAccounts}, since: began, lastErr: "503 ServiceUnavailable"}
+	second := unsettled{Target: kube.Target{Resource: kube.Secrets, Name: "reg"}, since: began.Add(20 * time.Second)}
 	var out bytes.Buffer
 	l := waitLog{log: zerolog.New(&out)}
 	for _, step := range []struct {
@@ -48,13 +51,13 @@ func TestWhatIsWaitedForIsBounded(t *testing.T) {
 	var lists []unsettled
 	for i := range 1000 {
 		lists = append(lists, unsettled{
-			target:  target{resource: secretResource, namespace: strings.Repeat("n", 63), name: fmt.Sprintf("%0253d", i)},
-			lastErr: strings.Repeat(`"`, maxText),
+			Target:  kube.Target{Resource: kube.Secrets, Namespace: strings.Repeat("n", 63), Name: fmt.Sprintf("%0253d", i)},
+			lastErr: strings.Repeat(`"`, bound.MaxText),
 		})
 	}
 	var out bytes.Buffer
 	(&waitLog{log: zerolog.New(&out)}).look(lists, time.Now())
-	if out.Len() == 0 || out.Len() > maxLine {
+	if out.Len() == 0 || out.Len() > bound.MaxLine {
 		t.Errorf("a line of %d bytes", out.Len())
 	}
 	lines := describeUnsettled(lists, time.Time{})

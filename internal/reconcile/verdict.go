@@ -6,6 +6,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 )
 
 // maxRevision is how long the user's name for a text may be, in bytes, to be repeated in annotations and status.
@@ -63,7 +64,7 @@ func (j *judge) read() {
 		log.Error().Strs("problems", lines(j.verdict.errors)).Msg("the policy was refused; " + j.instead())
 		return
 	}
-	log.Info().Int("rules", len(p.Rules)).Strs("copies", cutList(p.CopyNames(), "")).Msg("the policy was accepted")
+	log.Info().Int("rules", len(p.Rules)).Strs("copies", bound.List(p.CopyNames(), "")).Msg("the policy was accepted")
 	if j.accepted.policy != nil && policy.Hash(j.accepted.documents) == hash {
 		return // what was restored is the same text
 	}
@@ -111,5 +112,5 @@ func lines(problems policy.Problems) []string {
 	for _, p := range problems {
 		out = append(out, p.String())
 	}
-	return cutList(out, "")
+	return bound.List(out, "")
 }

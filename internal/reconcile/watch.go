@@ -11,77 +11,35 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
-)
-
-// The resources that are watched and written.
-var (
-	namespaceResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	accountResource   = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	secretResource    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	configMapResource = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // forbiddenRetry is how long a watch that was forbidden waits before it asks again: a role that is applied has to
 // take effect within a minute.
 const forbiddenRetry = 15 * time.Second
 
-// target is what one watch is about.
-type target struct {
-	resource  schema.GroupVersionResource
-	namespace string // empty: all
-	name      string // empty: all; otherwise the request is authorised by this name alone
-}
-
-func (t target) String() string {
-	text := t.resource.Resource
-	if t.name != "" {
-		text += " named " + t.name
-	}
-	if t.namespace != "" {
-		return text + " in namespace " + t.namespace
-	}
-	return text + " in all namespaces"
-}
-
-// in returns the target's resource, in its namespace if it has one.
-func (t target) in(client dynamic.Interface) dynamic.ResourceInterface {
-	if t.namespace != "" {
-		return client.Resource(t.resource).Namespace(t.namespace)
-	}
-	return client.Resource(t.resource)
-}
-
-func (t target) selector() fields.Selector {
-	if t.name == "" {
-		return fields.Everything()
-	}
-	return fields.OneTermEqualSelector("metadata.name", t.name)
-}
-
 // watch is an informer that can be forbidden. A SharedInformer that is not allowed to list never syncs and asks
 // again only after up to a minute; here being forbidden is an answer like any other, and asking again is ours.
 type watch struct {
-	target
+	kube.Target
 	client   dynamic.Interface
 	shrink   func(*unstructured.Unstructured) cluster.Object
 	onEvent  func(e event)
 	onState  func()
-	onError  func(target, error)
+	onError  func(kube.Target, error)
 	interval time.Duration // forbiddenRetry
 
 	// A loop that lists every so often stands in where watching is forbidden, or is not wanted; 0 is no loop.
 	every      time.Duration
 	listOnly   bool
-	remembered func(target) []cluster.Object // what we wrote and no cache has shown yet
-	onLoop     func(target)                  // a loop stands in
+	remembered func(kube.Target) []cluster.Object // what we wrote and no cache has shown yet
+	onLoop     func(kube.Target)                  // a loop stands in
 
 	optional bool // the cluster may not know the resource, which is then as if it were forbidden
 
@@ -153,7 +111,7 @@ func (w *watch) runInformer(ctx context.Context) {
 }
 
 func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
-	scoped, selector := w.in(w.client), w.selector()
+	scoped, selector := w.In(w.client), w.Selector()
 	informer := cache.NewSharedIndexInformerWithOptions(
 		cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
@@ -199,7 +157,7 @@ func (w *watch) newInformer(onForbidden func(error)) cache.SharedIndexInformer {
 
 // indexers are what a cache needs besides its keys: only service accounts are looked up by namespace.
 func (w *watch) indexers() cache.Indexers {
-	if w.resource == accountResource {
+	if w.Resource == kube.ServiceAccounts {
 		return cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}
 	}
 	return cache.Indexers{}
@@ -207,7 +165,7 @@ func (w *watch) indexers() cache.Indexers {
 
 // unanswered tells of an API server that does not answer: the reflector retries such requests without a word.
 func (w *watch) unanswered(ctx context.Context, err error) {
-	if ctx.Err() == nil && isUnreachable(err) {
+	if ctx.Err() == nil && kube.Classify(err) == kube.Unreachable {
 		w.failed(err)
 	}
 }
@@ -215,9 +173,9 @@ func (w *watch) unanswered(ctx context.Context, err error) {
 // failed tells of a request that failed, and remembers why for whoever asks what the watch waits for.
 func (w *watch) failed(err error) {
 	w.mu.Lock()
-	w.lastErr = describe(err)
+	w.lastErr = kube.Redact(err)
 	w.mu.Unlock()
-	w.onError(w.target, err)
+	w.onError(w.Target, err)
 }
 
 // transform shrinks an object as it enters the cache. It may be given what it returned before.

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // watches are all informers: three or four that are always there, and one for each source and each copy's name. One watch
@@ -60,11 +61,11 @@ type hooks struct {
 	namespace, account, copy, source, configMap func(event)
 	parameter                                   func(event)
 	state                                       func() // a watch became settled, or forbidden
-	failed                                      func(target, error)
-	asideFailed                                 func(target, error) // of names that only ledgers have
-	looped                                      func(target)        // it may be listed, but not watched
-	plain                                       func(target)        // from now on all are listed and then watched
-	remembered                                  func(target) []cluster.Object
+	failed                                      func(kube.Target, error)
+	asideFailed                                 func(kube.Target, error) // of names that only ledgers have
+	looped                                      func(kube.Target)        // it may be listed, but not watched
+	plain                                       func(kube.Target)        // from now on all are listed and then watched
+	remembered                                  func(kube.Target) []cluster.Object
 }
 
 // newWatches starts the watches that are always there. All end with ctx; running counts them.
@@ -83,29 +84,29 @@ func newWatches(ctx context.Context, running *sync.WaitGroup, cfg Config, projec
 		running.Go(func() { one.run(ctx) })
 	}
 	configMap := func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) }
-	w.namespaces = w.add(target{resource: namespaceResource},
+	w.namespaces = w.add(kube.Target{Resource: kube.Namespaces},
 		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u, cfg.OptOut...) }, hooks.namespace)
-	w.accounts = w.add(target{resource: accountResource},
+	w.accounts = w.add(kube.Target{Resource: kube.ServiceAccounts},
 		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u, cfg.OptOut...) }, hooks.account)
 	if cfg.Documents == nil {
-		w.policy = w.add(target{configMapResource, cfg.Namespace, cfg.PolicyName}, configMap, hooks.configMap)
+		w.policy = w.add(kube.Target{Resource: kube.ConfigMaps, Namespace: cfg.Namespace, Name: cfg.PolicyName}, configMap, hooks.configMap)
 	}
-	w.status = w.add(target{configMapResource, cfg.Namespace, cfg.StatusName}, configMap, hooks.configMap)
+	w.status = w.add(kube.Target{Resource: kube.ConfigMaps, Namespace: cfg.Namespace, Name: cfg.StatusName}, configMap, hooks.configMap)
 	if cfg.Admission {
-		w.admission = w.addOptional(target{resource: admissionResource, namespace: cfg.Namespace},
+		w.admission = w.addOptional(kube.Target{Resource: kube.AdmissionRules, Namespace: cfg.Namespace},
 			func(u *unstructured.Unstructured) cluster.Object { return newParameter(u) }, hooks.parameter)
 	}
 	return w
 }
 
-func (w *watches) add(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
+func (w *watches) add(t kube.Target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
 	return w.addTold(t, shrink, onEvent, w.hooks.failed)
 }
 
 // addTold starts a watch whose failed requests are told to onError.
-func (w *watches) addTold(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event), onError func(target, error)) *watch {
+func (w *watches) addTold(t kube.Target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event), onError func(kube.Target, error)) *watch {
 	one := &watch{
-		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
+		Target: t, client: w.client, shrink: shrink, interval: forbiddenRetry,
 		onEvent: onEvent, onState: w.hooks.state, onError: onError,
 		every: w.every, listOnly: w.listOnly, onLoop: w.hooks.looped, remembered: w.hooks.remembered,
 	}
@@ -114,10 +115,10 @@ func (w *watches) addTold(t target, shrink func(*unstructured.Unstructured) clus
 }
 
 // addOptional starts a watch of what the cluster may not know. That it does not is said elsewhere.
-func (w *watches) addOptional(t target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
+func (w *watches) addOptional(t kube.Target, shrink func(*unstructured.Unstructured) cluster.Object, onEvent func(event)) *watch {
 	one := &watch{
-		target: t, client: w.client, shrink: shrink, interval: forbiddenRetry, optional: true,
-		onEvent: onEvent, onState: w.hooks.state, onError: func(t target, err error) {
+		Target: t, client: w.client, shrink: shrink, interval: forbiddenRetry, optional: true,
+		onEvent: onEvent, onState: w.hooks.state, onError: func(t kube.Target, err error) {
 			if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
 				w.hooks.failed(t, err)
 			}
@@ -133,7 +134,7 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 	defer w.mu.Unlock()
 	for _, s := range sources {
 		if w.sources[s] == nil {
-			w.sources[s] = w.add(target{secretResource, s.Namespace, s.Name},
+			w.sources[s] = w.add(kube.Target{Resource: kube.Secrets, Namespace: s.Namespace, Name: s.Name},
 				func(u *unstructured.Unstructured) cluster.Object { return w.projector.Source(u) }, w.hooks.source)
 		}
 	}
@@ -150,8 +151,8 @@ func (w *watches) need(sources []types.NamespacedName, names []string) {
 }
 
 // addCopy watches the secrets of a name in all namespaces.
-func (w *watches) addCopy(name string, onError func(target, error)) *watch {
-	return w.addTold(target{resource: secretResource, name: name},
+func (w *watches) addCopy(name string, onError func(kube.Target, error)) *watch {
+	return w.addTold(kube.Target{Resource: kube.Secrets, Name: name},
 		func(u *unstructured.Unstructured) cluster.Object { return w.projector.Secret(u) }, w.hooks.copy, onError)
 }
 

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 const (
@@ -28,7 +30,7 @@ var errNoBookmark = errors.New("the watch-list did not end with its bookmark")
 // waits for it for ever. The first watch that got none and was answered when it listed instead has all others list too.
 type watchLists struct {
 	off  atomic.Bool
-	lost func(target) // is called once, with the first watch whose bookmark was lost
+	lost func(kube.Target) // is called once, with the first watch whose bookmark was lost
 }
 
 // open starts a watch. An error in place of a watch-list has client-go's reflector list and watch instead.
@@ -67,7 +69,7 @@ type startWatch func(context.Context, metav1.ListOptions) (apiwatch.Interface, e
 // watch-lists alone, and no other watch has to find it out again.
 func (w *watch) listed() {
 	if w.unfinished.Load() >= maxUnfinished && w.watchLists.off.CompareAndSwap(false, true) {
-		w.watchLists.lost(w.target)
+		w.watchLists.lost(w.Target)
 	}
 }
 

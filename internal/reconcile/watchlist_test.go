@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 var watchList = metav1.ListOptions{SendInitialEvents: new(true)}
@@ -135,14 +137,14 @@ func TestAWatchListWhoseHeadersDoNotComeIsGivenUp(t *testing.T) {
 // TestWatchListsAreGivenUpForAllOnceAListWasAnswered: where lists hang too, the watch-list was not the fault.
 func TestWatchListsAreGivenUpForAllOnceAListWasAnswered(t *testing.T) {
 	var said []string
-	shared := &watchLists{lost: func(what target) { said = append(said, what.String()) }}
+	shared := &watchLists{lost: func(what kube.Target) { said = append(said, what.String()) }}
 	opens := func(w *watch, opts metav1.ListOptions) bool {
 		_, err := w.open(t.Context(), opts, func(context.Context, metav1.ListOptions) (apiwatch.Interface, error) {
 			return apiwatch.NewEmptyWatch(), nil
 		})
 		return err == nil
 	}
-	one, other := &watch{target: target{resource: secretResource}, watchLists: shared}, &watch{watchLists: shared}
+	one, other := &watch{Target: kube.Target{Resource: kube.Secrets}, watchLists: shared}, &watch{watchLists: shared}
 	one.listed()
 	one.unfinished.Store(maxUnfinished)
 	if opens(one, watchList) || !opens(other, watchList) || len(said) > 0 {

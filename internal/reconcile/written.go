@@ -4,12 +4,13 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -18,17 +19,12 @@ import (
 // written twice, and every write of a service account would run into its own resourceVersion.
 type written struct {
 	mu      sync.Mutex
-	entries map[writtenKey]writtenEntry
-	flights map[writtenKey]types.UID // requests under way, with the UID of an object that was deleted meanwhile
+	entries map[kube.Key]writtenEntry
+	flights map[kube.Key]types.UID // requests under way, with the UID of an object that was deleted meanwhile
 }
 
 // ghostAge is far longer than a cache takes to show what it was told.
 const ghostAge = 30 * time.Second
-
-type writtenKey struct {
-	kind plan.Kind
-	cache.ObjectName
-}
 
 type writtenEntry struct {
 	object  cluster.Object // as the API server returned it
@@ -36,19 +32,15 @@ type writtenEntry struct {
 	deleted types.UID // instead: an object that we deleted
 }
 
-func objectName(o cluster.Object) cache.ObjectName {
-	return cache.ObjectName{Namespace: o.GetNamespace(), Name: o.GetName()}
-}
-
 func newWritten() *written {
-	return &written{entries: map[writtenKey]writtenEntry{}, flights: map[writtenKey]types.UID{}}
+	return &written{entries: map[kube.Key]writtenEntry{}, flights: map[kube.Key]types.UID{}}
 }
 
 // request carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the
 // write that it follows: then the object is gone, and remembering it would keep a ghost for ever. What was remembered
 // is dropped when it turns out to be stale.
 func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (cluster.Object, error)) error {
-	key := writtenKey{kind, name}
+	key := kube.Key{Kind: kind, ObjectName: name}
 	w.mu.Lock()
 	w.flights[key] = ""
 	w.mu.Unlock()
@@ -58,7 +50,7 @@ func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (clus
 	gone := w.flights[key]
 	delete(w.flights, key)
 	switch {
-	case isStale(err), isNotFound(err):
+	case kube.Classify(err) == kube.Stale, apierrors.IsNotFound(err):
 		delete(w.entries, key)
 	case err == nil && o.GetUID() != gone:
 		w.entries[key] = writtenEntry{object: o, at: time.Now()}
@@ -69,14 +61,14 @@ func (w *written) request(kind plan.Kind, name cache.ObjectName, do func() (clus
 func (w *written) deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[writtenKey{kind, name}] = writtenEntry{deleted: uid}
+	w.entries[kube.Key{Kind: kind, ObjectName: name}] = writtenEntry{deleted: uid}
 }
 
 // latest returns the newer of what the cache has (nil for nothing) and what we wrote. version is how far the cache is.
 func (w *written) latest(kind plan.Kind, name cache.ObjectName, cached cluster.Object, version string) cluster.Object {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	key := writtenKey{kind, name}
+	key := kube.Key{Kind: kind, ObjectName: name}
 	entry, ok := w.entries[key]
 	if ok && cached == nil && entry.ghost(version) {
 		delete(w.entries, key)
@@ -115,7 +107,7 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 	if o == nil {
 		return false
 	}
-	key := writtenKey{kind, objectName(o)}
+	key := kube.Key{Kind: kind, ObjectName: kube.NameOf(o)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, flying := w.flights[key]; flying && e.new == nil {
@@ -142,25 +134,20 @@ func (w *written) seen(kind plan.Kind, e event) (echo bool) {
 }
 
 // known returns the objects that we wrote of what a watch is about, and that the caches did not show yet.
-func (w *written) known(what target) (out []cluster.Object) {
-	kind, ok := kinds[what.resource]
+func (w *written) known(what kube.Target) (out []cluster.Object) {
+	kind, ok := kube.KindOf[what.Resource]
 	if !ok {
 		return nil
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key, entry := range w.entries {
-		if key.kind == kind && entry.object != nil &&
-			(what.name == "" || what.name == key.Name) && (what.namespace == "" || what.namespace == key.Namespace) {
+		if key.Kind == kind && entry.object != nil &&
+			(what.Name == "" || what.Name == key.Name) && (what.Namespace == "" || what.Namespace == key.Namespace) {
 			out = append(out, entry.object)
 		}
 	}
 	return out
-}
-
-// kinds are what we write.
-var kinds = map[schema.GroupVersionResource]plan.Kind{
-	accountResource: plan.KindServiceAccount, secretResource: plan.KindSecret, configMapResource: kindConfigMap,
 }
 
 // pending reports whether we wrote an object of this name, in any namespace, that the caches do not show yet.
@@ -168,7 +155,7 @@ func (w *written) pending(kind plan.Kind, name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key, entry := range w.entries {
-		if key.kind == kind && key.Name == name && entry.object != nil {
+		if key.Kind == kind && key.Name == name && entry.object != nil {
 			return true
 		}
 	}

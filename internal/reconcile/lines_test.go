@@ -6,82 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-const maxLine = 16 << 10
-
-func TestALongListIsCutWithTheNumberOfWhatIsLeftOut(t *testing.T) {
-	many := make([]string, 6000)
-	for i := range many {
-		many[i] = fmt.Sprintf("registry-%04d.example: changed", i)
-	}
-	cut := cutList(many, "lines")
-	last := cut[len(cut)-1]
-	if want := fmt.Sprintf("and %d more lines", len(many)-len(cut)+1); last != want || len(cut) < 100 {
-		t.Errorf("%d items, the last is %q, want %q", len(cut), last, want)
-	}
-	if diff := cmp.Diff(many[:len(cut)-1], cut[:len(cut)-1]); diff != "" {
-		t.Errorf("the others are the first ones: %s", diff)
-	}
-	for _, short := range [][]string{nil, {"a"}, many[:50]} {
-		if got := cutList(short, "lines"); !slices.Equal(got, short) {
-			t.Errorf("%d items became %d", len(short), len(got))
-		}
-	}
-}
-
-// TestTwoListsAndATextFitInALine has characters in it that JSON writes as six.
-func TestTwoListsAndATextFitInALine(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	text := func() string {
-		b := make([]byte, r.IntN(3000))
-		for i := range b {
-			b[i] = byte(r.IntN(256) >> r.IntN(6))
-		}
-		return string(b)
-	}
-	for range 30 {
-		var a, b []string
-		for range r.IntN(300) {
-			a, b = append(a, text()), append(b, text())
-		}
-		out := bytes.Buffer{}
-		log := zerolog.New(&out)
-		log.Info().Strs("a", cutList(a, "lines")).Strs("b", cutList(b, "")).Msg(shorten(strings.ToValidUTF8(text(), "")))
-		if out.Len() > maxLine {
-			t.Fatalf("%d bytes", out.Len())
-		}
-	}
-}
-
-func TestWhatTheAPIServerSaysIsBounded(t *testing.T) {
-	err := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Details: &metav1.StatusDetails{}}}
-	for i := range 1000 {
-		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes,
-			metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: fmt.Sprintf("data[%s%d]", strings.Repeat("x", 1000*(i%2)), i)})
-	}
-	got := describe(err)
-	if len(got) > maxText+3 || !strings.HasSuffix(got, "and 995 more)") || !strings.Contains(got, "data[4]") {
-		t.Errorf("%d bytes: %s", len(got), got)
-	}
-}
-
 func TestOtherManagersAreBounded(t *testing.T) {
 	owners := slices.Repeat([]cluster.Owner{{Manager: strings.Repeat("m", 128), Operation: "Update"}}, 500)
-	if got := (&contested{owners: owners}).Error(); len(got) > maxText || !strings.Contains(got, "and 497 more") {
+	if got := (&contested{owners: owners}).Error(); len(got) > bound.MaxText || !strings.Contains(got, "and 497 more") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
 }
@@ -106,7 +45,7 @@ func TestNoLineAboutAPolicyIsTooLong(t *testing.T) {
 			c := New(Config{Log: zerolog.New(&out), Documents: map[string]string{"policy.yaml": tt.text}})
 			c.judge.read()
 			for line := range strings.Lines(out.String()) {
-				if len(line) > maxLine {
+				if len(line) > bound.MaxLine {
 					t.Errorf("%d bytes: %.200s", len(line), line)
 				}
 			}
@@ -141,7 +80,7 @@ func TestTheStatusIsBounded(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
 	for line := range strings.Lines(text) {
-		if len(line) > maxLine {
+		if len(line) > bound.MaxLine {
 			t.Errorf("a line of %d bytes", len(line))
 		}
 	}

@@ -1,9 +1,10 @@
-package reconcile
+package kube
 
 import (
 	"context"
 	"encoding/json"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -15,8 +16,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
-// applier is all that is ever asked of the API server besides watching. Every write names our field manager.
-type applier interface {
+// Client is all that is ever asked of the API server besides watching. Every write names our field manager.
+type Client interface {
 	// Apply writes by server-side apply and returns the object as it is then.
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
@@ -31,11 +32,18 @@ type applier interface {
 	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
 }
 
-type dynamicApplier struct{ client dynamic.Interface }
+// MustNotExist is the resourceVersion of an object that must not exist. The API server refuses an apply that names another
+// version than the live object's, and ignores the version where there is no object. No object ever has the version 1.
+const MustNotExist = "1"
+
+// New returns a client over the dynamic client.
+func New(client dynamic.Interface) Client { return dynamicClient{client} }
+
+type dynamicClient struct{ client dynamic.Interface }
 
 // Apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
 // field that could be unknown.
-func (a dynamicApplier) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+func (a dynamicClient) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(obj)
 	if err != nil {
 		return nil, err
@@ -44,18 +52,18 @@ func (a dynamicApplier) Apply(ctx context.Context, resource schema.GroupVersionR
 		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force, FieldValidation: metav1.FieldValidationIgnore})
 }
 
-func (a dynamicApplier) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
+func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
 	uid, version := obj.GetUID(), obj.GetResourceVersion()
 	err := a.client.Resource(resource).Namespace(obj.GetNamespace()).Delete(ctx, obj.GetName(), metav1.DeleteOptions{
 		Preconditions: &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
 	})
-	if isNotFound(err) {
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err
 }
 
-func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (a dynamicClient) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	patch, err := disownPatch(obj)
 	if err != nil || patch == nil {
 		return obj, err
@@ -64,16 +72,16 @@ func (a dynamicApplier) Disown(ctx context.Context, resource schema.GroupVersion
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicApplier) Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (a dynamicClient) Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": account.GetUID(), "resourceVersion": account.GetResourceVersion()}})
 	if err != nil {
 		return nil, err
 	}
-	return a.client.Resource(accountResource).Namespace(account.GetNamespace()).Patch(ctx, account.GetName(), types.MergePatchType, patch,
+	return a.client.Resource(ServiceAccounts).Namespace(account.GetNamespace()).Patch(ctx, account.GetName(), types.MergePatchType, patch,
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicApplier) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
+func (a dynamicClient) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
 	if err != nil || patch == nil {
 		return obj, err
@@ -82,6 +90,6 @@ func (a dynamicApplier) Inherit(ctx context.Context, resource schema.GroupVersio
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicApplier) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
+func (a dynamicClient) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
 	return a.client.Resource(resource).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
 }

@@ -1,4 +1,5 @@
-package reconcile
+// Package bound shortens texts and lists for the log, for the status and for messages. It is pure.
+package bound
 
 import (
 	"fmt"
@@ -6,30 +7,34 @@ import (
 	"unicode/utf8"
 )
 
-// No line of the log, and no text that is written to the cluster, is longer than 16 KiB: container runtimes and log stores
-// split or drop longer ones. Two lists and a text are in one line at most.
+// MaxLine is what no line of the log exceeds, and no text that is written to the cluster, in bytes: container runtimes and
+// log stores split or drop longer ones. Two lists and a text are in one line at most.
+const MaxLine = 16 << 10
+
 const (
-	maxText = 1000    // of a text, in bytes; see shorten
-	maxList = 6 << 10 // of all items of a list together, in bytes as JSON writes them
+	// MaxText is how long a text is at most, in bytes; see Text.
+	MaxText = 1000
+	// maxList bounds all items of a list together, in bytes as JSON writes them.
+	maxList = 6 << 10
 )
 
-// shorten cuts a text after maxText bytes.
-func shorten(text string) string { return shortenTo(text, maxText) }
+// Text cuts a text after MaxText bytes.
+func Text(text string) string { return TextTo(text, MaxText) }
 
-// shortenTo cuts a text so that it has at most size bytes and the three of the sign that something was cut.
-func shortenTo(text string, size int) string {
+// TextTo cuts a text so that it has at most size bytes and the three of the sign that something was cut.
+func TextTo(text string, size int) string {
 	if len(text) <= size {
 		return text
 	}
 	return strings.ToValidUTF8(text[:size], "") + "…"
 }
 
-// cutList returns the first items of a list, each shortened, and as the last item how many are left out. what names them
+// List returns the first items of a list, each shortened, and as the last item how many are left out. what names them
 // in the plural; it may be empty.
-func cutList(items []string, what string) []string {
+func List(items []string, what string) []string {
 	out, size := make([]string, 0, min(len(items), maxList/2)), 0
 	for i, item := range items {
-		item = shorten(item)
+		item = Text(item)
 		if size += escapedSize(item) + len(`"",`); size > maxList {
 			return append(out, strings.TrimSpace(fmt.Sprintf("and %d more %s", len(items)-i, what)))
 		}
@@ -56,8 +61,8 @@ func escapedSize(text string) (n int) {
 // shownLines is how many lines of a list a message holds.
 const shownLines = 10
 
-// few puts a list into one line, and counts what would make it too long.
-func few(lines []string) string {
+// Few puts a list into one line, and counts what would make it too long.
+func Few(lines []string) string {
 	if more := len(lines) - shownLines; more > 0 {
 		return fmt.Sprintf("%s; and %d more", strings.Join(lines[:shownLines], "; "), more)
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package kube
 
 import (
 	"errors"
@@ -10,33 +10,52 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 )
 
-// unreachable describes an API server that does not answer.
-const unreachable = "the API server cannot be reached; retrying"
+// UnreachableText is what Redact says of an API server that does not answer.
+const UnreachableText = "the API server cannot be reached; retrying"
 
 const (
 	shownCauses = 5   // of an error of the API server; the rest is counted
 	maxField    = 150 // of a cause's field, in bytes
 )
 
-// errCameBack says that the API server put back names that we removed: an admission policy still adds them.
-var errCameBack = errors.New("the API server put removed names back")
+// Plain is an error in words of this program that hold nothing of an object, so Redact repeats them.
+type Plain string
 
-func isForbidden(err error) bool { return apierrors.IsForbidden(err) }
+func (p Plain) Error() string { return string(p) }
 
-func isNotFound(err error) bool { return apierrors.IsNotFound(err) }
+// OwnWords marks an error that Redact repeats.
+func (Plain) OwnWords() {}
 
-// isGone reports whether a write failed because its namespace is going or gone. There is nothing to do or to say:
-// the namespace's own event follows.
-func isGone(err error) bool {
-	return apierrors.IsNotFound(err) && !byWebhook(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
-}
+// Class is what the error of a request means for what is done next.
+type Class int
 
-// isStale reports whether a write failed because the object is another one than was decided on. The event that
-// brings the new one, or a quick retry, mends it.
-func isStale(err error) bool {
-	return (apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)) && !byWebhook(err)
+// The classes. An error is of one.
+const (
+	OK          Class = iota
+	Gone              // the namespace is going or gone: there is nothing to do or to say, its own event follows
+	Stale             // the object is another one than was decided on: its event, or a quick retry, mends it
+	Unreachable       // the API server did not answer at all
+	Failed            // anything else, so somebody should look at it
+)
+
+// Classify says what the error of a request means. A webhook may refuse a write with any code, which then says nothing of
+// the object.
+func Classify(err error) Class {
+	switch {
+	case err == nil:
+		return OK
+	case apierrors.IsNotFound(err) && !byWebhook(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return Gone
+	case (apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)) && !byWebhook(err):
+		return Stale
+	case isUnreachable(err):
+		return Unreachable
+	}
+	return Failed
 }
 
 // byWebhook reports whether an admission webhook refused a write. It may do so with any code, which then says nothing
@@ -44,18 +63,6 @@ func isStale(err error) bool {
 func byWebhook(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && webhookName.MatchString(status.Status().Message)
-}
-
-// isContested reports whether a repair waits because somebody undoes it again and again.
-func isContested(err error) bool {
-	var c *contested
-	return errors.As(err, &c)
-}
-
-// isPutOff reports whether a write was not tried, because it has to wait.
-func isPutOff(err error) bool {
-	e := asAltered(err)
-	return isContested(err) || e != nil && e.putOff
 }
 
 // isUnreachable reports whether the API server did not answer at all.
@@ -75,8 +82,8 @@ var (
 	webhookName       = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
 )
 
-// missingVerb returns the verb that no role permits, where that is why a write was refused; otherwise nothing.
-func missingVerb(err error) string {
+// MissingVerb returns the verb that no role permits, where that is why a write was refused; otherwise nothing.
+func MissingVerb(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !permissionMessage.MatchString(status.Status().Message) {
 		return ""
@@ -84,26 +91,23 @@ func missingVerb(err error) string {
 	return permissionVerb.FindStringSubmatch(status.Status().Message)[1]
 }
 
-// describe puts an error of a write into words without anything that could hold a credential. Messages of the API
+// Redact puts an error of a write into words without anything that could hold a credential. Messages of the API
 // server can echo the object, those of admission webhooks whatever they like; so of a message only the parts are
 // kept that the API server itself words without the object.
 // It is bounded.
-func describe(err error) string { return shorten(words(err)) }
+func Redact(err error) string { return bound.Text(words(err)) }
 
 func words(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
-		if errors.Is(err, errNotLeader) {
-			return errNotLeader.Error()
+		if own := (interface {
+			error
+			OwnWords()
+		})(nil); errors.As(err, &own) {
+			return own.Error()
 		}
 		if isUnreachable(err) {
-			return unreachable
-		}
-		if errors.Is(err, errCameBack) {
-			return errCameBack.Error()
-		}
-		if e := asAltered(err); e != nil {
-			return e.Error()
+			return UnreachableText
 		}
 		return "the request failed" // the text of an unknown error could hold anything
 	}
@@ -112,7 +116,7 @@ func words(err error) string {
 		// Reason and details are the webhook's too, and many put their text there.
 		return fmt.Sprintf("%d: denied by %s", s.Code, webhookName.FindString(s.Message))
 	}
-	text := fmt.Sprintf("%d %s", s.Code, apiReason(err))
+	text := fmt.Sprintf("%d %s", s.Code, Reason(err))
 	switch {
 	case permissionMessage.MatchString(s.Message):
 		text += ": " + missingPermission.FindString(s.Message)
@@ -131,7 +135,7 @@ func causes(details *metav1.StatusDetails) string {
 	}
 	var parts []string
 	for _, c := range details.Causes {
-		if part := strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, shortenTo(c.Field, maxField))); part != "" {
+		if part := strings.TrimSpace(fmt.Sprintf("%s %s", c.Type, bound.TextTo(c.Field, maxField))); part != "" {
 			parts = append(parts, part)
 		}
 	}
@@ -142,4 +146,26 @@ func causes(details *metav1.StatusDetails) string {
 		parts = append(parts[:shownCauses], fmt.Sprintf("and %d more", more))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// reasons are those of the API server. An admission webhook can answer with a reason of its own making, which could
+// hold anything.
+var reasons = map[metav1.StatusReason]bool{
+	metav1.StatusReasonUnauthorized: true, metav1.StatusReasonForbidden: true, metav1.StatusReasonNotFound: true,
+	metav1.StatusReasonAlreadyExists: true, metav1.StatusReasonConflict: true, metav1.StatusReasonGone: true,
+	metav1.StatusReasonInvalid: true, metav1.StatusReasonServerTimeout: true, metav1.StatusReasonTimeout: true,
+	metav1.StatusReasonTooManyRequests: true, metav1.StatusReasonBadRequest: true, metav1.StatusReasonMethodNotAllowed: true,
+	metav1.StatusReasonRequestEntityTooLarge: true, metav1.StatusReasonInternalError: true, metav1.StatusReasonServiceUnavailable: true,
+}
+
+// Reason is the API server's reason for an error, Unreachable where it did not answer, or Other.
+func Reason(err error) string {
+	reason := apierrors.ReasonForError(err)
+	switch {
+	case reasons[reason]:
+		return string(reason)
+	case isUnreachable(err):
+		return "Unreachable"
+	}
+	return "Other"
 }

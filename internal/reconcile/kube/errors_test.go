@@ -1,0 +1,78 @@
+package kube
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+)
+
+func TestCausesThatNameNothingAreLeftOut(t *testing.T) {
+	const denied = `secrets "reg" is forbidden: ValidatingAdmissionPolicy 'corp.example' with binding 'all' denied request: canary`
+	for _, c := range []struct {
+		causes []metav1.StatusCause
+		want   string
+	}{
+		{nil, "422 Invalid: denied by ValidatingAdmissionPolicy 'corp.example'"},
+		{[]metav1.StatusCause{{Message: "canary"}}, "422 Invalid: denied by ValidatingAdmissionPolicy 'corp.example'"},
+		{[]metav1.StatusCause{{Message: "canary"}, {Type: metav1.CauseTypeFieldValueInvalid, Field: "type", Message: "canary"}},
+			"422 Invalid: denied by ValidatingAdmissionPolicy 'corp.example' (FieldValueInvalid type)"},
+	} {
+		err := &apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: 422, Reason: metav1.StatusReasonInvalid, Message: denied, Details: &metav1.StatusDetails{Causes: c.causes},
+		}}
+		if got := Redact(err); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestWhatTheAPIServerSaysIsBounded(t *testing.T) {
+	err := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Details: &metav1.StatusDetails{}}}
+	for i := range 1000 {
+		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes,
+			metav1.StatusCause{Type: metav1.CauseTypeFieldValueInvalid, Field: fmt.Sprintf("data[%s%d]", strings.Repeat("x", 1000*(i%2)), i)})
+	}
+	got := Redact(err)
+	if len(got) > bound.MaxText+3 || !strings.HasSuffix(got, "and 995 more)") || !strings.Contains(got, "data[4]") {
+		t.Errorf("%d bytes: %s", len(got), got)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	secrets := schema.GroupResource{Resource: "secrets"}
+	terminating := apierrors.NewForbidden(secrets, "a", nil)
+	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
+	webhook := func(code int32, reason metav1.StatusReason) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: `admission webhook "a.example" denied the request: no`}}
+	}
+	for _, c := range []struct {
+		err  error
+		want Class
+		why  string
+	}{
+		{nil, OK, "nothing failed"},
+		{apierrors.NewNotFound(secrets, "a"), Gone, "what it is in is gone"},
+		{terminating, Gone, "its namespace is being deleted"},
+		{webhook(404, metav1.StatusReasonNotFound), Failed, "a webhook's code says nothing of the object"},
+		{apierrors.NewConflict(secrets, "a", nil), Stale, "somebody wrote it in between"},
+		{apierrors.NewAlreadyExists(secrets, "a"), Stale, "somebody made it in between"},
+		{webhook(409, metav1.StatusReasonConflict), Failed, "a webhook's code says nothing of the object"},
+		{fmt.Errorf("wrapped: %w", &net.OpError{Op: "dial"}), Unreachable, "nobody answered"},
+		{apierrors.NewForbidden(secrets, "a", nil), Failed, "somebody has to permit it"},
+		{Plain("no"), Failed, "it is not of the API server"},
+	} {
+		if got := Classify(c.err); got != c.want {
+			t.Errorf("%v: class %d, want %d: %s", c.err, got, c.want, c.why)
+		}
+	}
+}

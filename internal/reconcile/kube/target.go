@@ -1,0 +1,74 @@
+package kube
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/pager"
+)
+
+// The resources that are read, watched or written.
+var (
+	Namespaces      = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	ServiceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	Secrets         = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	ConfigMaps      = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	Pods            = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	Events          = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	AdmissionRules  = schema.GroupVersionResource{Group: "pullsecrets.internal", Version: "v1alpha1", Resource: "admissionrules"}
+)
+
+// Target is what one list or watch is about: all objects of a resource, those of a namespace, or those of one name.
+type Target struct {
+	Resource  schema.GroupVersionResource
+	Namespace string // empty: all
+	Name      string // empty: all; otherwise the request is authorised by this name alone
+}
+
+func (t Target) String() string {
+	text := t.Resource.Resource
+	if t.Name != "" {
+		text += " named " + t.Name
+	}
+	if t.Namespace != "" {
+		return text + " in namespace " + t.Namespace
+	}
+	return text + " in all namespaces"
+}
+
+// In returns the target's resource, in its namespace if it has one.
+func (t Target) In(client dynamic.Interface) dynamic.ResourceInterface {
+	if t.Namespace != "" {
+		return client.Resource(t.Resource).Namespace(t.Namespace)
+	}
+	return client.Resource(t.Resource)
+}
+
+func (t Target) Selector() fields.Selector {
+	if t.Name == "" {
+		return fields.Everything()
+	}
+	return fields.OneTermEqualSelector("metadata.name", t.Name)
+}
+
+// Each lists a target in pages and calls f for each object.
+func (t Target) Each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
+	resource := t.In(client)
+	opts.FieldSelector = t.Selector().String()
+	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
+		return resource.List(ctx, opts)
+	}))
+	return pages.EachListItem(ctx, opts, func(obj runtime.Object) error {
+		u, ok := obj.(*unstructured.Unstructured)
+		if !ok {
+			return fmt.Errorf("%s: the list has a %T", t, obj)
+		}
+		return f(u)
+	})
+}

@@ -1,0 +1,14 @@
+package reconcile
+
+import (
+	"crypto/rand"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+// newProjector returns a projector with a key of its own.
+func newProjector() *cluster.Projector {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: crypto/rand ends the program instead
+	return cluster.NewProjector(key)
+}
