@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
 )
 
 const statusName = "pullsecrets-status"
@@ -108,7 +109,7 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 		return err
 	}
 	if f.leaderElect {
-		if cfg.Election, err = reconcile.NewElection(config, f.namespace, log); err != nil {
+		if cfg.Election, err = election.New(config, f.namespace, log); err != nil {
 			return err
 		}
 		config.Wrap(cfg.Election.Guard)

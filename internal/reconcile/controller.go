@@ -12,6 +12,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	LoopEvery time.Duration // how often to list what may not be watched; 0 for never, then it counts as forbidden
 	ListOnly  bool          // watch nothing, list every LoopEvery
 
-	Election *Election // among several processes, of which one works; Client has to have its Guard; nil if there is one
+	Election *election.Election // among several processes, of which one works; Client has to have its Guard; nil if there is one
 
 	Version   string // for the metrics; may be empty
 	Admission bool   // keep the parameters of the admission policy
@@ -140,13 +141,13 @@ func (c *Controller) Run(ctx context.Context) error {
 	for i := range c.Workers {
 		c.running.Go(func() { c.work(ctx, i >= steadyWorkers) })
 	}
-	resign := c.Election.start(c.judge.wake, c.troubles.election)
+	resign := c.Election.Start(c.judge.wake, c.troubles.election)
 	var err error
 	select {
 	case <-ctx.Done():
-	case <-c.Election.over():
-		c.Log.Error().Msg(errLeaseLost.Error())
-		err = errLeaseLost
+	case <-c.Election.Lost():
+		c.Log.Error().Msg(election.ErrLost.Error())
+		err = election.ErrLost
 		cancel()
 	}
 	c.queue.ShutDown()
@@ -282,7 +283,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	changes := c.execute(ctx, todo)
 	c.ceiling.giveBack(n.Minus(changes.removed()), asked)
 	changes.early = c.queue.NumRequeues(namespace) < earlyTries
-	if ctx.Err() != nil || !c.Election.holds() {
+	if ctx.Err() != nil || !c.Election.Holds() {
 		return 0, nil // what failed, failed because we are stopping
 	}
 	c.metrics.tried(changes, time.Since(began))

@@ -128,7 +128,7 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 	if !w.configMapsSettled() {
 		return 0
 	}
-	if !j.c.Election.holds() {
+	if !j.c.Election.Holds() {
 		j.follow()
 		return 0
 	}

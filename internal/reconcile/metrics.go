@@ -315,7 +315,7 @@ func (m *metrics) collectPolicy(gauge func(family, float64, ...string)) {
 	if view.inForce != "" || view.observed != "" {
 		gauge(familyPolicy, 1, view.inForce, view.observed)
 	}
-	gauge(familyLeader, number(m.c.Election.leads()))
+	gauge(familyLeader, number(m.c.Election.Leads()))
 }
 
 func number(b bool) float64 {

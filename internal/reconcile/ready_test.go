@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
 )
 
 const onePolicy = "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n- name: a\n  secrets: [{source: {name: hub}, name: regcred}]\n"
@@ -110,7 +112,7 @@ func (s *slowAPI) start(t *testing.T, standby bool) *Controller {
 	}
 	cfg := Config{Client: client, Namespace: "pullsecrets", PolicyName: "the-policy", StatusName: "the-status", Workers: 1, Log: zerolog.Nop()}
 	if standby {
-		if cfg.Election, err = NewElection(config, "pullsecrets", zerolog.Nop()); err != nil {
+		if cfg.Election, err = election.New(config, "pullsecrets", zerolog.Nop()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package reconcile
+package election
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRe
 
 // mayTake reports whether the Lease may be taken or renewed, and takes note when it was not renewed in time.
 func (l *lease) mayTake() bool {
-	if l.e.leads() && !l.e.holds() {
+	if l.e.Leads() && !l.e.Holds() {
 		l.e.lose()
 	}
 	return l.e.state.Load() != leaseLost

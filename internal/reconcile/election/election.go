@@ -1,4 +1,4 @@
-package reconcile
+package election
 
 import (
 	"context"
@@ -36,7 +36,7 @@ const (
 )
 
 var (
-	errLeaseLost = errors.New("the Lease was lost: another process may be the leader by now, so this one ended at once; started again, it stands by")
+	ErrLost = errors.New("the Lease was lost: another process may be the leader by now, so this one ended at once; started again, it stands by")
 )
 
 const errNotLeader = kube.Plain("this process does not hold the Lease")
@@ -64,8 +64,8 @@ const (
 	leaseLost
 )
 
-// NewElection returns an election on the Lease of our name in a namespace. It does not begin yet.
-func NewElection(config *rest.Config, namespace string, log zerolog.Logger) (*Election, error) {
+// New returns an election on the Lease of our name in a namespace. It does not begin yet.
+func New(config *rest.Config, namespace string, log zerolog.Logger) (*Election, error) {
 	host, err := os.Hostname() // the pod's name
 	if err != nil {
 		return nil, fmt.Errorf("find an identity for the leader election: %w", err)
@@ -100,8 +100,8 @@ func NewElection(config *rest.Config, namespace string, log zerolog.Logger) (*El
 // Guard refuses every write while the Lease is not sure to be ours.
 func (e *Election) Guard(next http.RoundTripper) http.RoundTripper { return &guard{e, next} }
 
-// start competes for the Lease until resign is called, which gives it back. No election leads at once.
-func (e *Election) start(lead func(), failed func(error)) (resign func()) {
+// Start competes for the Lease until resign is called, which gives it back. No election leads at once.
+func (e *Election) Start(lead func(), failed func(error)) (resign func()) {
 	if e == nil {
 		lead()
 		return func() {}
@@ -120,21 +120,21 @@ func (e *Election) start(lead func(), failed func(error)) (resign func()) {
 	}
 }
 
-// leads reports whether this process is the one that works.
-func (e *Election) leads() bool { return e == nil || e.state.Load() == leading }
+// Leads reports whether this process is the one that works.
+func (e *Election) Leads() bool { return e == nil || e.state.Load() == leading }
 
-// holds reports whether the Lease is sure to be ours: nobody else takes it before leaseTime has passed since the last
+// Holds reports whether the Lease is sure to be ours: nobody else takes it before leaseTime has passed since the last
 // renewal.
-func (e *Election) holds() bool {
+func (e *Election) Holds() bool {
 	if e == nil {
 		return true
 	}
 	sent := e.renewed.Load()
-	return e.leads() && sent != nil && elapsed(*sent) < renewDeadline
+	return e.Leads() && sent != nil && elapsed(*sent) < renewDeadline
 }
 
-// over is closed when the Lease is lost.
-func (e *Election) over() <-chan struct{} {
+// Lost is closed when the Lease is lost.
+func (e *Election) Lost() <-chan struct{} {
 	if e == nil {
 		return nil
 	}
@@ -168,7 +168,7 @@ type guard struct {
 }
 
 func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead && !g.e.holds() {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead && !g.e.Holds() {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
