@@ -6,20 +6,21 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 )
 
 // activate puts a policy in force and has every namespace decided under it. If it would remove too much, it removes
 // nothing until it is confirmed; what it adds is added.
 func (j *judge) activate(ctx context.Context, p *policy.Policy) {
 	gone, all := j.c.wouldRemove(p)
-	n := total(gone)
+	n := prune.Total(gone)
 	switch {
-	case n == plan.Count{} || !j.fixed() && !j.c.ceiling.tooMany(n, all):
-		j.c.ceiling.accept()
+	case n == plan.Count{} || !j.fixed() && !j.c.ceiling.TooMany(n, all):
+		j.c.ceiling.Accept()
 	case j.confirmed():
-		j.c.ceiling.release()
+		j.c.ceiling.Release()
 	default:
-		j.c.ceiling.held.Store(true)
+		j.c.ceiling.Hold()
 		j.c.Log.Warn().Int("removedCopies", n.Copies).Int("copies", all.Copies).
 			Int("removedReferences", n.References).Int("references", all.References).Int("max-prune", j.c.MaxPrune).Msg(j.c.explain(plan.PruneHeld))
 	}
@@ -40,16 +41,11 @@ func (j *judge) begin(ctx context.Context, p *policy.Policy, gone map[string]pla
 // confirmed reports whether the user confirmed what the text that was judged last removes, and uses the confirmation
 // up. It counts again once the annotation was taken away and set anew.
 func (j *judge) confirmed() bool {
-	if j.verdict.errors != nil || !confirms(j.policyMap(), j.verdict.hash, j.spent) {
+	if j.verdict.errors != nil || !prune.Confirmed(j.policyMap(), j.verdict.hash, j.spent) {
 		return false
 	}
 	j.spent = j.verdict.hash
 	return true
-}
-
-// confirms reports whether the policy ConfigMap confirms what a text removes, and was not used up for it.
-func confirms(cm *cluster.ConfigMap, hash, spent string) bool {
-	return cm != nil && hash != "" && hash != spent && cm.Annotations[cluster.AnnotationConfirmPrune] == hash
 }
 
 // unspend takes note that the annotation of a confirmation that was used up is gone.
@@ -63,7 +59,7 @@ func (j *judge) unspend() {
 // it plans the whole cluster only where one of these may be so.
 func (j *judge) confirm(ctx context.Context) {
 	p := j.c.active.Load()
-	if p == nil || !j.c.ceiling.held.Load() {
+	if p == nil || !j.c.ceiling.Held() {
 		return
 	}
 	confirmed := j.confirmed()
@@ -73,9 +69,9 @@ func (j *judge) confirm(ctx context.Context) {
 	gone, _ := j.c.wouldRemove(p)
 	switch {
 	case confirmed:
-		j.c.ceiling.release()
-	case total(gone) == plan.Count{}:
-		j.c.ceiling.accept()
+		j.c.ceiling.Release()
+	case prune.Total(gone) == plan.Count{}:
+		j.c.ceiling.Accept()
 	default:
 		return
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
@@ -169,9 +170,9 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 	}
 	live := a.live()
 	wanted, errs := render.AdmissionRules(p, a.promises(p, live))
-	var problems []problem
+	var problems []status.Problem
 	for _, err := range errs {
-		problems = append(problems, problem{Kind: render.AdmissionKind, Name: err.Rule, Rule: err.Rule, Reason: admissionTooLarge,
+		problems = append(problems, status.Problem{Kind: render.AdmissionKind, Name: err.Rule, Rule: err.Rule, Reason: admissionTooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
 	failed, stale := a.write(ctx, wanted, live)
@@ -190,7 +191,7 @@ func (a *admission) keep(ctx context.Context, p *policy.Policy) time.Duration {
 
 // absent says once that there is nothing in the API server that would act on parameters.
 func (a *admission) absent(why string) {
-	a.c.report.ofNone([]problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: admissionAbsent,
+	a.c.report.ofNone([]status.Problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: admissionAbsent,
 		Detail: "started with -admission, but the API server " + why + "; until then the controller alone adds names"}})
 }
 
@@ -225,7 +226,7 @@ func (a *admission) wrote(wanted []*unstructured.Unstructured, live map[string]*
 	for _, u := range wanted {
 		specs[u.GetName()] = u.Object["spec"]
 	}
-	held := a.c.ceiling.held.Load()
+	held := a.c.ceiling.Held()
 	for name, one := range live {
 		if held || equality.Semantic.DeepEqual(one.spec, specs[name]) { // those that were there stay as they were
 			specs[name] = one.spec
@@ -289,14 +290,14 @@ func (a *admission) due() (changed, sources bool) {
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
 // the next write of an account by somebody else would take the names away that are being held.
-func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*parameter) (failed []problem, stale bool) {
-	held := a.c.ceiling.held.Load()
+func (a *admission) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*parameter) (failed []status.Problem, stale bool) {
+	held := a.c.ceiling.Held()
 	try := func(name, verb string, err error) {
 		switch {
 		case kube.Classify(err) == kube.Stale:
 			stale = true
 		case err != nil:
-			failed = append(failed, problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
+			failed = append(failed, status.Problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: admissionUnsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
 		default:
 			a.c.Log.Info().Str("kind", render.AdmissionKind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 )
 
 // deleter counts the deletions that are sent, by name.
@@ -34,7 +35,7 @@ func TestADeletionIsSentAndSaidOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		api := &deleter{}
-		c := &Controller{Config: Config{Log: zerolog.New(&out)}, api: api, ceiling: &ceiling{}}
+		c := &Controller{Config: Config{Log: zerolog.New(&out)}, api: api, ceiling: &prune.Limit{}}
 		c.admission = newAdmission(c)
 		shows := func(uid types.UID) map[string]*parameter {
 			return map[string]*parameter{"hub": {Meta: cluster.Meta{Name: "hub", UID: uid}, ours: true}}

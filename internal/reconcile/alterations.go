@@ -8,6 +8,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 const (
@@ -128,7 +129,7 @@ func (l *alterations) drop(key kube.Key) {
 
 // stand returns the problems of objects that a plan leaves as admission made them: a name without its ledger entry for
 // example. They are told until somebody writes the object. What is no longer there is forgotten.
-func (l *alterations) stand(p plan.Plan) (problems []problem) {
+func (l *alterations) stand(p plan.Plan) (problems []status.Problem) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for key, r := range l.objects[p.Namespace] {
@@ -136,7 +137,7 @@ func (l *alterations) stand(p plan.Plan) (problems []problem) {
 		case a.Verb == "", a.Verb == plan.None && (a.ResourceVersion != r.version || idOf(a) != r.object):
 			l.drop(key)
 		case a.Verb == plan.None:
-			problems = append(problems, problem{
+			problems = append(problems, status.Problem{
 				Rule: r.rule, Kind: string(key.Kind), Name: key.Name, Reason: alteredObject, Detail: (&altered{differs: r.differs}).Error(),
 			})
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 )
 
 // TestEditsInQuickSuccessionAreCountedByOneMeasure edits the policy before the last edit is carried out everywhere, and
@@ -31,17 +33,17 @@ func TestEditsInQuickSuccessionAreCountedByOneMeasure(t *testing.T) {
 		for edit := range 6 {
 			p := f.edit(r)
 			gone, all := f.wouldRemove(p)
-			if n := total(gone); n.Copies > all.Copies || n.References > all.References {
+			if n := prune.Total(gone); n.Copies > all.Copies || n.References > all.References {
 				t.Fatalf("seed %d, edit %d: %+v would go, of %+v", seed, edit, n, all)
 			}
 			f.judge.activate(t.Context(), p)
-			if f.ceiling.held.Load() {
-				t.Fatalf("seed %d, edit %d: held, with %+v of %+v", seed, edit, total(gone), all)
+			if f.ceiling.Held() {
+				t.Fatalf("seed %d, edit %d: held, with %+v of %+v", seed, edit, prune.Total(gone), all)
 			}
 			for range r.IntN(f.queue.Len() + 1) {
 				f.workOnce(t.Context())
 			}
-			if f.ceiling.held.Load() {
+			if f.ceiling.Held() {
 				t.Fatalf("seed %d, edit %d: held while it was carried out", seed, edit)
 			}
 			f.catchUp(r)
@@ -58,7 +60,7 @@ func TestAnEditThatFollowsAnotherIsHeldByWhatIsThere(t *testing.T) {
 		f.workOnce(t.Context())
 	}
 	f.judge.activate(t.Context(), f.policy(" []")) // and no cache shows a single copy
-	if !f.ceiling.held.Load() {
+	if !f.ceiling.Held() {
 		t.Error("all copies go, and nothing is held")
 	}
 }
@@ -84,7 +86,7 @@ func newLaggingController(t *testing.T, percent int) *laggingController {
 		}
 	}
 	f.Controller, f.sources = cached(all, ins, haves), ins[0].Sources
-	f.api, f.Namespace, f.ceiling = f.server, home, newCeiling(percent)
+	f.api, f.Namespace, f.ceiling = f.server, home, prune.NewLimit(percent)
 	f.projector = cluster.NewProjector([]byte("key")) // that of largeCluster
 	return f
 }
@@ -229,7 +231,7 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 			}
 		}
 	}
-	if f.ceiling.held.Load() {
+	if f.ceiling.Held() {
 		t.Error("three copies that cannot be deleted are too many")
 	}
 	f.api = f.server
@@ -238,12 +240,8 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var counted plan.Count
-	for _, r := range f.ceiling.recent {
-		counted = counted.Plus(r.Count)
-	}
-	if want := (plan.Count{Copies: 3, References: 3}); counted != want {
-		t.Errorf("counted %+v, want %+v", counted, want)
+	if want := (plan.Count{Copies: 3, References: 3}); f.ceiling.Counted(time.Now()) != want {
+		t.Errorf("counted %+v, want %+v", f.ceiling.Counted(time.Now()), want)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 )
 
 // Config is what a Controller is made of. All fields are required but SourceNamespaces and those that say so.
@@ -76,7 +77,7 @@ type Controller struct {
 	running   sync.WaitGroup // what writes
 	watching  sync.WaitGroup // what only reads
 	troubles  troubles
-	ceiling   *ceiling
+	ceiling   *prune.Limit
 	fights    *fights
 	altered   *alterations
 	metrics   *metrics
@@ -101,7 +102,7 @@ func New(cfg Config) *Controller {
 		projector: newProjector(),
 		queue:     newQueue(cfg.Workers),
 		written:   newWritten(),
-		ceiling:   newCeiling(cfg.MaxPrune),
+		ceiling:   prune.NewLimit(cfg.MaxPrune),
 		fights:    newFights(),
 		altered:   newAlterations(),
 		warned:    warned{},
@@ -264,7 +265,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	if !ok {
 		c.metrics.gone(namespace)
 		c.report.forget(namespace)
-		c.ceiling.seen(namespace, plan.Count{})
+		c.ceiling.Seen(namespace, plan.Count{})
 		c.admission.note(namespace, plan.Plan{})
 		c.pass.tried(p, namespace, true)
 		return 0, nil
@@ -272,16 +273,16 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	todo := decide(p, in, have)
 	c.judge.track(todo.Untracked)
 	// What the policy itself brings about was held against the ceiling before it came in force.
-	c.ceiling.seen(namespace, todo.There)
+	c.ceiling.Seen(namespace, todo.There)
 	n := todo.Removed().Minus(c.pass.allowed(p, namespace))
 	asked := time.Now()
-	if n != (plan.Count{}) && !c.ceiling.take(n, asked) {
+	if n != (plan.Count{}) && !c.ceiling.Allow(n, asked) {
 		have.HoldPrune = true
 		todo, n = decide(p, in, have), plan.Count{}
 	}
 	c.admission.note(namespace, todo)
 	changes := c.execute(ctx, todo)
-	c.ceiling.giveBack(n.Minus(changes.removed()), asked)
+	c.ceiling.Return(n.Minus(changes.removed()), asked)
 	changes.early = c.queue.NumRequeues(namespace) < earlyTries
 	if ctx.Err() != nil || !c.Election.Holds() {
 		return 0, nil // what failed, failed because we are stopping

@@ -14,15 +14,16 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // changeSet is what happened to one namespace: the one thing that is logged and counted.
 type changeSet struct {
 	namespace string
 	results   []result
-	fights    []*contested // that are going on, also where the last repair still stands
-	altered   []problem    // of objects that nothing is written to now
-	early     bool         // one of the first tries, at which it is no wonder yet that a removed name comes back
+	fights    []*contested     // that are going on, also where the last repair still stands
+	altered   []status.Problem // of objects that nothing is written to now
+	early     bool             // one of the first tries, at which it is no wonder yet that a removed name comes back
 }
 
 // result is an action that was tried.

@@ -17,6 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // Explanation says why a namespace has what it has. It is made of the very decision that the controller makes.
@@ -137,7 +138,7 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 		e.notes = append(e.notes, "the policy was refused: "+strings.ReplaceAll(problems.Errors().Error(), "\n", "; "))
 	}
 	if e.snapshot.status != nil {
-		if kept, err := unpackPolicy(e.snapshot.status.BinaryData[statusPolicy]); err == nil && kept != nil {
+		if kept, err := status.UnpackPolicy(e.snapshot.status.BinaryData[status.KeyPolicy]); err == nil && kept != nil {
 			if p, _ := policy.Parse(kept, opts); p != nil {
 				e.notes = append(e.notes, "the last good policy is in force")
 				return p, nil
@@ -166,7 +167,7 @@ func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
 	for _, rule := range p.Rules {
 		if rule.Namespaces.Matches(ns.Name, ns.Labels) {
 			for _, s := range rule.Secrets {
-				names = union(names, []string{s.Name})
+				names = cluster.Union(names, []string{s.Name})
 				e.secret(s.Source, func(err error) { e.snapshot.sourcesDenied[s.Source] = err })
 			}
 		}

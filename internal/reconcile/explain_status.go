@@ -1,19 +1,19 @@
 package reconcile
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // statusTotals reads from the status ConfigMap what came of the controller's work: that a write is denied, or undone
 // again and again, is known to nobody else.
-func statusTotals(status *cluster.ConfigMap) (t totals) {
-	if status != nil {
-		_ = json.Unmarshal([]byte(status.Data[statusJSON]), &t) // somebody may have edited it; then it tells nothing
+func statusTotals(saved *cluster.ConfigMap) (t status.Totals) {
+	if saved != nil {
+		t = status.Decode(saved.Data[status.KeyRecord]).Totals
 	}
 	return t
 }

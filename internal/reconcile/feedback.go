@@ -15,24 +15,18 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
-)
-
-// What AnnotationStatus says.
-const (
-	stateReady    = "Ready"    // the policy is in force everywhere
-	stateDegraded = "Degraded" // it is in force, with problems
-	stateInvalid  = "Invalid"  // the last text was refused
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // state sums up the last verdict and the problems of the cluster.
 func (j *judge) state() string {
 	switch {
 	case j.verdict.errors != nil:
-		return stateInvalid
+		return status.Invalid
 	case j.unsaved != "", j.blind() != "", j.c.report.anyProblem():
-		return stateDegraded
+		return status.Degraded
 	}
-	return stateReady
+	return status.Ready
 }
 
 // blind names what may not be listed without which nothing can be said of the cluster.
@@ -49,9 +43,9 @@ func (j *judge) blind() string {
 // message says in words why the state is what it is. It holds no time and no count that changes by itself.
 func (j *judge) message() string {
 	switch j.state() {
-	case stateInvalid:
+	case status.Invalid:
 		return bound.Text("refused, " + j.instead() + ": " + strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
-	case stateDegraded:
+	case status.Degraded:
 		t := j.c.report.totals()
 		var parts []string
 		if j.unsaved != "" {
@@ -65,8 +59,8 @@ func (j *judge) message() string {
 			if p.Rule != "" {
 				part = fmt.Sprintf("rule %s, %s", p.Rule, part)
 			}
-			if where := p.where(); where != "" {
-				part += " in namespace " + where
+			if in := where(p); in != "" {
+				part += " in namespace " + in
 			}
 			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
 		}
@@ -154,7 +148,7 @@ func (j *judge) tellWithoutRoom(cm *cluster.ConfigMap, state, message string) {
 
 func (j *judge) emitVerdict(cm *cluster.ConfigMap, state, message string) {
 	eventType := corev1.EventTypeWarning
-	if state == stateReady {
+	if state == status.Ready {
 		eventType = corev1.EventTypeNormal
 	}
 	j.c.events.emit(cm, eventType, state, message)

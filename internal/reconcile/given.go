@@ -14,6 +14,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // credentialInterval is how often a given credential is read again. The kubelet changes a mounted file by swapping a
@@ -122,12 +123,12 @@ func (j *judge) say() {
 		j.said = said
 	}
 	level, eventType := levelInfo, corev1.EventTypeNormal
-	if state != stateReady {
+	if state != status.Ready {
 		level, eventType = levelWarn, corev1.EventTypeWarning
 	}
 	j.c.Log.WithLevel(level).Str("status", state).Msg(message)
-	if status := j.statusMap(); status != nil && state != j.restoredState {
-		j.c.events.emit(status, eventType, state, message)
+	if saved := j.statusMap(); saved != nil && state != j.restoredState {
+		j.c.events.emit(saved, eventType, state, message)
 	}
 	j.restoredState = ""
 }

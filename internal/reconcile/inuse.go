@@ -10,25 +10,25 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // NamesInUse reads from the status ConfigMap which names may have copies, sorted; none where there is no status.
 func NamesInUse(ctx context.Context, client dynamic.Interface, namespace, statusName string) ([]string, error) {
-	status, err := kube.New(client).Get(ctx, kube.ConfigMaps, namespace, statusName)
+	saved, err := kube.New(client).Get(ctx, kube.ConfigMaps, namespace, statusName)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the status: %w", err)
 	}
-	return parseNames(cluster.NewConfigMap(status).Data[statusNames]), nil
+	return cluster.SecretNames(cluster.NewConfigMap(saved).Data[status.KeyNames]), nil
 }
 
 // recover takes the names in use from the ledgers of service accounts, where somebody deleted the status. Or what an
@@ -45,7 +45,7 @@ func (j *judge) recover() bool {
 		return false
 	}
 	j.lost = false
-	j.inUse = union(j.inUse, readable)
+	j.inUse = cluster.Union(j.inUse, readable)
 	return true
 }
 
@@ -58,7 +58,7 @@ func (j *judge) retire() {
 		return !slices.Contains(p.CopyNames(), name) && !j.hasCopies(name) && !slices.Contains(noted(), name)
 	})
 	j.inUse = names
-	j.c.watches.keep(j.c.watchedSources(p), union(names, p.CopyNames()))
+	j.c.watches.keep(j.c.watchedSources(p), cluster.Union(names, p.CopyNames()))
 }
 
 // hasCopies reports whether copies of a name may be left. What may not be read may be there.
@@ -87,10 +87,10 @@ func (j *judge) track(names []string) {
 	if len(names) == 0 || j.fixed() {
 		return
 	}
-	names = parseNames(strings.Join(names, " "))
+	names = cluster.SecretNames(strings.Join(names, " "))
 	j.foundMu.Lock()
 	known := len(j.found)
-	j.found = union(j.found, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.aside, name) }))
+	j.found = cluster.Union(j.found, slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.aside, name) }))
 	more := len(j.found) > known
 	j.foundMu.Unlock()
 	if more {
@@ -106,7 +106,7 @@ func (j *judge) track(names []string) {
 // not be read is no problem of the policy, and stays in lists and ledgers, until the roles permit it.
 func (j *judge) trackFound(ctx context.Context) (wait time.Duration) {
 	j.foundMu.Lock()
-	found := union(j.aside, j.found)
+	found := cluster.Union(j.aside, j.found)
 	j.found = nil
 	j.foundMu.Unlock()
 	if len(found) == 0 && !j.crowded {
@@ -122,7 +122,7 @@ func (j *judge) trackFound(ctx context.Context) (wait time.Duration) {
 	if len(readable) == 0 {
 		return 0
 	}
-	names := union(j.inUse, readable)
+	names := cluster.Union(j.inUse, readable)
 	switch err := j.save(ctx, names); {
 	case err != nil && !apierrors.IsForbidden(err):
 		return staleRetry
@@ -153,27 +153,7 @@ func (j *judge) lookFor(names []string) (readable []string, all bool) {
 // room is how many names there may be that only ledgers have.
 func (j *judge) room() int {
 	policy := j.accepted.policy.CopyNames()
-	return max(0, maxUntracked-len(union(j.inUse, policy))+len(policy))
-}
-
-func union(a, b []string) []string {
-	out := slices.Concat(a, b)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// parseNames reads names of secrets. Somebody may have edited them: what no secret can be called has no copy.
-func parseNames(text string) []string {
-	names := slices.DeleteFunc(strings.Fields(text), func(name string) bool {
-		return len(validation.IsDNS1123Subdomain(name)) > 0
-	})
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// ledgerNames are the names that an installation noted on an account, without those that no secret can have.
-func ledgerNames(by cluster.Installation, sa *cluster.ServiceAccount) []string {
-	return parseNames(strings.Join(by.NotedOn(sa), " "))
+	return max(0, maxUntracked-len(cluster.Union(j.inUse, policy))+len(policy))
 }
 
 // vouched reports whether a ledger vouches for a copy, see cluster.Ledger.Vouches.
@@ -197,5 +177,5 @@ func (c *Controller) noted() []string {
 			}
 		}
 	}
-	return parseNames(strings.Join(slices.Collect(maps.Keys(names)), " "))
+	return cluster.SecretNames(strings.Join(slices.Collect(maps.Keys(names)), " "))
 }

@@ -109,7 +109,7 @@ func (j *judge) look(wait time.Duration) *outlook {
 	if !j.judged {
 		return nil
 	}
-	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.held.Load(), blind: j.blind()}
+	o := &outlook{accepted: j.accepted.policy, unsaved: j.unsaved, held: j.c.ceiling.Held(), blind: j.blind()}
 	if j.verdict.errors != nil {
 		o.refused = bound.Text(strings.ReplaceAll(j.verdict.errors.Error(), "\n", "; "))
 	}
@@ -160,14 +160,14 @@ func (j *judge) advance(ctx context.Context) time.Duration {
 func (j *judge) enforce(ctx context.Context, p *policy.Policy) (wait time.Duration, ok bool) {
 	w := j.c.watches
 	sources := j.c.watchedSources(p)
-	w.need(sources, union(j.inUse, p.CopyNames())) // while the others are still being listed
+	w.need(sources, cluster.Union(j.inUse, p.CopyNames())) // while the others are still being listed
 	if !w.accounts.settled() || !w.namespaces.settled() {
 		return 0, false
 	}
 	if !j.recover() {
 		return 0, false
 	}
-	names := union(j.inUse, p.CopyNames())
+	names := cluster.Union(j.inUse, p.CopyNames())
 	w.need(sources, names)
 	if active := j.c.active.Load(); active != nil {
 		sources = append(sources, j.c.watchedSources(active)...)

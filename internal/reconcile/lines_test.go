@@ -13,9 +13,9 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 func TestOtherManagersAreBounded(t *testing.T) {
@@ -74,8 +74,8 @@ func TestTheStatusIsBounded(t *testing.T) {
 		})
 	}
 	r.record(todo, changes)
-	r.ofNone([]problem{{Kind: "K", Name: "n", Reason: "R", Detail: strings.Repeat("<", 1<<20)}})
-	text, err := r.totals().json(verdict{errors: policy.Problems{}}, stateReady, "")
+	r.ofNone([]status.Problem{{Kind: "K", Name: "n", Reason: "R", Detail: strings.Repeat("<", 1<<20)}})
+	text, err := status.Record{Status: status.Ready, Totals: r.totals()}.Encode()
 	if err != nil || len(text) > 400<<10 {
 		t.Errorf("%d bytes, %v", len(text), err)
 	}
@@ -84,19 +84,19 @@ func TestTheStatusIsBounded(t *testing.T) {
 			t.Errorf("a line of %d bytes", len(line))
 		}
 	}
-	var status struct {
+	var shown struct {
 		Copies       map[string]int
 		RulesLeftOut int
 		ProblemCount int
 		Problems     []any
 	}
-	if err := json.Unmarshal([]byte(text), &status); err != nil {
+	if err := json.Unmarshal([]byte(text), &shown); err != nil {
 		t.Fatal(err)
 	}
-	if len(status.Copies) != shownRules || status.RulesLeftOut != 10_000-shownRules || status.ProblemCount != 101 || len(status.Problems) != shownProblems {
-		t.Errorf("%d rules, %d left out, %d problems of %d", len(status.Copies), status.RulesLeftOut, len(status.Problems), status.ProblemCount)
+	if len(shown.Copies) != status.ShownRules || shown.RulesLeftOut != 10_000-status.ShownRules || shown.ProblemCount != 101 || len(shown.Problems) != shownProblems {
+		t.Errorf("%d rules, %d left out, %d problems of %d", len(shown.Copies), shown.RulesLeftOut, len(shown.Problems), shown.ProblemCount)
 	}
-	if first := slices.Min(slices.Collect(maps.Keys(status.Copies))); first != fmt.Sprintf("%0253d", 0) {
+	if first := slices.Min(slices.Collect(maps.Keys(shown.Copies))); first != fmt.Sprintf("%0253d", 0) {
 		t.Errorf("the first rule is %s", first)
 	}
 }

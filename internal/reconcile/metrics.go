@@ -17,6 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // family is a metric with its labels. A namespace is never a label: a cluster has thousands, and they come and go. What
@@ -80,14 +81,6 @@ func (f family) desc() *prometheus.Desc { return prometheus.NewDesc(f.name, f.he
 func (f family) counter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
 }
-
-// What familyState says besides what the policy's annotation does.
-const (
-	stateMissing     = "Missing"     // there is no policy ConfigMap
-	stateProgressing = "Progressing" // accepted, but not every namespace was tried
-)
-
-var states = []string{stateMissing, stateProgressing, stateReady, stateDegraded, stateInvalid}
 
 // maxManagers bounds how many other field managers get a time series: their names are not ours to choose.
 const maxManagers = 20
@@ -309,7 +302,7 @@ func (m *metrics) collectPolicy(gauge func(family, float64, ...string)) {
 	if v := m.policy.Load(); v != nil {
 		view = *v
 	}
-	for _, state := range states {
+	for _, state := range status.States {
 		gauge(familyState, number(state == view.state), state)
 	}
 	if view.inForce != "" || view.observed != "" {
@@ -336,11 +329,11 @@ func (j *judge) view() *policyView {
 		v.inForce = j.inForce()
 	}
 	switch {
-	case v.state == stateInvalid:
+	case v.state == status.Invalid:
 	case v.observed == "":
-		v.state = stateMissing
+		v.state = status.Missing
 	case v.inForce == "" && j.unsaved == "", p != nil && !j.c.pass.complete(p):
-		v.state = stateProgressing
+		v.state = status.Progressing
 	}
 	return v
 }

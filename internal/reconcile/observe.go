@@ -31,7 +31,7 @@ func (c *Controller) observe(namespace string, p *policy.Policy) (in policy.Inpu
 		Namespace:     ns,
 		Installation:  c.installation(),
 		AccountsKnown: !c.watches.accounts.forbidden(),
-		HoldPrune:     c.ceiling.held.Load(),
+		HoldPrune:     c.ceiling.Held(),
 		Copies:        map[string]plan.CopyState{},
 	}
 	if told := c.admission.told.Load(); told != nil {

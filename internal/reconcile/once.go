@@ -11,6 +11,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 const (
@@ -141,7 +142,7 @@ func (c *Controller) sumUp(o *outlook, state passState) error {
 }
 
 // leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
-func (p problem) leftAlone() bool {
+func leftAlone(p status.Problem) bool {
 	switch plan.Reason(p.Reason) {
 	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData:
 		return true

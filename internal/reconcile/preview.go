@@ -16,6 +16,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // Place says where a controller lives: its namespace and the names of its two ConfigMaps.
@@ -184,10 +186,10 @@ func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	}
 	spent := ""
 	if s.status != nil {
-		spent = parseSpent(s.status.Data[statusJSON])
+		spent = status.Decode(s.status.Data[status.KeyRecord]).Confirmed
 	}
-	limit := newCeiling(maxPrune)
-	if limit.tooMany(gone, all) && !confirms(s.policy, hash, spent) {
+	limit := prune.NewLimit(maxPrune)
+	if limit.TooMany(gone, all) && !prune.Confirmed(s.policy, hash, spent) {
 		v.Held = true
 		for i, ns := range s.namespaces {
 			v.Plans[i] = s.plan(p, ns, true)
@@ -201,7 +203,7 @@ func (s *snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 }
 
 // failing finds what the status tells of the changes of plans. What else it tells, a plan decides itself.
-func failing(t totals, plans []plan.Plan) (out []Failing) {
+func failing(t status.Totals, plans []plan.Plan) (out []Failing) {
 	for _, p := range t.First {
 		if !slices.Contains([]string{writeFailed, contestedObject, alteredObject}, p.Reason) {
 			continue

@@ -14,6 +14,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // scope is what a snapshot is to show of a cluster, besides all namespaces and service accounts.
@@ -38,11 +39,11 @@ func read(ctx context.Context, client dynamic.Interface, projector *cluster.Proj
 	r.list(kube.Target{Resource: kube.Namespaces}, nil)
 	r.list(kube.Target{Resource: kube.ServiceAccounts}, func(err error) { r.snapshot.accountsDenied = err })
 	r.snapshot.recover()
-	names := union(r.snapshot.names, what.copyNames)
+	names := cluster.Union(r.snapshot.names, what.copyNames)
 	if what.everyLabel {
 		r.labelled(&names)
 	}
-	names = union(names, nil)
+	names = cluster.Union(names, nil)
 	r.total = r.done + len(names) + len(what.sources)
 	for _, name := range names {
 		r.list(kube.Target{Resource: kube.Secrets, Name: name}, func(err error) { r.snapshot.copiesDenied[name] = err })
@@ -50,7 +51,7 @@ func read(ctx context.Context, client dynamic.Interface, projector *cluster.Proj
 	for _, key := range what.sources {
 		r.source(key)
 	}
-	r.snapshot.names = union(r.snapshot.names, names)
+	r.snapshot.names = cluster.Union(r.snapshot.names, names)
 	if err := errors.Join(r.errs...); err != nil {
 		return nil, err
 	}
@@ -73,14 +74,14 @@ type reader struct {
 
 // status reads the status ConfigMap, which tells under which names copies were made.
 func (r *reader) status(key types.NamespacedName) {
-	status, err := r.configMap(key)
+	saved, err := r.configMap(key)
 	switch {
 	case apierrors.IsForbidden(err):
 		r.snapshot.statusDenied = err
 	case err != nil:
 		r.fail(fmt.Errorf("read the status ConfigMap %s: %w", key, err))
-	case status != nil:
-		r.snapshot.status, r.snapshot.names = status, parseNames(status.Data[statusNames])
+	case saved != nil:
+		r.snapshot.status, r.snapshot.names = saved, cluster.SecretNames(saved.Data[status.KeyNames])
 	}
 }
 

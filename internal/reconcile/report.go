@@ -14,14 +14,13 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 const (
 	// shownProblems is how many problems the status names; the rest is counted.
 	shownProblems = 20
 	shownOthers   = 20 // namespaces that the status names of a problem, besides the first
-	// shownRules is of how many rules the status counts the copies: a text can have ten thousand.
-	shownRules = 1000
 )
 
 // report gathers what came of each namespace, logs what changed, and sums it up for the status. It is the one
@@ -33,28 +32,18 @@ type report struct {
 
 	mu         sync.Mutex
 	namespaces map[string]*summary
-	problems   map[problem]map[string]bool // with the namespaces that have it; "" for what is of none
-	none       *summary                    // the problems that are of no namespace
-	common     *summary                    // the last one without problems: most namespaces share one
-	copies     map[string]int              // of all namespaces, by rule: a roll-out asks for the sums after each of them
+	problems   map[status.Problem]map[string]bool // with the namespaces that have it; "" for what is of none
+	none       *summary                           // the problems that are of no namespace
+	common     *summary                           // the last one without problems: most namespaces share one
+	copies     map[string]int                     // of all namespaces, by rule: a roll-out asks for the sums after each of them
 	accounts   int
 }
 
 // summary is what came of one namespace. It is not changed once it is recorded.
 type summary struct {
-	copies   map[string]int // in place, by rule
-	accounts int            // that rules give names to
-	problems []problem      // sorted
-}
-
-// problem is something that somebody should look at, in one or many namespaces.
-type problem struct {
-	Rule   string `json:"rule,omitempty"`
-	Kind   string `json:"kind"`
-	Name   string `json:"name"`
-	Source string `json:"source,omitempty"`
-	Reason string `json:"reason"`
-	Detail string `json:"detail"`
+	copies   map[string]int   // in place, by rule
+	accounts int              // that rules give names to
+	problems []status.Problem // sorted
 }
 
 // The reasons of problems that come of writing, not of deciding.
@@ -65,7 +54,7 @@ const (
 )
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
-func (p problem) everywhere() bool {
+func everywhere(p status.Problem) bool {
 	switch p.Reason {
 	case string(plan.ForeignSecret), string(plan.OtherInstallation), string(plan.OtherData), string(plan.DeletionPending), writeFailed, contestedObject, alteredObject:
 		return p.Detail == kube.UnreachableText
@@ -78,7 +67,7 @@ func newReport(log zerolog.Logger, changed func(), explain func(plan.Reason) str
 		log: log, changed: changed, explain: explain,
 		namespaces: map[string]*summary{},
 		none:       &summary{},
-		problems:   map[problem]map[string]bool{},
+		problems:   map[status.Problem]map[string]bool{},
 		copies:     map[string]int{},
 	}
 }
@@ -149,7 +138,7 @@ func (r *report) forget(namespace string) {
 }
 
 // ofNone takes in all the problems that are of no namespace.
-func (r *report) ofNone(problems []problem) {
+func (r *report) ofNone(problems []status.Problem) {
 	next := &summary{problems: inOrder(problems)}
 	r.mu.Lock()
 	same := slices.Equal(r.none.problems, next.problems)
@@ -177,8 +166,8 @@ func (r *report) move(namespace string, before, after *summary) {
 		first := len(r.problems[p]) == 0
 		known := r.problems[p][namespace]
 		r.problems[p][namespace] = true
-		if first || !known && !p.everywhere() {
-			line := p.fields(r.log.Warn())
+		if first || !known && !everywhere(p) {
+			line := problemFields(p, r.log.Warn())
 			if namespace != "" {
 				line = line.Str("namespace", namespace)
 			}
@@ -192,7 +181,7 @@ func (r *report) move(namespace string, before, after *summary) {
 		delete(r.problems[p], namespace)
 		if len(r.problems[p]) == 0 {
 			delete(r.problems, p)
-			p.fields(r.log.Info()).Msg("no longer a problem")
+			problemFields(p, r.log.Info()).Msg("no longer a problem")
 		}
 	}
 }
@@ -207,7 +196,7 @@ func (r *report) add(s *summary, sign int) {
 	}
 }
 
-func (p problem) fields(e *zerolog.Event) *zerolog.Event {
+func problemFields(p status.Problem, e *zerolog.Event) *zerolog.Event {
 	e = e.Str("reason", p.Reason).Str("kind", p.Kind).Str("name", p.Name)
 	if p.Rule != "" {
 		e = e.Str("rule", p.Rule)
@@ -262,7 +251,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			continue
 		}
 		failed[string(res.Kind)+res.Name] = true
-		p := problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: kube.Redact(res.err)}
+		p := status.Problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: writeFailed, Detail: kube.Redact(res.err)}
 		switch verb := kube.MissingVerb(res.err); {
 		case isContested(res.err):
 			continue // those follow
@@ -274,7 +263,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 		s.problems = append(s.problems, p)
 	}
 	for _, f := range changes.fights {
-		s.problems = append(s.problems, problem{
+		s.problems = append(s.problems, status.Problem{
 			Rule: f.rule, Kind: string(f.key.Kind), Name: f.key.Name, Reason: contestedObject, Detail: f.Error(),
 		})
 	}
@@ -284,7 +273,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 			s.accounts++
 		}
 		if a.Reason.Problem() {
-			p := problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Explain()}
+			p := status.Problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Explain()}
 			if a.Source.Name != "" {
 				p.Source = a.Source.String()
 			}
@@ -304,7 +293,7 @@ func (r *report) summarise(todo plan.Plan, changes changeSet) *summary {
 }
 
 // inOrder sorts problems, and leaves each only once. What they say is bounded from here on.
-func inOrder(problems []problem) []problem {
+func inOrder(problems []status.Problem) []status.Problem {
 	for i := range problems {
 		problems[i].Detail = bound.Text(problems[i].Detail)
 	}
@@ -322,7 +311,7 @@ func notPermitted(verb string, a plan.Action) (reason, detail string) {
 		" is not permitted on secrets of this name: apply the roles that `pullsecrets rbac -f POLICY` prints"
 }
 
-func compareProblems(a, b problem) int {
+func compareProblems(a, b status.Problem) int {
 	return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name),
 		strings.Compare(a.Reason, b.Reason), strings.Compare(a.Source, b.Source), strings.Compare(a.Detail, b.Detail))
 }
@@ -351,7 +340,7 @@ func (r *report) unfinished() (first string, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range slices.SortedFunc(maps.Keys(r.problems), compareProblems) {
-		if p.leftAlone() {
+		if leftAlone(p) {
 			continue
 		}
 		if n++; n == 1 {

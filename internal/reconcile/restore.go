@@ -3,7 +3,9 @@ package reconcile
 import (
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // restore loads the last good policy and the names in use, once. The text is judged again, because what is allowed
@@ -13,18 +15,18 @@ func (j *judge) restore() {
 		return
 	}
 	j.restored = true
-	status := j.statusMap()
-	if status == nil {
+	saved := j.statusMap()
+	if saved == nil {
 		j.lost = true
 		return
 	}
-	j.inUse = parseNames(status.Data[statusNames])
-	j.spent = parseSpent(status.Data[statusJSON])
+	j.inUse = cluster.SecretNames(saved.Data[status.KeyNames])
+	j.spent = status.Decode(saved.Data[status.KeyRecord]).Confirmed
 	if j.fixed() {
-		j.restoredState = parseState(status.Data[statusJSON])
+		j.restoredState = status.Decode(saved.Data[status.KeyRecord]).Status
 		return // the last good policy is that of the ConfigMap
 	}
-	documents, err := unpackPolicy(status.BinaryData[statusPolicy])
+	documents, err := status.UnpackPolicy(saved.BinaryData[status.KeyPolicy])
 	if err != nil {
 		j.c.Log.Warn().Str("error", bound.Text(err.Error())).Msg("the last good policy cannot be restored from the status ConfigMap")
 		return
@@ -47,15 +49,15 @@ func (j *judge) follow() {
 	var names []string
 	documents, _, _ := j.text()
 	p, _ := j.parse(documents)
-	if status := j.statusMap(); status != nil {
-		names = parseNames(status.Data[statusNames])
+	if saved := j.statusMap(); saved != nil {
+		names = cluster.SecretNames(saved.Data[status.KeyNames])
 		if p == nil {
-			documents, _ = unpackPolicy(status.BinaryData[statusPolicy])
+			documents, _ = status.UnpackPolicy(saved.BinaryData[status.KeyPolicy])
 			p, _ = j.parse(documents)
 		}
 	}
 	if p != nil {
-		sources, names = j.c.watchedSources(p), union(names, p.CopyNames())
+		sources, names = j.c.watchedSources(p), cluster.Union(names, p.CopyNames())
 	}
 	j.c.watches.need(sources, names)
 	j.c.watches.keep(sources, names)

@@ -15,6 +15,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // newWriter is as much of a Controller as remembers writes, and starts nothing.
@@ -184,27 +185,27 @@ func TestWhatWasAlteredIsForgotten(t *testing.T) {
 	other.Name = "other"
 	for _, c := range []struct {
 		why  string
-		next func(c *Controller) (problems []problem)
+		next func(c *Controller) (problems []status.Problem)
 		told int
 		kept bool
 	}{
-		{"it stands as it is", func(c *Controller) []problem {
+		{"it stands as it is", func(c *Controller) []status.Problem {
 			return c.altered.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{inSync}})
 		}, 1, true},
-		{"somebody wrote the object", func(c *Controller) []problem {
+		{"somebody wrote the object", func(c *Controller) []status.Problem {
 			return c.altered.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{touched}})
 		}, 0, false},
-		{"it is to be written again, and is told then", func(c *Controller) []problem {
+		{"it is to be written again, and is told then", func(c *Controller) []status.Problem {
 			return c.altered.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{a}})
 		}, 0, true},
-		{"the object is gone", func(c *Controller) []problem {
+		{"the object is gone", func(c *Controller) []status.Problem {
 			return c.altered.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{other}})
 		}, 0, false},
-		{"the next write is kept", func(c *Controller) []problem {
+		{"the next write is kept", func(c *Controller) []status.Problem {
 			_ = c.altered.note(kube.KeyOf("a", a), a, func() intent { return c.intent("a", a) }, nil, time.Now())
 			return nil
 		}, 0, false},
-		{"the namespace is gone", func(c *Controller) []problem {
+		{"the namespace is gone", func(c *Controller) []status.Problem {
 			c.namespaceEvent(event{old: &cluster.Namespace{Meta: cluster.Meta{Name: "a"}}})
 			return nil
 		}, 0, false},

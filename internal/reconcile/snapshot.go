@@ -12,6 +12,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // snapshot is a cluster at one moment, as a list of objects: what the controller knows from its caches, for whoever
@@ -65,11 +66,11 @@ func (s *snapshot) add(projector *cluster.Projector, u *unstructured.Unstructure
 		s.secrets[types.NamespacedName{Namespace: u.GetNamespace(), Name: u.GetName()}] = projector.Source(u)
 	case "ConfigMap":
 		cm := cluster.NewConfigMap(u)
-		if _, ok := cm.Data[statusNames]; !ok {
+		if _, ok := cm.Data[status.KeyNames]; !ok {
 			s.policy = cm
 			break
 		}
-		s.status, s.names = cm, union(s.names, parseNames(cm.Data[statusNames]))
+		s.status, s.names = cm, cluster.Union(s.names, cluster.SecretNames(cm.Data[status.KeyNames]))
 	default:
 		return fmt.Errorf("%s %s/%s: a decision looks at no such object", u.GetKind(), u.GetNamespace(), u.GetName())
 	}
@@ -84,15 +85,15 @@ func (s *snapshot) recover() {
 			continue
 		}
 		for _, sa := range s.accounts[ns.Name] {
-			for _, name := range ledgerNames(s.installation, sa) {
+			for _, name := range s.installation.SecretsNotedOn(sa) {
 				if !slices.Contains(s.names, name) {
 					s.found = append(s.found, name)
 				}
 			}
 		}
 	}
-	s.found = union(s.found, nil)
-	s.names = union(s.names, s.found)
+	s.found = cluster.Union(s.found, nil)
+	s.names = cluster.Union(s.names, s.found)
 }
 
 // denials lists what may not be read.

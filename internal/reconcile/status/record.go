@@ -1,0 +1,86 @@
+package status
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+)
+
+// The states of a policy, as its annotation pullsecrets/status and the metrics say.
+const (
+	Ready    = "Ready"    // the policy is in force everywhere
+	Degraded = "Degraded" // it is in force, with problems
+	Invalid  = "Invalid"  // the last text was refused
+
+	Missing     = "Missing"     // there is no policy ConfigMap; in the metrics alone
+	Progressing = "Progressing" // accepted, but not every namespace was tried; in the metrics alone
+)
+
+// States are all of them.
+var States = []string{Missing, Progressing, Ready, Degraded, Invalid}
+
+// Problem is something that somebody should look at, in one or many namespaces.
+type Problem struct {
+	Rule   string `json:"rule,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name"`
+	Source string `json:"source,omitempty"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// Totals is what the record shows of the cluster.
+type Totals struct {
+	Namespaces      int            `json:"namespaces"`
+	ServiceAccounts int            `json:"serviceAccounts"`
+	Copies          map[string]int `json:"copies"`                 // in place, by rule
+	RulesLeftOut    int            `json:"rulesLeftOut,omitempty"` // whose copies are not among these
+	Problems        int            `json:"problemCount"`
+	First           []ShownProblem `json:"problems,omitempty"`
+}
+
+// ShownProblem is a problem with the namespaces that have it; none for a problem of no namespace.
+type ShownProblem struct {
+	Problem
+	Namespaces int      `json:"namespaces"`
+	Example    string   `json:"example"`          // the first namespace by name
+	Others     []string `json:"others,omitempty"` // the next ones by name, at most shownOthers
+}
+
+// Record is the key status.json: what is said of the policy, and of the cluster.
+type Record struct {
+	Status   string `json:"status"`
+	Observed string `json:"observed"`
+	Revision string `json:"revision,omitempty"`
+	// Confirmed is the confirmation of a held prune that was used up.
+	Confirmed string `json:"confirmed,omitempty"`
+	Totals
+}
+
+// Encode returns the record's text. It leaves out the copies of rules beyond ShownRules.
+func (r Record) Encode() (string, error) {
+	r.Copies, r.RulesLeftOut = firstRules(r.Copies)
+	text, err := json.MarshalIndent(r, "", "  ")
+	return string(text) + "\n", err
+}
+
+// Decode reads a record. Somebody may have edited the text: what it does not tell is left empty.
+func Decode(text string) (r Record) {
+	_ = json.Unmarshal([]byte(text), &r)
+	return r
+}
+
+// ShownRules is of how many rules the record counts the copies: a text can have ten thousand.
+const ShownRules = 1000
+
+// firstRules returns the counts of the first rules by name, and of how many rules they leave out.
+func firstRules(copies map[string]int) (first map[string]int, more int) {
+	if len(copies) <= ShownRules {
+		return copies, 0
+	}
+	first = map[string]int{}
+	for _, rule := range slices.Sorted(maps.Keys(copies))[:ShownRules] {
+		first[rule] = copies[rule]
+	}
+	return first, len(copies) - ShownRules
+}
