@@ -15,6 +15,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
 // ancestorRule is the name of the one rule that the settings of imagepullsecret-patcher make.
@@ -127,7 +128,7 @@ func (a *ancestor) takeOver(cfg *reconcile.Config) error {
 	}
 	source := a.source(cfg.Namespace)
 	if read != nil {
-		cfg.Credential = &reconcile.Credential{Source: source, Read: read}
+		cfg.Credential = &state.Credential{Source: source, Read: read}
 	}
 	cfg.SourceNamespaces = []string{a.secretNamespace.text}
 	cfg.OptOut = []string{a.excludeAnnotation.text}

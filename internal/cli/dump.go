@@ -10,17 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
 // openDump reads the dump that a flag names, and warns of what is odd about it.
-func openDump(flag, file string, at reconcile.Place, stdin io.Reader, stderr io.Writer) (*reconcile.Dump, error) {
+func openDump(flag, file string, at inspect.Place, stdin io.Reader, stderr io.Writer) (*inspect.Dump, error) {
 	objects, err := readDump(flag, file, stdin)
 	if err != nil {
 		return nil, err
 	}
-	dump, err := reconcile.NewDump(at, objects)
+	dump, err := inspect.NewDump(at, objects)
 	if err != nil {
 		return nil, fmt.Errorf("-%s %s: %w", flag, file, err)
 	}

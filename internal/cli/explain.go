@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 )
 
 // explainFlags are the flags of explain, as they are given.
@@ -101,8 +101,8 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 }
 
 // explain asks the dump, or the cluster.
-func (f *explainFlags) explain(ctx context.Context, documents map[string]string, namespace, target string, stdin io.Reader, stderr io.Writer) (*reconcile.Explanation, error) {
-	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
+func (f *explainFlags) explain(ctx context.Context, documents map[string]string, namespace, target string, stdin io.Reader, stderr io.Writer) (*inspect.Explanation, error) {
+	at := inspect.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
 	if f.dump != "" {
 		dump, err := openDump("dump", f.dump, at, stdin, stderr)
 		if err != nil {
@@ -118,7 +118,7 @@ func (f *explainFlags) explain(ctx context.Context, documents map[string]string,
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	return reconcile.Explain(ctx, client, at, f.options(), documents, namespace, target)
+	return inspect.Explain(ctx, client, at, f.options(), documents, namespace, target)
 }
 
 var targetKinds = []string{"serviceaccount", "sa", "pod", "po"}

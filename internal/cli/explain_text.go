@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 )
 
 // explanation words an explanation for people.
-func explanation(e *reconcile.Explanation) string {
+func explanation(e *inspect.Explanation) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "namespace %s\n", e.Namespace)
 	notes(&b, e.Notes)
@@ -50,7 +50,7 @@ func explanation(e *reconcile.Explanation) string {
 	return b.String()
 }
 
-func explainPod(b *strings.Builder, p *reconcile.PodExplanation) {
+func explainPod(b *strings.Builder, p *inspect.PodExplanation) {
 	has := "no pull secrets"
 	if len(p.List) > 0 {
 		has = "the pull secrets " + strings.Join(p.List, ", ")
@@ -78,7 +78,7 @@ func notes(b *strings.Builder, list []string) {
 	}
 }
 
-func rules(b *strings.Builder, list []reconcile.RuleExplanation) {
+func rules(b *strings.Builder, list []inspect.RuleExplanation) {
 	for _, r := range list {
 		if r.WhyNot == "" {
 			fmt.Fprintf(b, "  rule %s: selects it\n", r.Rule)
@@ -88,7 +88,7 @@ func rules(b *strings.Builder, list []reconcile.RuleExplanation) {
 	}
 }
 
-func names(b *strings.Builder, list []reconcile.NameExplanation) {
+func names(b *strings.Builder, list []inspect.NameExplanation) {
 	for _, n := range list {
 		fmt.Fprintf(b, "  %s (rule %s): %s\n", n.Name, n.Rule, n.Text)
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 )
 
 // The exit status of plan.
@@ -97,7 +97,7 @@ func (f *planFlags) source(ctx context.Context, from origin, stdin io.Reader) (*
 }
 
 // validate checks what flag itself cannot, and returns what writes the form that is asked for.
-func (f *planFlags) validate(args []string) (func(io.Writer, *reconcile.Preview) error, error) {
+func (f *planFlags) validate(args []string) (func(io.Writer, *inspect.Preview) error, error) {
 	var errs []error
 	if len(args) > 0 {
 		errs = append(errs, fmt.Errorf("plan takes flags only, found %q", args[0]))
@@ -109,7 +109,7 @@ func (f *planFlags) validate(args []string) (func(io.Writer, *reconcile.Preview)
 		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
 	}
 	errs = append(errs, f.check())
-	forms := map[string]func(io.Writer, *reconcile.Preview) error{"text": writePlan, "json": writePlanJSON, "markdown": writePlanMarkdown}
+	forms := map[string]func(io.Writer, *inspect.Preview) error{"text": writePlan, "json": writePlanJSON, "markdown": writePlanMarkdown}
 	write := forms[f.form]
 	if write == nil {
 		errs = append(errs, fmt.Errorf("-o %q: one of text, json, markdown", f.form))
@@ -120,11 +120,11 @@ func (f *planFlags) validate(args []string) (func(io.Writer, *reconcile.Preview)
 // origin is where a plan's cluster comes from.
 type origin struct {
 	policy  func(ctx context.Context) (map[string]string, error)
-	preview func(ctx context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error)
+	preview func(ctx context.Context, documents map[string]string, p *policy.Policy) (*inspect.Preview, error)
 }
 
 func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
-	at := reconcile.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
+	at := inspect.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
 	if f.dump != "" {
 		dump, err := openDump("cluster", f.dump, at, stdin, stderr)
 		if err != nil {
@@ -132,7 +132,7 @@ func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 		}
 		return origin{
 			policy: func(context.Context) (map[string]string, error) { return dump.Policy() },
-			preview: func(_ context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error) {
+			preview: func(_ context.Context, documents map[string]string, p *policy.Policy) (*inspect.Preview, error) {
 				return dump.Preview(documents, p, f.maxPrune)
 			},
 		}, nil
@@ -146,11 +146,11 @@ func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 		return origin{}, fmt.Errorf("make a client: %w", err)
 	}
 	return origin{
-		policy: func(ctx context.Context) (map[string]string, error) { return reconcile.ReadPolicy(ctx, client, at) },
-		preview: func(ctx context.Context, documents map[string]string, p *policy.Policy) (*reconcile.Preview, error) {
+		policy: func(ctx context.Context) (map[string]string, error) { return inspect.ReadPolicy(ctx, client, at) },
+		preview: func(ctx context.Context, documents map[string]string, p *policy.Policy) (*inspect.Preview, error) {
 			bar := newProgress(stderr, "reading the cluster")
 			defer bar.done()
-			return reconcile.PreviewCluster(ctx, client, at, documents, p, f.maxPrune, bar.update)
+			return inspect.PreviewCluster(ctx, client, at, documents, p, f.maxPrune, bar.update)
 		},
 	}, nil
 }

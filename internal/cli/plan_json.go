@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -64,7 +64,7 @@ type heldJSON struct {
 	References        int `json:"references"`
 }
 
-func writePlanJSON(out io.Writer, v *reconcile.Preview) error {
+func writePlanJSON(out io.Writer, v *inspect.Preview) error {
 	// Lists that are empty are [], not null.
 	p := planJSON{Changes: []changeJSON{}, NotDone: []changeJSON{}, Warnings: []overlapJSON{}}
 	for _, n := range v.Plans {
@@ -112,7 +112,7 @@ func newChangeJSON(namespace string, a plan.Action) changeJSON {
 }
 
 // writePlanMarkdown writes a table for a comment on a merge request.
-func writePlanMarkdown(out io.Writer, v *reconcile.Preview) error {
+func writePlanMarkdown(out io.Writer, v *inspect.Preview) error {
 	changes, problems := planLines(v)
 	var b strings.Builder
 	fmt.Fprintf(&b, "**pullsecrets:** %s\n", total(changes))

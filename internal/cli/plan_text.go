@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -46,7 +46,7 @@ func (c colours) of(verb plan.Verb) string {
 }
 
 // writePlan prints a preview for people: by rule, equal lines of many namespaces as one.
-func writePlan(out io.Writer, v *reconcile.Preview) error {
+func writePlan(out io.Writer, v *inspect.Preview) error {
 	w := &planWriter{out: out, colours: coloursFor(out)}
 	changes, problems := planLines(v)
 	rule := "\x00"
@@ -103,7 +103,7 @@ func (w *planWriter) printf(format string, args ...any) {
 }
 
 // planLines puts equal actions of several namespaces together, sorted by rule and then in the order of execution.
-func planLines(v *reconcile.Preview) (changes, problems []planLine) {
+func planLines(v *inspect.Preview) (changes, problems []planLine) {
 	at := map[string]*planLine{}
 	var order []string
 	for _, p := range v.Plans {

@@ -12,7 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
+	"github.com/pullsecrets/pullsecrets/internal/purge"
 )
 
 func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -51,7 +52,7 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return fmt.Errorf("make a client: %w", err)
 			}
-			p, err := reconcile.NewPurge(ctx, client, reconcile.Place{
+			p, err := purge.New(ctx, client, inspect.Place{
 				Namespace: namespace, StatusName: statusName, SourceNamespaces: splitNames(sourceNamespaces),
 			}, log)
 			if err != nil {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/dynamic"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
@@ -102,7 +102,7 @@ func (f *rbacFlags) namesInUse(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	names, err := reconcile.NamesInUse(ctx, client, f.namespace, statusName)
+	names, err := inspect.NamesInUse(ctx, client, f.namespace, statusName)
 	return slices.DeleteFunc(names, func(n string) bool { return len(validation.IsDNS1123Subdomain(n)) > 0 }), err
 }
 

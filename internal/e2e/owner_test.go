@@ -15,7 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
+	"github.com/pullsecrets/pullsecrets/internal/purge"
 )
 
 // after waits until the controller has worked on everything that happened before: on a namespace that is made now.
@@ -173,7 +174,7 @@ func TestTwoInstallationsLeaveEachOtherAlone(t *testing.T) {
 	}
 
 	other.stop()
-	p, err := reconcile.NewPurge(s.ctx, s.client, reconcile.Place{Namespace: second.home, StatusName: "pullsecrets-status"}, zerolog.Nop())
+	p, err := purge.New(s.ctx, s.client, inspect.Place{Namespace: second.home, StatusName: "pullsecrets-status"}, zerolog.Nop())
 	must(t, err)
 	must(t, p.Run(s.ctx))
 	s.wantList(two, "default")

@@ -8,11 +8,12 @@ import (
 	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
+	"github.com/pullsecrets/pullsecrets/internal/purge"
 )
 
-func (s *sandbox) purge() (*reconcile.Purge, error) {
-	return reconcile.NewPurge(s.ctx, s.client, reconcile.Place{Namespace: home, StatusName: "pullsecrets-status"}, zerolog.Nop())
+func (s *sandbox) purge() (*purge.Purge, error) {
+	return purge.New(s.ctx, s.client, inspect.Place{Namespace: home, StatusName: "pullsecrets-status"}, zerolog.Nop())
 }
 
 func TestPurgeRemovesWhatIsOursAndNothingElse(t *testing.T) {

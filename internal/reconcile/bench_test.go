@@ -1,18 +1,18 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/rs/zerolog"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
 // BenchmarkDecide decides on a whole cluster with a large policy, which happens when the policy, or a source, changes.
@@ -28,7 +28,7 @@ func BenchmarkDecide(b *testing.B) {
 			for b.Loop() {
 				actions = 0
 				for i := range ins {
-					for _, a := range decide(p, ins[i], haves[i]).Actions {
+					for _, a := range plan.Decide(p, ins[i], haves[i]).Actions {
 						if a.Verb != plan.None {
 							actions++
 						}
@@ -52,42 +52,48 @@ func BenchmarkObserveAndDecide(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, in := range ins {
-			in, have, ok := c.observe(in.Namespace.Name, p)
-			if !ok || decide(p, in, have).HasChanges() {
+			todo, ok := state.Decide(c.cluster, p, in.Namespace.Name, c.circumstances(false))
+			if !ok || todo.HasChanges() {
 				b.Fatalf("%s is to be changed", in.Namespace.Name)
 			}
 		}
 	}
 }
 
-// cached is a Controller whose caches hold a cluster.
-func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *Controller {
-	c := New(Config{Log: zerolog.Nop(), Workers: 1})
-	held := func(t kube.Target) *watch {
-		w := &watch{Target: t, synced: true, upTo: func() string { return "1" }}
-		w.store = cache.NewIndexer(cache.MetaNamespaceKeyFunc, w.indexers())
-		return w
-	}
-	c.watches = &watches{
-		namespaces: held(kube.Target{Resource: kube.Namespaces}), accounts: held(kube.Target{Resource: kube.ServiceAccounts}),
-		copies: map[string]*watch{}, sources: map[types.NamespacedName]*watch{},
-	}
-	for _, name := range p.CopyNames() {
-		c.watches.copies[name] = held(kube.Target{Resource: kube.Secrets, Name: name})
-	}
+// filled is a Controller whose caches the test fills, with a cluster at first.
+type filled struct {
+	*Controller
+	caches state.Filling
+}
+
+func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *filled {
+	return cachedBy(Config{Log: zerolog.Nop(), Workers: 1}, p, ins, haves)
+}
+
+func cachedBy(cfg Config, p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *filled {
+	f := &filled{New(cfg), state.NewFilling(p.CopyNames(), func(key types.NamespacedName) policy.SourceState { return ins[0].Sources[key] })}
+	f.cluster.Fill(f.caches)
 	for i, in := range ins {
-		_ = c.watches.namespaces.store.Add(in.Namespace)
+		_ = f.caches.Namespaces.Add(in.Namespace)
 		for _, sa := range in.Accounts {
-			_ = c.watches.accounts.store.Add(sa)
+			_ = f.caches.Accounts.Add(sa)
 		}
 		for name, state := range haves[i].Copies {
 			if state.Secret != nil {
-				_ = c.watches.copies[name].store.Add(state.Secret)
+				_ = f.caches.Copies[name].Add(state.Secret)
 			}
 		}
 	}
-	c.sources, c.sourcesOf = ins[0].Sources, p
-	return c
+	return f
+}
+
+// workOnce works on the namespace that is next.
+func (f *filled) workOnce(ctx context.Context) {
+	namespace, _ := f.queue.Get()
+	defer f.queue.Done(namespace)
+	if _, err := f.reconcile(ctx, namespace); err != nil {
+		f.queue.AddRateLimited(namespace)
+	}
 }
 
 // largePolicy has a rule for each team: a secret of its own in its namespaces, which a glob and a label select.
@@ -135,7 +141,7 @@ func largeCluster(p *policy.Policy, rules, spaces int, converged bool) (ins []po
 
 // converge makes a namespace as the policy wants it.
 func converge(p *policy.Policy, in policy.Inputs, have plan.Observed) {
-	for _, a := range decide(p, in, have).Actions {
+	for _, a := range plan.Decide(p, in, have).Actions {
 		switch {
 		case a.List != nil:
 			for _, sa := range in.Accounts {

@@ -8,10 +8,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/activation"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 const (
@@ -19,25 +17,15 @@ const (
 	onceTries = 5 * time.Second
 	// onceStall is how long RunOnce waits without anything getting on, as when no API server answers.
 	onceStall = time.Minute
-	// oncePause is how often RunOnce looks.
-	oncePause = 20 * time.Millisecond
 	// onceReach is how long RunOnce waits for an API server: the network of a pod may need a moment.
 	onceReach = 10 * time.Second
+	// reachAgain is how soon an API server that does not answer is asked again.
+	reachAgain = 20 * time.Millisecond
 	// onceEnd is how long RunOnce waits for what it started; an informer in a pause does not notice that it ended.
 	onceEnd = 2 * time.Second
-	// onceTelling is how long RunOnce waits for status and feedback to be written.
+	// onceTelling is how long RunOnce waits for status and annotations to be written.
 	onceTelling = 10 * time.Second
 )
-
-// outlook is what the judge sees of the whole.
-type outlook struct {
-	accepted *policy.Policy // nil if there is none
-	refused  string         // why the last text was refused
-	unsaved  string         // why an accepted policy is not in force
-	held     bool           // something is not removed
-	blind    string         // what may not be listed without which nothing can be said
-	told     bool           // status and feedback say it all
-}
 
 // RunOnce works until every namespace is as the policy says, or turned out not to become so, and stops. It does what
 // Run does, and calls progress as it gets on. It returns an error unless every namespace is as the policy says. A
@@ -47,7 +35,7 @@ func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)
 	if err := c.reach(ctx); err != nil {
 		return err
 	}
-	c.once = true
+	c.activator.StatusInterval = 0 // there is no later time
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -75,42 +63,64 @@ func (c *Controller) reach(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(oncePause):
+		case <-time.After(reachAgain):
 		}
 	}
 }
 
-// outcome waits until there is nothing left to try.
+// outcome waits until there is nothing left to try. It looks when the Activator did, and when a wait of its own is over.
 func (c *Controller) outcome(ctx context.Context, progress func(done, total int)) error {
-	var last passState
+	var last activation.Rollout
 	var lastSettled bool
 	moved := time.Now()
 	for {
+		p, rollout := c.activator.Progress()
+		settled := c.Ready()
+		if rollout != last || settled != lastSettled {
+			last, lastSettled, moved = rollout, settled, time.Now()
+		}
+		progress(rollout.Total-rollout.Pending, rollout.Total)
+		wait := moved.Add(onceStall)
+		switch {
+		case p != nil && settled && p.Accepted == nil:
+			return c.noPolicy(p)
+		case p != nil && p.Accepted != nil && p.Accepted == rollout.Policy && rollout.Pending == 0:
+			telling := time.Time{}
+			if !p.Told {
+				telling = moved.Add(onceTelling)
+			}
+			if wait = later(rollout, telling); !time.Now().Before(wait) {
+				return c.sumUp(p, rollout)
+			}
+		case !time.Now().Before(wait):
+			return c.stalled(p)
+		}
 		select {
 		case <-ctx.Done():
 			return errors.New("stopped before the end")
-		case <-time.After(oncePause):
-		}
-		o, state, settled := c.judge.outlook.Load(), c.pass.state(), c.Ready()
-		if state != last || settled != lastSettled {
-			last, lastSettled, moved = state, settled, time.Now()
-		}
-		progress(state.total-state.pending, state.total)
-		switch {
-		case o != nil && settled && o.accepted == nil:
-			if o.refused != "" {
-				return errors.New("the policy was refused, and there is no earlier one: " + o.refused)
-			}
-			return fmt.Errorf("there is no policy ConfigMap %s/%s, or it may not be read", c.Namespace, c.PolicyName)
-		case o != nil && o.accepted != nil && o.accepted == state.policy && state.over(time.Now()) && (o.told || time.Since(moved) > onceTelling):
-			return c.sumUp(o, state)
-		case time.Since(moved) > onceStall:
-			return c.stalled(o)
+		case <-c.activator.Looked():
+		case <-time.After(time.Until(wait)):
 		}
 	}
 }
 
-func (c *Controller) stalled(o *outlook) error {
+// later is when a roll-out that tried every namespace counts as over: those that failed were tried for long enough then, and
+// what came of them was told by the time given.
+func later(rollout activation.Rollout, told time.Time) time.Time {
+	if tried := rollout.Since.Add(onceTries); rollout.Failing > 0 && tried.After(told) {
+		return tried
+	}
+	return told
+}
+
+func (c *Controller) noPolicy(p *activation.Progress) error {
+	if p.Refused != "" {
+		return errors.New("the policy was refused, and there is no earlier one: " + p.Refused)
+	}
+	return fmt.Errorf("there is no policy ConfigMap %s/%s, or it may not be read", c.Namespace, c.PolicyName)
+}
+
+func (c *Controller) stalled(p *activation.Progress) error {
 	switch {
 	case !c.Ready():
 		text := fmt.Sprintf("gave up after %s: the cluster cannot be read", onceStall)
@@ -118,34 +128,25 @@ func (c *Controller) stalled(o *outlook) error {
 			text += "; not answered yet: " + lists[0]
 		}
 		return errors.New(text)
-	case o != nil && o.unsaved != "":
-		return errors.New("the policy is not in force, because the status ConfigMap cannot be written: " + o.unsaved)
+	case p != nil && p.Unsaved != "":
+		return errors.New("the policy is not in force, because the status ConfigMap cannot be written: " + p.Unsaved)
 	}
 	return fmt.Errorf("gave up after %s without getting on", onceStall)
 }
 
 // sumUp says what is not as the policy says.
-func (c *Controller) sumUp(o *outlook, state passState) error {
-	switch problem, n := c.report.unfinished(); {
-	case o.refused != "":
-		return errors.New("the policy was refused, and an earlier one is in force: " + o.refused)
+func (c *Controller) sumUp(p *activation.Progress, rollout activation.Rollout) error {
+	switch problem, n := c.reporter.Unfinished(); {
+	case p.Refused != "":
+		return errors.New("the policy was refused, and an earlier one is in force: " + p.Refused)
 	case n > 0:
 		return fmt.Errorf("%d problems are left; the first: %s", n, problem)
-	case o.held:
+	case p.Held:
 		return errors.New("something is held back that would be removed")
-	case state.failing > 0:
-		return fmt.Errorf("%d namespaces could not be brought to what the policy says", state.failing)
-	case o.blind != "":
-		return errors.New(o.blind + " may not be listed and watched")
+	case rollout.Failing > 0:
+		return fmt.Errorf("%d namespaces could not be brought to what the policy says", rollout.Failing)
+	case p.Blind != "":
+		return errors.New(p.Blind + " may not be listed and watched")
 	}
 	return nil
-}
-
-// leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
-func leftAlone(p status.Problem) bool {
-	switch plan.Reason(p.Reason) {
-	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData:
-		return true
-	}
-	return false
 }

@@ -22,12 +22,12 @@ type Client interface {
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error
-	// Disown removes our managedFields entry from an object, and our ledger if it is empty.
-	Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	// ReleaseOwnership removes our managedFields entry from an object, and our ledger if it is empty.
+	ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Touch writes this version of a service account as it is, so that admission sees it.
 	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
-	// Inherit makes ours what other managers own of an object by updates, and returns the object as it is then.
-	Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
+	// TakeOwnership makes ours what other managers own of an object by updates, and returns the object as it is then.
+	TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
 	// Get reads an object.
 	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
 }
@@ -63,8 +63,8 @@ func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionR
 	return err
 }
 
-func (a dynamicClient) Disown(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	patch, err := disownPatch(obj)
+func (a dynamicClient) ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	patch, err := releasePatch(obj)
 	if err != nil || patch == nil {
 		return obj, err
 	}
@@ -81,7 +81,7 @@ func (a dynamicClient) Touch(ctx context.Context, account *unstructured.Unstruct
 		metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicClient) Inherit(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
+func (a dynamicClient) TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
 	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
 	if err != nil || patch == nil {
 		return obj, err

@@ -55,6 +55,11 @@ type CopyState struct {
 	Insisted bool
 }
 
+// Decide is the whole decision about one namespace: what its policy wants, held against what there is.
+func Decide(p *policy.Policy, in policy.Inputs, have Observed) Plan {
+	return Compute(p.Desired(in), have)
+}
+
 // Compute decides what to do in one namespace.
 func Compute(want policy.Desired, have Observed) Plan {
 	p := Plan{Namespace: have.Namespace.Name}

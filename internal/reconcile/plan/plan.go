@@ -123,6 +123,16 @@ type List struct {
 	Release        bool // it is given up after that: see NothingOfOurs and NamesPromised
 }
 
+// Find returns the action about an object; the zero Action if there is none.
+func (p Plan) Find(kind Kind, name string) Action {
+	for _, a := range p.Actions {
+		if a.Kind == kind && a.Name == name && a.Reason != RuleConflict {
+			return a
+		}
+	}
+	return Action{}
+}
+
 // HasChanges reports whether anything is to be written.
 func (p Plan) HasChanges() bool {
 	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Verb != None })

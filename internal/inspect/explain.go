@@ -1,0 +1,385 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+)
+
+// Explanation says why a namespace has what it has. It is made of the very decision that the controller makes.
+type Explanation struct {
+	Namespace string               `json:"namespace"`
+	Notes     []string             `json:"notes,omitempty"` // what holds for the namespace as a whole
+	Rules     []RuleExplanation    `json:"rules"`
+	Copies    []CopyExplanation    `json:"copies,omitempty"`
+	Accounts  []AccountExplanation `json:"serviceAccounts,omitempty"`
+	Pod       *PodExplanation      `json:"pod,omitempty"`
+}
+
+// RuleExplanation is a rule and why it does not select the namespace; WhyNot is empty where it does.
+type RuleExplanation struct {
+	Rule   string `json:"rule"`
+	WhyNot string `json:"whyNot,omitempty"`
+}
+
+// CopyExplanation is a copy that a rule wants, or that is left of one.
+type CopyExplanation struct {
+	Name    string   `json:"name"`
+	Rule    string   `json:"rule,omitempty"`
+	Source  string   `json:"source,omitempty"`
+	Exists  bool     `json:"exists"`
+	Unread  bool     `json:"unread,omitempty"`  // who asks may not read it, so whether it exists is not known
+	Since   string   `json:"since,omitempty"`   // when it was created, RFC 3339
+	Written string   `json:"written,omitempty"` // when we wrote it last, RFC 3339
+	Owners  []string `json:"owners,omitempty"`  // others that own its content
+	Reason  string   `json:"reason"`
+	Text    string   `json:"text"`
+	Diff    []string `json:"diff,omitempty"`
+	Status  []string `json:"status,omitempty"` // what came of the controller's work on it
+	// Warnings are what pulls will probably fail on although the source is copied.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// AccountExplanation is a service account with the names that rules give it.
+type AccountExplanation struct {
+	Name    string            `json:"name"`
+	Written string            `json:"written,omitempty"` // when we wrote its list last, RFC 3339
+	Owners  []string          `json:"owners,omitempty"`  // others that own its list
+	Notes   []string          `json:"notes,omitempty"`
+	Names   []NameExplanation `json:"names,omitempty"`
+	Rules   []RuleExplanation `json:"rules,omitempty"`  // that select the namespace
+	Status  []string          `json:"status,omitempty"` // what came of the controller's work on it
+	list    []string
+}
+
+// NameExplanation is one name in, or missing from, a list of pull secrets.
+type NameExplanation struct {
+	Name    string `json:"name"`
+	Rule    string `json:"rule,omitempty"`
+	Present bool   `json:"present"`
+	Text    string `json:"text"`
+}
+
+// explainer gathers what an explanation is made of.
+type explainer struct {
+	reader
+	at        Place
+	namespace string
+	raw       map[types.NamespacedName]*unstructured.Unstructured // secrets
+	accounts  map[string]*unstructured.Unstructured
+	notes     []string
+}
+
+// Explain explains a namespace, and of it one service account or pod where target is serviceaccount/NAME or pod/NAME.
+// documents may be nil: the policy is then the cluster's.
+func Explain(ctx context.Context, client dynamic.Interface, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+	return explain(liveLookup{ctx, client}, at, opts, documents, namespace, target)
+}
+
+// Explain explains a namespace of the dump, as the function of this name does one of a live cluster. A pod is found if the
+// dump has pods.
+func (d *Dump) Explain(opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+	return explain(dumpLookup(d.all), d.at, opts, documents, namespace, target)
+}
+
+func explain(from lookup, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+	e := &explainer{
+		reader: reader{lookup: from, projector: state.NewProjector(), snapshot: emptySnapshot(at.Installation())},
+		at:     at, namespace: namespace,
+		raw: map[types.NamespacedName]*unstructured.Unstructured{}, accounts: map[string]*unstructured.Unstructured{},
+	}
+	e.status(at.key(at.StatusName))
+	e.annotations(at.key(at.PolicyName))
+	if err := errors.Join(e.errs...); err != nil {
+		return nil, err
+	}
+	p, err := e.policyInForce(documents, opts)
+	if err != nil {
+		return nil, err
+	}
+	ns, err := e.read(p)
+	if err != nil {
+		return nil, err
+	}
+	out := e.explain(p, ns)
+	return out, e.narrow(out, target)
+}
+
+// policyInForce is the policy that the controller goes by: the last good one where the text is refused or missing.
+func (e *explainer) policyInForce(documents map[string]string, opts policy.Options) (*policy.Policy, error) {
+	given := documents != nil
+	if !given && e.snapshot.policy != nil {
+		documents = policy.Documents(e.snapshot.policy.Data, e.snapshot.policy.BinaryData)
+	}
+	p, problems := policy.Parse(documents, opts)
+	if p != nil {
+		return p, nil
+	}
+	if given {
+		return nil, fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
+	}
+	if e.snapshot.policy == nil {
+		e.notes = append(e.notes, fmt.Sprintf("there is no policy ConfigMap %s/%s, or it may not be read", e.at.Namespace, e.at.PolicyName))
+	} else {
+		e.notes = append(e.notes, "the policy was refused: "+strings.ReplaceAll(problems.Errors().Error(), "\n", "; "))
+	}
+	if e.snapshot.status != nil {
+		if kept, err := status.UnpackPolicy(e.snapshot.status.BinaryData[status.KeyPolicy]); err == nil && kept != nil {
+			if p, _ := policy.Parse(kept, opts); p != nil {
+				e.notes = append(e.notes, "the last good policy is in force")
+				return p, nil
+			}
+		}
+	}
+	return nil, errors.New(strings.Join(e.notes, "; ") + "; and there is no last good one: no policy is in force")
+}
+
+// read reads the namespace, its accounts, and the secrets that the rules for it are about.
+func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
+	u, err := e.lookup.get(kube.Namespaces, types.NamespacedName{Name: e.namespace})
+	if err != nil {
+		return nil, fmt.Errorf("read the namespace: %w", err)
+	}
+	_ = e.snapshot.add(e.projector, u) // fails for other kinds only
+	ns := e.snapshot.Namespace(e.namespace)
+	accounts := kube.Target{Resource: kube.ServiceAccounts, Namespace: e.namespace}
+	err = e.lookup.eachAccount(e.namespace, func(u *unstructured.Unstructured) error {
+		e.accounts[u.GetName()] = u
+		return e.snapshot.add(e.projector, u)
+	})
+	e.failed(accounts.String(), err, func(err error) { e.snapshot.accountsDenied = err })
+	e.snapshot.recover()
+	names := e.snapshot.names
+	for _, rule := range p.Rules {
+		if rule.Namespaces.Matches(ns.Name, ns.Labels) {
+			for _, s := range rule.Secrets {
+				names = cluster.Union(names, []string{s.Name})
+				e.secret(s.Source, func(err error) { e.snapshot.sourcesDenied[s.Source] = err })
+			}
+		}
+	}
+	for _, name := range names {
+		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
+	}
+	return ns, errors.Join(e.errs...)
+}
+
+func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
+	if e.raw[key] != nil || e.gone {
+		return
+	}
+	u, err := e.lookup.get(kube.Secrets, key)
+	switch {
+	case err == nil:
+		e.raw[key] = u
+		_ = e.snapshot.add(e.projector, u) // fails for other kinds only
+	case apierrors.IsForbidden(err):
+		denied(err)
+	case !apierrors.IsNotFound(err):
+		e.fail(fmt.Errorf("read the secret %s: %w", key, err))
+	}
+}
+
+func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanation {
+	out := &Explanation{Namespace: ns.Name, Notes: e.notes}
+	switch {
+	case ns.Excluded:
+		out.Notes = append(out.Notes, "its annotation opts it out: no rule applies")
+	case ns.Terminating:
+		out.Notes = append(out.Notes, "it is being deleted: nothing is done in it")
+	}
+	if e.snapshot.accountsDenied != nil {
+		out.Notes = append(out.Notes, "you may not list its service accounts, so nothing is said of them")
+	}
+	for _, rule := range p.Rules {
+		out.Rules = append(out.Rules, RuleExplanation{rule.Name, rule.Namespaces.WhyNot(ns.Name, ns.Labels)})
+	}
+	todo := e.snapshot.plan(p, ns, false)
+	for _, a := range todo.Actions {
+		if a.Kind == plan.KindSecret {
+			out.Copies = append(out.Copies, e.copy(a))
+		}
+	}
+	in, _, _ := state.Observe(e.snapshot, p, ns.Name, state.Circumstances{})
+	wanted := p.Desired(in).Accounts
+	for _, account := range wanted {
+		out.Accounts = append(out.Accounts, e.account(p, ns, account, todo))
+	}
+	return out
+}
+
+func (e *explainer) copy(a plan.Action) CopyExplanation {
+	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff, Status: e.told(a)}
+	if a.Verb != plan.None {
+		c.Text = e.pending(a.Verb, c.Status)
+	}
+	if a.Source.Name != "" {
+		c.Source = a.Source.String()
+	}
+	c.Unread = e.snapshot.copiesDenied[a.Name] != nil
+	if state := e.snapshot.source(a.Source); state.Status == policy.SourceUsable {
+		c.Warnings = state.Source.Content.Warnings
+	}
+	key := types.NamespacedName{Namespace: e.namespace, Name: a.Name}
+	if u := e.raw[key]; u != nil {
+		c.Exists = true
+		c.Since = timeText(u.GetCreationTimestamp())
+		c.Written = appliedAt(u)
+		c.Owners = ownerTexts(e.snapshot.secrets[key].Owners)
+	}
+	return c
+}
+
+func describeCopy(a plan.Action) string {
+	if text := unread(a.Reason); text != "" {
+		return text
+	}
+	text := a.Explain()
+	if a.Defect != "" {
+		text += " (" + string(a.Defect) + ")"
+	}
+	if text != "" {
+		return text
+	}
+	switch a.Reason {
+	case plan.InSync:
+		return "it is as it should be"
+	case plan.EqualForeign:
+		return "somebody else's, with the same credentials: it is referenced and left alone"
+	case plan.OwnSource:
+		return "it is the source itself"
+	case plan.BeingDeleted:
+		return "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"
+	case plan.OthersCopy:
+		return "no rule asks for it; the installation of pullsecrets in namespace " + a.Home + " made it: it is left alone"
+	case plan.MarksCopied:
+		return "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"
+	case plan.PruneOff:
+		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
+	}
+	return aboutTo(a.Verb)
+}
+
+// unread says what whoever asks may not read, which says nothing of the controller's rights; "" for other reasons.
+func unread(reason plan.Reason) string {
+	switch reason {
+	case plan.CopyForbidden, plan.LeftForbidden:
+		return "you may not read it, so nothing is known here of what is in it"
+	case plan.SourceForbidden:
+		return "you may not read its source, so nothing is known here of what should be in it"
+	}
+	return ""
+}
+
+func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account policy.Account, todo plan.Plan) AccountExplanation {
+	out := AccountExplanation{
+		Name: account.Name, Written: appliedAt(e.accounts[account.Name]),
+		Owners: ownerTexts(account.Owners), list: account.PullSecrets,
+	}
+	if account.Excluded {
+		out.Notes = append(out.Notes, "its annotation opts it out: no rule applies")
+	}
+	if ns.Excluded {
+		out.Notes = append(out.Notes, "its namespace is opted out: no rule applies")
+	}
+	for _, rule := range p.Rules {
+		if rule.Namespaces.Matches(ns.Name, ns.Labels) {
+			out.Rules = append(out.Rules, RuleExplanation{rule.Name, rule.ServiceAccounts.WhyNot(account.Name, account.Labels)})
+		}
+	}
+	action := todo.Find(plan.KindServiceAccount, account.Name)
+	out.Status = e.told(action)
+	ledger := e.snapshot.installation.NotedOn(account.ServiceAccount)
+	for _, n := range account.Names {
+		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(account.PullSecrets, n.Name)}
+		switch {
+		case name.Present && slices.Contains(ledger, n.Name):
+			name.Text = "there; pullsecrets added it"
+		case name.Present:
+			name.Text = "there; pullsecrets would not remove it, because somebody else added it or the rule does not prune"
+		case action.List != nil && slices.Contains(action.List.Added, n.Name):
+			name.Text = "missing; " + e.pending("add", out.Status)
+		case action.Reason == plan.OtherInstallation:
+			name.Text = "not added: " + action.Explain()
+		case unread(todo.Find(plan.KindSecret, n.Name).Reason) != "":
+			name.Text = "missing; see what is said of the secret"
+		default:
+			name.Text = notAdded(ns, todo.Find(plan.KindSecret, n.Name))
+		}
+		out.Names = append(out.Names, name)
+	}
+	return out
+}
+
+// notAdded says why an account does not get a name, of which the copy's action tells.
+func notAdded(ns *cluster.Namespace, copied plan.Action) string {
+	if ns.Terminating { // nothing was decided
+		return "not added: its namespace is being deleted"
+	}
+	return "not added: " + describeCopy(copied)
+}
+
+// narrow leaves of an explanation what is about the target.
+func (e *explainer) narrow(out *Explanation, target string) error {
+	kind, name, _ := strings.Cut(target, "/")
+	switch kind {
+	case "":
+		return nil
+	case "pod", "po", "pods":
+		pod, err := e.pod(out, name)
+		if err != nil {
+			return err
+		}
+		out.Pod, name = pod, pod.Account
+	case "serviceaccount", "sa", "serviceaccounts":
+	default:
+		return fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", target)
+	}
+	out.Accounts = slices.DeleteFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name != name })
+	if len(out.Accounts) == 0 && e.snapshot.accountsDenied == nil {
+		return fmt.Errorf("there is no service account %s in namespace %s", name, e.namespace)
+	}
+	return nil
+}
+
+// appliedAt is when we wrote an object last, as its managedFields say.
+func appliedAt(u *unstructured.Unstructured) string {
+	if u == nil {
+		return ""
+	}
+	for _, f := range u.GetManagedFields() {
+		if f.Manager == cluster.FieldManager && f.Operation == metav1.ManagedFieldsOperationApply && f.Time != nil {
+			return timeText(*f.Time)
+		}
+	}
+	return ""
+}
+
+func timeText(t metav1.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05Z")
+}
+
+func ownerTexts(owners []cluster.Owner) (out []string) {
+	for _, o := range owners {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s (%s) %s", o.Manager, o.Operation, o.Time)))
+	}
+	return out
+}

@@ -1,0 +1,128 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+)
+
+// someones are the rights of somebody who may not read the secrets of some namespaces, or list service accounts.
+type someones struct {
+	dumpLookup
+	noSecrets  []string
+	noAccounts bool
+}
+
+func (l someones) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {
+	if resource == kube.Secrets && slices.Contains(l.noSecrets, key.Namespace) {
+		return nil, apierrors.NewForbidden(resource.GroupResource(), key.Name, nil)
+	}
+	return l.dumpLookup.get(resource, key)
+}
+
+func (l someones) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
+	if l.noAccounts {
+		return apierrors.NewForbidden(kube.ServiceAccounts.GroupResource(), "", nil)
+	}
+	return l.dumpLookup.eachAccount(namespace, f)
+}
+
+func explained(kind, namespace, name string, more map[string]any) *unstructured.Unstructured {
+	metadata := map[string]any{"name": name}
+	if namespace != "" {
+		metadata["namespace"] = namespace
+	}
+	object := map[string]any{"apiVersion": "v1", "kind": kind, "metadata": metadata}
+	for key, value := range more {
+		object[key] = value
+	}
+	return &unstructured.Unstructured{Object: object}
+}
+
+// A team may read neither the sources nor, perhaps, its own secrets: what it may not read says nothing of the controller's
+// rights, nor that something does not exist.
+func TestExplainSaysWhatWhoeverAsksMayNotRead(t *testing.T) {
+	documents := map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n- name: hub\n  secrets: [{source: {name: reg}}]\n"}
+	secret := map[string]any{
+		"type": "kubernetes.io/dockerconfigjson",
+		"data": map[string]any{".dockerconfigjson": "eyJhdXRocyI6eyJodWIuZXhhbXBsZSI6eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifX19"},
+	}
+	objects := dumpLookup{
+		explained("Namespace", "", "a", nil),
+		explained("Secret", "home", "reg", secret), explained("Secret", "a", "reg", secret),
+		explained("ServiceAccount", "a", "default", map[string]any{"imagePullSecrets": []any{map[string]any{"name": "reg"}}}),
+		explained("Pod", "a", "web", map[string]any{"spec": map[string]any{
+			"imagePullSecrets": []any{map[string]any{"name": "reg"}},
+			"containers":       []any{map[string]any{"name": "c", "image": "hub.example/x"}},
+		}}),
+		explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{
+			"names": "reg", "status.json": `{"problemCount": 1, "problems": [{"kind": "Secret", "name": "reg", "reason": "SourceForbidden", "detail": "apply the roles", "example": "a", "namespaces": 1}]}`,
+		}}),
+	}
+	at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
+	for _, tt := range []struct {
+		who    someones
+		want   []string
+		absent []string
+	}{
+		{someones{noSecrets: []string{"home"}},
+			[]string{"you may not read its source", "has an entry for it", "apply the roles (SourceForbidden)"}, []string{"rbac -f POLICY", "Unread:true"}},
+		{someones{noSecrets: []string{"home", "a"}},
+			[]string{"you may not read it", "Unread:true", "that you may read has an entry for hub.example; these you may not read: reg"}, []string{"rbac -f POLICY", "pulled without"}},
+		{someones{noAccounts: true},
+			[]string{"you may not list its service accounts", "has an entry for it"}, nil},
+	} {
+		tt.who.dumpLookup = objects
+		e, err := explain(tt.who, at, policy.Options{Namespace: "home"}, documents, "a", "pod/web")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		said := fmt.Sprintf("%+v %+v %+v", *e, e.Accounts, *e.Pod)
+		for _, want := range tt.want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%q is not in %s", want, said)
+			}
+		}
+		for _, absent := range tt.absent {
+			if strings.Contains(said, absent) {
+				t.Errorf("%q is in %s", absent, said)
+			}
+		}
+	}
+}
+
+// Of many problems the status names the first, so that one is not among them does not say that there is none.
+func TestExplainDoubtsAStatusThatNamesNotAll(t *testing.T) {
+	e := &explainer{reader: reader{snapshot: emptySnapshot(Place{}.Installation())}}
+	if text := e.pending("delete", nil); text != "the controller is about to delete it: see its log if it does not" {
+		t.Error(text)
+	}
+	e.snapshot.statusDenied = apierrors.NewForbidden(kube.ConfigMaps.GroupResource(), "status", nil)
+	if text := e.pending("delete", nil); !strings.Contains(text, "or cannot: the status ConfigMap would tell, and you may not read it") {
+		t.Error(text)
+	}
+	e.snapshot.statusDenied = nil
+	status := explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{
+		"names": "", "status.json": `{"problemCount": 30, "problems": [{"kind": "Secret", "name": "reg", "reason": "PruneHeld", "detail": "held", "example": "a"}]}`,
+	}})
+	if err := e.snapshot.add(state.NewProjector(), status); err != nil {
+		t.Fatal(err)
+	}
+	if text := e.pending("delete", nil); !strings.Contains(text, "or cannot: the status names 1 of 30 problems") {
+		t.Error(text)
+	}
+	if text := e.pending("delete", []string{"held (PruneHeld)"}); text != "the controller cannot delete it: held (PruneHeld)" {
+		t.Error(text)
+	}
+}

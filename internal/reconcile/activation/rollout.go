@@ -1,0 +1,100 @@
+package activation
+
+import (
+	"sync"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// rollout follows a policy's first way through all namespaces: what is told of a policy is told once each namespace was
+// tried under it.
+type rollout struct {
+	mu       sync.Mutex
+	policy   *policy.Policy
+	pending  map[string]bool
+	budget   map[string]plan.Count // what the policy itself removes, where it removes anything, until that succeeded
+	failing  map[string]time.Time  // since when
+	total    int
+	finished func()
+}
+
+// begin starts a roll-out over namespaces, with what the policy itself removes in each.
+func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.policy = of
+	r.budget = map[string]plan.Count{}
+	r.failing = map[string]time.Time{}
+	r.total = len(namespaces)
+	r.pending = make(map[string]bool, len(namespaces))
+	for ns, n := range namespaces {
+		r.pending[ns] = true
+		if n != (plan.Count{}) {
+			r.budget[ns] = n
+		}
+	}
+}
+
+// attempted notes that a namespace was decided under a policy, and whether all of it succeeded.
+func (r *rollout) attempted(of *policy.Policy, namespace string, succeeded bool) {
+	r.mu.Lock()
+	switch _, known := r.failing[namespace]; {
+	case r.policy != of:
+	case succeeded:
+		delete(r.budget, namespace)
+		delete(r.failing, namespace)
+	case !known:
+		r.failing[namespace] = time.Now()
+	}
+	last := r.policy == of && r.pending[namespace] && len(r.pending) == 1
+	if r.policy == of {
+		delete(r.pending, namespace)
+	}
+	if last {
+		r.pending = nil // a map that was large stays large
+	}
+	r.mu.Unlock()
+	if last {
+		r.finished()
+	}
+}
+
+// allowed is what in a namespace was held against the ceiling with the policy as a whole, and is not to be counted
+// again; nothing once it succeeded.
+func (r *rollout) allowed(of *policy.Policy, namespace string) plan.Count {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.policy != of {
+		return plan.Count{}
+	}
+	return r.budget[namespace]
+}
+
+// done reports whether every namespace was tried under this policy.
+func (r *rollout) done(of *policy.Policy) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.policy == of && len(r.pending) == 0
+}
+
+// Rollout is how far a roll-out has come.
+type Rollout struct {
+	Policy         *policy.Policy // nil: there was none
+	Total, Pending int            // namespaces
+	Failing        int            // tried, and failed the last time
+	Since          time.Time      // when the youngest of these failed first
+}
+
+func (r *rollout) state() Rollout {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := Rollout{Policy: r.policy, Total: r.total, Pending: len(r.pending), Failing: len(r.failing)}
+	for _, since := range r.failing {
+		if since.After(s.Since) {
+			s.Since = since
+		}
+	}
+	return s
+}

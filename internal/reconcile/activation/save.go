@@ -1,0 +1,121 @@
+package activation
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"maps"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+)
+
+// statusPatience is how long a status waits that there is no place for, where nothing depends on it.
+const statusPatience = time.Minute
+
+// save writes names and policy before the first copy of a new name is made, so that a restart can prune what was
+// written before it.
+func (a *Activator) save(ctx context.Context, names []string) error {
+	if a.fixed() {
+		a.names.inUse = names
+		return nil // nothing is pruned, so nothing is lost if they are written only with the status, or never
+	}
+	text := ""
+	if saved := a.Cluster.StatusMap(); saved != nil {
+		text = saved.Data[status.KeyRecord]
+	}
+	if err := a.writeStatus(ctx, names, text); err != nil {
+		return err
+	}
+	a.names.inUse = names
+	return nil
+}
+
+// saveStatus writes the whole status, when it changed and the last time is long enough ago.
+func (a *Activator) saveStatus(ctx context.Context) time.Duration {
+	if a.fixed() && a.Cluster.StatusForbidden() {
+		return 0
+	}
+	text, err := status.Record{
+		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision, Confirmed: a.usedConfirmation, Totals: a.Reporter.Totals(),
+	}.Encode()
+	if err == nil {
+		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {
+			if wait := a.StatusInterval - time.Since(a.statusWritten); wait > 0 {
+				return wait
+			}
+		}
+		err = a.writeStatus(ctx, a.names.inUse, text)
+	}
+	if kube.Classify(err) == kube.Stale {
+		return writeAgain
+	}
+	if err != nil {
+		a.Throttled.WriteFailed("the status ConfigMap", err)
+		if a.fixed() && (apierrors.IsNotFound(err) || apierrors.IsForbidden(err)) {
+			return statusPatience
+		}
+		return writeAgain
+	}
+	return 0
+}
+
+// writeStatus applies the status ConfigMap, if that changes it.
+func (a *Activator) writeStatus(ctx context.Context, names []string, text string) error {
+	data := map[string]string{status.KeyNames: strings.Join(names, "\n"), status.KeyRecord: text}
+	packed, err := status.PackPolicy(a.evaluator.lastGood.documents)
+	if err != nil {
+		return err
+	}
+	saved := a.Cluster.StatusMap()
+	if saved != nil && maps.Equal(saved.Data, data) && bytes.Equal(saved.BinaryData[status.KeyPolicy], packed) {
+		return nil
+	}
+	obj := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{
+			"name": a.StatusName, "namespace": a.Namespace,
+			"labels": map[string]any{cluster.LabelManagedBy: cluster.FieldManager},
+		},
+		"data": map[string]any{status.KeyNames: data[status.KeyNames], status.KeyRecord: text},
+	}}
+	a.pin(obj, saved)
+	if packed != nil {
+		obj.Object["binaryData"] = map[string]any{status.KeyPolicy: base64.StdEncoding.EncodeToString(packed)}
+	}
+	if err := a.apply(ctx, obj); err != nil {
+		return err
+	}
+	a.statusWritten = time.Now()
+	return nil
+}
+
+// pin has the status written only over the version that was looked at, or where there was none: another controller's
+// names in use must not be lost. What may not be looked at is written as it is.
+func (a *Activator) pin(obj *unstructured.Unstructured, saved *cluster.ConfigMap) {
+	switch {
+	case saved != nil:
+		obj.SetUID(saved.UID)
+		obj.SetResourceVersion(saved.ResourceVersion)
+	case !a.Cluster.StatusForbidden():
+		obj.SetResourceVersion(kube.MustNotExist)
+	}
+}
+
+// apply writes one of our two ConfigMaps.
+func (a *Activator) apply(ctx context.Context, obj *unstructured.Unstructured) error {
+	return a.Cluster.Writes.Do(kube.KindConfigMap, kube.NameOf(obj), func() (cluster.Object, error) {
+		applied, err := a.Client.Apply(ctx, kube.ConfigMaps, obj, true)
+		if err != nil {
+			a.Metrics.WriteFailed(kube.KindConfigMap, err)
+			return nil, err
+		}
+		return cluster.NewConfigMap(applied), nil
+	})
+}

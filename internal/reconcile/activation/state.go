@@ -1,0 +1,70 @@
+package activation
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+)
+
+// state sums up the last verdict and the problems of the cluster.
+func (a *Activator) state() string {
+	switch {
+	case a.evaluator.evaluation.errors != nil:
+		return status.Invalid
+	case a.unsaved != "", a.Cluster.Blind() != "", a.Reporter.AnyProblem():
+		return status.Degraded
+	}
+	return status.Ready
+}
+
+// message says in words why the state is what it is. It holds no time and no count that changes by itself.
+func (a *Activator) message() string {
+	switch a.state() {
+	case status.Invalid:
+		return bound.Text("refused, " + a.evaluator.instead() + ": " + strings.ReplaceAll(a.evaluator.evaluation.errors.Error(), "\n", "; "))
+	case status.Degraded:
+		t := a.Reporter.Totals()
+		var parts []string
+		if a.unsaved != "" {
+			parts = append(parts, "accepted, but not in force, because the status ConfigMap cannot be written: "+a.unsaved)
+		}
+		if what := a.Cluster.Blind(); what != "" {
+			parts = append(parts, what+" may not be listed and watched")
+		}
+		for _, p := range t.First {
+			part := fmt.Sprintf("%s %s", p.Kind, p.Name)
+			if p.Rule != "" {
+				part = fmt.Sprintf("rule %s, %s", p.Rule, part)
+			}
+			if in := report.Where(p); in != "" {
+				part += " in namespace " + in
+			}
+			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
+		}
+		return bound.Text(strings.Join(parts, "; "))
+	}
+	return "in force in all namespaces that it selects"
+}
+
+// view is what the metrics say of the policy; it is called by the judge.
+func (a *Activator) view() *report.PolicyView {
+	if !a.evaluated {
+		return nil
+	}
+	v := &report.PolicyView{Observed: a.evaluator.evaluation.hash, State: a.state()}
+	p := a.Active()
+	if p != nil && p == a.evaluator.lastGood.policy {
+		v.InForce = a.evaluator.inForce()
+	}
+	switch {
+	case v.State == status.Invalid:
+	case v.Observed == "":
+		v.State = status.Missing
+	case v.InForce == "" && a.unsaved == "", p != nil && !a.rollout.done(p):
+		v.State = status.Progressing
+	}
+	return v
+}

@@ -1,0 +1,305 @@
+// Package admission keeps the admission parameters true: the AdmissionRules by which the API server itself adds names to
+// service accounts. What a rule's parameter says is worked out by package render.
+package admission
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+	"github.com/pullsecrets/pullsecrets/internal/render"
+)
+
+// The reasons of problems with the parameters.
+const (
+	Absent   = "AdmissionAbsent"   // the component is not installed
+	TooLarge = "AdmissionTooLarge" // a rule is beyond what the API server evaluates
+	Unsaved  = "AdmissionUnsaved"  // a parameter could not be written
+)
+
+const (
+	// deleteAgain is how soon a deletion is sent again that the watch does not show: a finalizer can hold it up.
+	deleteAgain = time.Minute
+	// mutatesAgain is how often an API server that knows no mutating policies is asked whether it was upgraded.
+	mutatesAgain = time.Minute
+	// writeAgain is how soon a write is tried again that came too late, or a question that was not answered.
+	writeAgain = 2 * time.Second
+)
+
+// Options are what a Publisher needs. With Enabled false it does nothing, and needs nothing else.
+type Options struct {
+	Enabled bool
+	Client  kube.Client
+	Cluster *state.Cluster
+	// Mutates reports whether the API server knows policies that mutate; nil if it is known to.
+	Mutates func(context.Context) (bool, error)
+	// DecideAll decides all namespaces under a policy, as the controller does.
+	DecideAll func(*policy.Policy, func(plan.Plan))
+	Held      func() bool            // whether a prune is held
+	Changed   func()                 // is called when Publish has something to do
+	Requeue   func(namespace string) // has a namespace decided again
+	Problems  func([]status.Problem) // takes in all problems with the parameters
+	Log       zerolog.Logger
+	Throttled *report.ThrottledLog
+}
+
+// Publisher writes one parameter for each rule, and looks again only when something changed that they depend on. Publish and
+// Begin are called by one goroutine.
+//
+// A name is guaranteed where its copy will come, or is there. Where it has no source, that is where it has a copy of
+// ours; and it is blocked in namespaces where a secret of somebody else is in the way, as soon as that is known.
+type Publisher struct {
+	Options
+
+	mu          sync.Mutex
+	changed     bool
+	sources     bool // changed, so what is known of the copies is not true any more
+	exceptions  Exceptions
+	ineffective bool // the API server was seen not to act on the parameters
+
+	// published are the parameters as they were written, of which the watch tells a moment later; nil while there are none.
+	published atomic.Pointer[render.Parameters]
+
+	// Of the goroutine that publishes alone:
+	mutates  bool // the API server knows mutating policies
+	askAgain time.Time
+	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
+	unsaved  retry                   // of parameters that could not be written
+}
+
+// New returns a Publisher that published nothing.
+func New(o Options) *Publisher {
+	return &Publisher{Options: o, exceptions: Exceptions{}, deleted: map[types.UID]time.Time{}}
+}
+
+// MarkChanged has the parameters looked at again with the next Publish.
+func (a *Publisher) MarkChanged() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed = true
+}
+
+// SourcesChanged has all namespaces looked at before the parameters are: or they would lack, for a moment, names whose
+// source has just gone.
+func (a *Publisher) SourcesChanged() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changed, a.sources = true, true
+}
+
+// Note takes in what was decided about a namespace.
+func (a *Publisher) Note(todo plan.Plan) {
+	if !a.Enabled {
+		return
+	}
+	a.mu.Lock()
+	changed := a.exceptions.Add(todo)
+	a.changed = a.changed || changed
+	a.mu.Unlock()
+	if changed {
+		a.Changed()
+	}
+}
+
+// Published are the parameters as they were written last; nil while there are none.
+func (a *Publisher) Published() *render.Parameters { return a.published.Load() }
+
+// Effective reports whether the API server acts on the parameters, as far as is known.
+func (a *Publisher) Effective() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return !a.ineffective
+}
+
+// MarkIneffective has nobody wait for what was published, until something else is: the API server does not act on it,
+// because somebody removed the policy or its binding for example.
+func (a *Publisher) MarkIneffective() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ineffective = true
+}
+
+// Begin brings the parameters up to date with a policy before any namespace is worked on under it: what is removed
+// from an account while its rule's parameter is still there comes back. exceptions are those of all namespaces under it.
+func (a *Publisher) Begin(ctx context.Context, p *policy.Policy, exceptions Exceptions) {
+	if !a.Enabled {
+		return
+	}
+	a.mu.Lock()
+	a.changed, a.sources, a.exceptions = true, false, exceptions
+	a.mu.Unlock()
+	if a.Publish(ctx, p) > 0 {
+		a.Changed()
+	}
+}
+
+// Publish writes what differs. It returns how long to wait before the next try; 0 when all is as it should be.
+func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration {
+	if !a.Enabled || p == nil {
+		return 0
+	}
+	settled, forbidden := a.Cluster.ParametersAnswer()
+	if !settled {
+		return 0
+	}
+	due, sources := a.due()
+	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {
+		return wait
+	}
+	if sources {
+		a.lookAtAll(p)
+	}
+	if forbidden {
+		a.published.Store(nil)
+		a.absent("does not let us list and watch admissionrules.pullsecrets.internal: install kustomize/components/admission, which needs Kubernetes 1.36")
+		return 0
+	}
+	if wait := a.serverMutates(ctx); wait > 0 {
+		a.MarkChanged()
+		return wait
+	}
+	return a.bringUpToDate(ctx, p, a.Cluster.Parameters())
+}
+
+func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live map[string]*cluster.AdmissionRule) time.Duration {
+	wanted, errs := render.AdmissionRules(p, a.promises(p, live))
+	var problems []status.Problem
+	for _, err := range errs {
+		problems = append(problems, status.Problem{Kind: render.AdmissionKind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
+			Detail: err.Error() + "; until then the controller alone adds its names"})
+	}
+	failed, stale := a.write(ctx, wanted, live)
+	a.Problems(append(problems, failed...))
+	if len(failed) > 0 {
+		return a.unsaved.failed()
+	}
+	a.unsaved = retry{}
+	if stale { // a cache that is behind is no problem
+		a.MarkChanged()
+		return writeAgain
+	}
+	a.wrote(wanted, live)
+	return 0
+}
+
+// due reports whether something changed since the last time, and whether sources did.
+func (a *Publisher) due() (changed, sources bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	changed, sources = a.changed, a.sources
+	a.changed, a.sources = false, false
+	return changed, sources
+}
+
+// lookAtAll notes what is decided about each namespace.
+func (a *Publisher) lookAtAll(p *policy.Policy) {
+	all := Exceptions{}
+	a.DecideAll(p, func(todo plan.Plan) { all.Add(todo) })
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.exceptions = all
+}
+
+// absent says once that there is nothing in the API server that would act on parameters.
+func (a *Publisher) absent(why string) {
+	a.Problems([]status.Problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: Absent,
+		Detail: "started with -admission, but the API server " + why + "; until then the controller alone adds names"}})
+}
+
+// serverMutates asks whether the API server knows mutating policies, until it does. It returns how long to wait before
+// asking again; 0 is that it does.
+func (a *Publisher) serverMutates(ctx context.Context) (wait time.Duration) {
+	if a.mutates || a.Mutates == nil {
+		return 0
+	}
+	if wait := time.Until(a.askAgain); wait > 0 {
+		return wait
+	}
+	mutates, err := a.Mutates(ctx)
+	wait = mutatesAgain
+	switch {
+	case err != nil:
+		a.Throttled.WriteFailed("admission parameters: the API server does not say whether it knows MutatingAdmissionPolicy", err)
+		wait = writeAgain
+	case mutates:
+		a.mutates = true
+		return 0
+	default:
+		a.absent("does not know MutatingAdmissionPolicy in admissionregistration.k8s.io/v1: that needs Kubernetes 1.36")
+	}
+	a.askAgain = time.Now().Add(wait)
+	return wait
+}
+
+// wrote remembers what was published.
+func (a *Publisher) wrote(wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule) {
+	specs := map[string]any{}
+	for _, u := range wanted {
+		specs[u.GetName()] = u.Object["spec"]
+	}
+	held := a.Held()
+	for name, one := range live {
+		if held || equality.Semantic.DeepEqual(one.Spec, specs[name]) { // those that were there stay as they were
+			specs[name] = one.Spec
+		}
+	}
+	if a.published.Load().Same(specs) {
+		return
+	}
+	a.published.Store(render.NewParameters(a.Cluster.Installation().Home, specs))
+	a.mu.Lock()
+	a.ineffective = false
+	a.mu.Unlock()
+	a.requeueSharedLists()
+}
+
+// requeueSharedLists has the namespaces decided again where a list is ours that others use too: it may be that it can be
+// given up now. It costs nothing elsewhere, and where the list was given up nothing from then on.
+func (a *Publisher) requeueSharedLists() {
+	for _, sa := range a.Cluster.AllAccounts() {
+		noted := a.Cluster.Installation().NotedOn(sa)
+		theirs := func(name string) bool { return !slices.Contains(noted, name) }
+		if sa.OwnsList && (len(sa.Owners) > 0 || slices.ContainsFunc(sa.PullSecrets, theirs)) {
+			a.Requeue(sa.Namespace)
+		}
+	}
+}
+
+// promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken
+// back.
+func (a *Publisher) promises(p *policy.Policy, live map[string]*cluster.AdmissionRule) render.Promises {
+	out := render.Promises{Namespace: a.Cluster.Installation().Home, Withheld: map[string][]string{}, Kept: map[policy.Secret]render.Kept{}}
+	promised := map[string]bool{}
+	for _, one := range live {
+		for _, name := range one.Names {
+			promised[name] = true
+		}
+	}
+	sources := a.Cluster.Sources(p)
+	out.Left = func(s policy.Secret) bool {
+		switch status := sources[s.Source].Status; {
+		case status == policy.SourceForbidden, status == policy.SourceUsable && a.Cluster.CopiesUnknown(s.Name):
+			return !promised[s.Name]
+		default:
+			return status != policy.SourceUsable
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.exceptions.into(out, p)
+	return out
+}

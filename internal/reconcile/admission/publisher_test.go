@@ -1,0 +1,63 @@
+package admission
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+)
+
+// deleter counts the deletions that are sent, by name.
+type deleter struct {
+	kube.Client
+	sent []string
+	err  error
+}
+
+func (d *deleter) Delete(_ context.Context, _ schema.GroupVersionResource, obj cluster.Object) error {
+	d.sent = append(d.sent, obj.GetName())
+	return d.err
+}
+
+// TestADeletionIsSentAndSaidOnce while the watch does not show it yet.
+func TestADeletionIsSentAndSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		api := &deleter{}
+		p := New(Options{Enabled: true, Client: api, Held: func() bool { return false }, Log: zerolog.New(&out)})
+		shows := func(uid types.UID) map[string]*cluster.AdmissionRule {
+			return map[string]*cluster.AdmissionRule{"hub": {Meta: cluster.Meta{Name: "hub", UID: uid}, Ours: true}}
+		}
+		wants := func(why string, live map[string]*cluster.AdmissionRule, sent, said int) {
+			t.Helper()
+			api.sent = nil
+			out.Reset()
+			for range 5 {
+				p.write(t.Context(), nil, live)
+			}
+			if n := strings.Count(out.String(), "admission parameter: delete"); len(api.sent) != sent || n != said {
+				t.Errorf("%s: sent %d times, said %d times, want %d and %d", why, len(api.sent), n, sent, said)
+			}
+		}
+		wants("at first", shows("a"), 1, 1)
+		wants("another one of the name", shows("b"), 1, 1)
+		time.Sleep(deleteAgain)
+		wants("it is still there", shows("b"), 1, 1)
+		wants("the watch shows it", nil, 0, 0)
+		if n := len(p.deleted); n > 0 {
+			t.Errorf("%d are remembered", n)
+		}
+		api.err = errors.New("no")
+		wants("it fails", shows("c"), 5, 0)
+	})
+}

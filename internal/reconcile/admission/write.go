@@ -1,0 +1,78 @@
+package admission
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+	"github.com/pullsecrets/pullsecrets/internal/render"
+)
+
+// write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
+// the next write of an account by somebody else would take the names away that are being held.
+func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule) (failed []status.Problem, stale bool) {
+	held := a.Held()
+	try := func(name, verb string, err error) {
+		switch {
+		case kube.Classify(err) == kube.Stale:
+			stale = true
+		case err != nil:
+			failed = append(failed, status.Problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: Unsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
+		default:
+			a.Log.Info().Str("kind", render.AdmissionKind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
+		}
+	}
+	rest := maps.Clone(live)
+	for _, u := range wanted {
+		delete(rest, u.GetName())
+	}
+	a.forgetDeleted(live)
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		if uid := rest[name].UID; rest[name].Ours && !held && !a.isDeleted(uid) {
+			err := a.Client.Delete(ctx, kube.AdmissionRules, rest[name])
+			try(name, "delete", err)
+			if err == nil {
+				a.deleted[uid] = time.Now()
+			}
+		}
+	}
+	for _, u := range wanted {
+		before := live[u.GetName()]
+		if before != nil && (held || equality.Semantic.DeepEqual(before.Spec, u.Object["spec"])) {
+			continue
+		}
+		u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
+		u.SetResourceVersion(kube.MustNotExist)
+		if before != nil {
+			u.SetUID(before.UID)
+			u.SetResourceVersion(before.ResourceVersion)
+		}
+		_, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
+		try(u.GetName(), "apply", err)
+	}
+	return failed, stale
+}
+
+// isDeleted reports whether the deletion of a parameter was sent a short while ago. The watch tells of it a moment later,
+// and Publish looks at the parameters several times in a moment.
+func (a *Publisher) isDeleted(uid types.UID) bool {
+	at, sent := a.deleted[uid]
+	return sent && time.Since(at) < deleteAgain
+}
+
+// forgetDeleted forgets the deletions that the watch shows.
+func (a *Publisher) forgetDeleted(live map[string]*cluster.AdmissionRule) {
+	there := map[types.UID]bool{}
+	for _, p := range live {
+		there[p.UID] = true
+	}
+	maps.DeleteFunc(a.deleted, func(uid types.UID, _ time.Time) bool { return !there[uid] })
+}

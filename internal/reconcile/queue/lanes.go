@@ -1,0 +1,99 @@
+package queue
+
+import "sync"
+
+// lanes is a workqueue.Queue of two first-in first-out lanes. The workqueue calls its methods one at a time, but
+// for mark, which callers use before they add.
+type lanes struct {
+	mu            sync.Mutex
+	urgent        map[string]bool      // marked, not yet in a lane
+	in            map[string]*[]string // the lane that each waiting item is served from
+	served        map[string]bool      // came from the first lane, nobody asked yet
+	first, second []string             // second may still hold items that were moved to first
+	wake          func()               // something entered the first lane
+}
+
+func newLanes(wake func()) *lanes {
+	return &lanes{wake: wake, urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
+}
+
+// mark has the item that is added next go to the first lane.
+func (l *lanes) mark(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.urgent[item] = true
+}
+
+// Touch is told of an item that waits already and was added again.
+func (l *lanes) Touch(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.urgent[item] && l.in[item] == &l.second {
+		l.enter(item, &l.first)
+	}
+	delete(l.urgent, item)
+}
+
+// Push adds an item.
+func (l *lanes) Push(item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.second
+	if l.urgent[item] {
+		lane = &l.first
+	}
+	delete(l.urgent, item)
+	l.enter(item, lane)
+}
+
+func (l *lanes) enter(item string, lane *[]string) {
+	l.in[item] = lane
+	*lane = append(*lane, item)
+	if lane == &l.first {
+		l.wake()
+	}
+}
+
+// Len is the number of items that wait.
+func (l *lanes) Len() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.in)
+}
+
+// Pop takes the next item; the workqueue calls it only when there is one.
+func (l *lanes) Pop() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lane := &l.first
+	if len(l.first) == 0 {
+		lane = &l.second
+	}
+	for {
+		item := (*lane)[0]
+		*lane = (*lane)[1:]
+		if l.in[item] == lane {
+			delete(l.in, item)
+			if lane == &l.first {
+				l.served[item] = true
+			}
+			return item
+		}
+	}
+}
+
+// wasUrgent reports once whether an item that was popped was urgent.
+func (l *lanes) wasUrgent(item string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.served[item]
+	delete(l.served, item)
+	return was
+}
+
+// urgentWaits reports whether something urgent waits.
+func (l *lanes) urgentWaits() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.first) > 0
+}

@@ -1,0 +1,196 @@
+// Package queue hands namespaces that have to be decided to workers, what is urgent first.
+package queue
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+)
+
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 30 * time.Second
+	// earlyTries take about two seconds: longer than the API server takes to see that a parameter went.
+	earlyTries = 6
+
+	// bulkSlots are the namespaces that are worked on at a time while something is urgent, but for what is urgent itself.
+	// More make a roll-out faster (docs/performance.md), but with more requests on their way each takes longer, also that of
+	// a new namespace. One that was taken just before is worked on beside them.
+	bulkSlots = 8
+	// urgentWindow is how long something counts as urgent after it came: longer than the cluster takes to make the default
+	// account of a new namespace, which is the next thing that is urgent.
+	urgentWindow = 250 * time.Millisecond
+	// slotTime is how long a namespace may take before it gives its slot back to the others: its writes hang, in an admission
+	// webhook that does not answer for example, and as many bad namespaces as slots would otherwise hold up all others.
+	slotTime = time.Second
+	// overflowFactor bounds how many have given their slot back, per slot, and mostOverflow all of them, unless there are more
+	// slots than that.
+	overflowFactor, mostOverflow = 4, 64
+)
+
+// Queue is the work queue of namespaces, and hands them out. One that is new, or has a new service account, goes before
+// those that only wait for a roll-out: there a pod may be about to start.
+type Queue struct {
+	workqueue.TypedRateLimitingInterface[string]
+	lanes *lanes
+	slots int
+
+	changed chan struct{} // a slot is free, or something urgent waits
+
+	mu       sync.Mutex
+	busy     int       // slots that are taken
+	overflow int       // namespaces that are worked on without a slot
+	urgent   time.Time // when the window ends
+}
+
+// New returns an empty queue that hands out as many namespaces at a time as there are workers.
+func New(workers int) *Queue {
+	q := &Queue{slots: workers, changed: make(chan struct{}, 1)}
+	q.lanes = newLanes(q.wake)
+	q.TypedRateLimitingInterface = workqueue.NewTypedRateLimitingQueueWithConfig(
+		workqueue.NewTypedItemExponentialFailureRateLimiter[string](retryFirst, retryMost),
+		workqueue.TypedRateLimitingQueueConfig[string]{
+			DelayingQueue: workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[string]{
+				Queue: workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[string]{Queue: q.lanes}),
+			}),
+		})
+	return q
+}
+
+// AddUrgent adds a namespace before all that are not urgent.
+func (q *Queue) AddUrgent(namespace string) {
+	q.mu.Lock()
+	q.urgent = time.Now().Add(urgentWindow)
+	q.mu.Unlock()
+	q.lanes.mark(namespace)
+	q.Add(namespace)
+}
+
+// Early reports whether a namespace was tried only a few times since it succeeded last.
+func (q *Queue) Early(namespace string) bool { return q.NumRequeues(namespace) < earlyTries }
+
+// Run hands out namespaces until ctx ends or the queue is shut down, and returns when all are done. reconcile is called for
+// one namespace at a time by one goroutine only; again is when to hand it out again although nothing failed, 0 for never.
+func (q *Queue) Run(ctx context.Context, reconcile func(ctx context.Context, namespace string) (again time.Duration, err error)) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	for q.waitForTurn(ctx) {
+		namespace, shutdown := q.Get()
+		if shutdown {
+			return
+		}
+		urgent := q.lanes.wasUrgent(namespace)
+		slot := q.take()
+		running.Go(func() {
+			defer slot.release()
+			defer q.Done(namespace)
+			again, err := reconcile(ctx, namespace)
+			q.settle(namespace, urgent, again, err)
+		})
+	}
+}
+
+// settle has a namespace handed out again, where that is to be. One that failed and was urgent is urgent again for the first
+// few tries.
+func (q *Queue) settle(namespace string, urgent bool, again time.Duration, err error) {
+	if err == nil {
+		q.Forget(namespace)
+	} else {
+		if urgent && q.Early(namespace) {
+			q.lanes.mark(namespace)
+		}
+		q.AddRateLimited(namespace)
+	}
+	if again > 0 {
+		q.AddAfter(namespace, again)
+	}
+}
+
+// waitForTurn waits until the next namespace may be handed out. It returns false when ctx ended.
+func (q *Queue) waitForTurn(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		wait, ok := q.turn(time.Now())
+		if ok {
+			return true
+		}
+		var window <-chan time.Time
+		if wait > 0 {
+			window = time.After(wait)
+		}
+		select {
+		case <-ctx.Done():
+		case <-q.changed:
+		case <-window:
+		}
+	}
+	return false
+}
+
+// turn reports whether the next namespace may be handed out, or how long at most until then; 0 is until something changes.
+func (q *Queue) turn(now time.Time) (wait time.Duration, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch window := q.urgent.Sub(now); {
+	case q.busy >= q.slots:
+		return 0, false
+	case q.busy < bulkSlots, window <= 0, q.lanes.urgentWaits():
+		return 0, true
+	default:
+		return window, false
+	}
+}
+
+func (q *Queue) wake() {
+	select {
+	case q.changed <- struct{}{}:
+	default:
+	}
+}
+
+// slot is held by a namespace that is worked on.
+type slot struct {
+	q     *Queue
+	timer *time.Timer
+
+	given, ended bool // under the queue's lock
+}
+
+func (q *Queue) take() *slot {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.busy++
+	s := &slot{q: q}
+	s.timer = time.AfterFunc(slotTime, s.giveBack)
+	return s
+}
+
+// giveBack gives the slot of a namespace back that takes long.
+func (s *slot) giveBack() {
+	q := s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if s.ended || q.overflow >= min(overflowFactor*q.slots, max(mostOverflow, q.slots)) {
+		return
+	}
+	s.given = true
+	q.overflow++
+	q.busy--
+	q.wake()
+}
+
+// release ends the work on a namespace.
+func (s *slot) release() {
+	s.timer.Stop()
+	q := s.q
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	s.ended = true
+	if s.given {
+		q.overflow--
+	} else {
+		q.busy--
+	}
+	q.wake()
+}

@@ -1,0 +1,167 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// hands runs a queue of some slots whose namespaces hang until they are let go.
+type hands struct {
+	*Queue
+	mu   sync.Mutex
+	on   map[string]chan error
+	done func()
+}
+
+func newHands(t *testing.T, slots int) *hands {
+	h := &hands{Queue: New(slots), on: map[string]chan error{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.Run(ctx, func(ctx context.Context, namespace string) (time.Duration, error) {
+			end := make(chan error, 1)
+			h.mu.Lock()
+			h.on[namespace] = end
+			h.mu.Unlock()
+			select {
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			case err := <-end:
+				return 0, err
+			}
+		})
+	}()
+	h.done = func() {
+		cancel()
+		h.ShutDown()
+		<-ended
+	}
+	return h
+}
+
+// working returns how many namespaces are worked on.
+func (h *hands) working() int {
+	synctest.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.on)
+}
+
+// end ends the work on a namespace that is worked on.
+func (h *hands) end(namespace string, err error) {
+	h.mu.Lock()
+	end := h.on[namespace]
+	delete(h.on, namespace)
+	h.mu.Unlock()
+	end <- err
+	synctest.Wait()
+}
+
+func (h *hands) addBulk(n int) {
+	for i := range n {
+		h.Add(fmt.Sprintf("bulk-%02d", i))
+	}
+}
+
+func (h *hands) want(t *testing.T, why string, n int) {
+	t.Helper()
+	if got := h.working(); got != n {
+		t.Errorf("%s: %d are worked on, want %d", why, got, n)
+	}
+}
+
+// TestARollOutLeavesSlotsToWhatIsUrgent for as long as something is.
+func TestARollOutLeavesSlotsToWhatIsUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(t, 20)
+		defer h.done()
+		h.AddUrgent("new")
+		h.want(t, "nothing else waits", 1)
+		h.addBulk(30)
+		h.want(t, "while it is urgent", bulkSlots)
+		h.AddUrgent("newer")
+		h.want(t, "what is urgent waits for nobody", bulkSlots+1)
+		h.end("newer", nil)
+		h.want(t, "its slot is not for bulk", bulkSlots)
+		time.Sleep(urgentWindow)
+		h.want(t, "nothing is urgent any more", 20)
+		h.AddUrgent("newest")
+		h.want(t, "all slots are taken", 20)
+		h.end("bulk-00", nil)
+		h.want(t, "the first free slot is for it", 20)
+		if h.Len() != 33-2-20 {
+			t.Errorf("%d wait", h.Len())
+		}
+	})
+}
+
+// TestANamespaceThatHangsGivesItsSlotBack up to a bound.
+func TestANamespaceThatHangsGivesItsSlotBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(t, 2)
+		defer h.done()
+		h.addBulk(30)
+		for round := range 8 {
+			h.want(t, fmt.Sprintf("after %d seconds", round), min(2+2*round, 2+overflowFactor*2))
+			time.Sleep(slotTime)
+		}
+		h.end("bulk-00", nil)
+		h.want(t, "one that gave its slot back ends", 2+overflowFactor*2-1)
+		time.Sleep(slotTime)
+		h.want(t, "whose timer is over keeps its slot", 2+overflowFactor*2-1)
+		h.end("bulk-09", nil)
+		h.want(t, "a slot is free", 2+overflowFactor*2-1)
+	})
+}
+
+// TestARetryOfWhatIsUrgentIsUrgent for the first few tries; after them it waits for its turn like everybody.
+func TestARetryOfWhatIsUrgentIsUrgent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(1)
+		defer q.ShutDown()
+		q.AddUrgent("new")
+		for try := range earlyTries + 2 {
+			q.Add("rolled-out")
+			time.Sleep(retryMost)
+			first, _ := q.Get()
+			urgent := q.lanes.wasUrgent(first)
+			second, _ := q.Get()
+			want := "new"
+			if try > earlyTries {
+				want = "rolled-out"
+			}
+			if first != want || urgent != (want == "new") {
+				t.Errorf("try %d: %s came first, urgent is %t", try, first, urgent)
+			}
+			q.Done(first)
+			q.Done(second)
+			q.settle("new", true, 0, errors.New("no"))
+		}
+	})
+}
+
+func TestWhatIsDoneIsHandedOutAgainWhenItSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New(1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var at []time.Duration
+		began := time.Now()
+		q.Add("a")
+		q.Run(ctx, func(context.Context, string) (time.Duration, error) {
+			if at = append(at, time.Since(began)); len(at) == 3 {
+				cancel()
+				q.ShutDown()
+			}
+			return time.Minute, nil
+		})
+		if fmt.Sprint(at) != "[0s 1m0s 2m0s]" {
+			t.Errorf("handed out after %v", at)
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package report
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+)
+
+// Events writes Events. client-go's recorder aggregates and throttles them; only the last step is ours, because
+// its own needs the typed clientset.
+type Events struct{ recorder record.EventRecorder }
+
+// NewEvents starts a recorder that ends with ctx.
+func NewEvents(ctx context.Context, client dynamic.Interface, failed func(error)) *Events {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(eventSink{ctx, client, failed})
+	return &Events{broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: cluster.FieldManager})}
+}
+
+// Emit writes an Event, whose message is bounded: the API for Events takes 1024 bytes.
+func (e *Events) Emit(about *cluster.ConfigMap, eventType, reason, message string) {
+	e.recorder.Event(&corev1.ObjectReference{
+		APIVersion: "v1", Kind: "ConfigMap",
+		Namespace: about.Namespace, Name: about.Name, UID: about.UID, ResourceVersion: about.ResourceVersion,
+	}, eventType, reason, bound.Text(message))
+}
+
+// eventSink writes Events through the dynamic client. record.EventSink passes no context, so it holds one.
+type eventSink struct {
+	ctx    context.Context
+	client dynamic.Interface
+	failed func(error)
+}
+
+const eventTimeout = 10 * time.Second
+
+func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(e)
+	if err != nil {
+		return nil, err
+	}
+	obj := &unstructured.Unstructured{Object: content}
+	obj.SetAPIVersion("v1")
+	obj.SetKind("Event")
+	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
+	defer cancel()
+	return s.written(s.client.Resource(kube.Events).Namespace(e.Namespace).Create(ctx, obj, metav1.CreateOptions{}))
+}
+
+// Update is part of record.EventSink; the recorder uses Patch for what it wrote before.
+func (s eventSink) Update(e *corev1.Event) (*corev1.Event, error) { return s.Create(e) }
+
+func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
+	defer cancel()
+	return s.written(s.client.Resource(kube.Events).Namespace(e.Namespace).
+		Patch(ctx, e.Name, types.StrategicMergePatchType, data, metav1.PatchOptions{}))
+}
+
+func (s eventSink) written(u *unstructured.Unstructured, err error) (*corev1.Event, error) {
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.failed(err)
+		}
+		return nil, err
+	}
+	e := &corev1.Event{}
+	return e, runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, e)
+}

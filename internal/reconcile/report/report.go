@@ -1,0 +1,389 @@
+package report
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+)
+
+const (
+	// shownProblems is how many problems the status names; the rest is counted.
+	shownProblems = 20
+	shownOthers   = 20 // namespaces that the status names of a problem, besides the first
+)
+
+// Reporter gathers what came of each namespace, logs what changed, and sums it up for the status. It is the one place where
+// errors end.
+type Reporter struct {
+	Options
+	mu         sync.Mutex
+	namespaces map[string]*summary
+	problems   map[status.Problem]map[string]bool // with the namespaces that have it; "" for what is of none
+	none       *summary                           // the problems that are of no namespace
+	common     *summary                           // the last one without problems: most namespaces share one
+	copies     map[string]int                     // of all namespaces, by rule: a roll-out asks for the sums after each of them
+	accounts   int
+}
+
+// Options are what a Reporter needs.
+type Options struct {
+	Log     zerolog.Logger
+	Changed func()                   // is called when the sums are other than before
+	Explain func(plan.Reason) string // puts a problem into words
+	// Contended is called when an object was repaired more often than is done without a pause.
+	Contended func(namespace string, o apply.Outcome)
+}
+
+// summary is what came of one namespace. It is not changed once it is recorded.
+type summary struct {
+	copies   map[string]int   // in place, by rule
+	accounts int              // that rules give names to
+	problems []status.Problem // sorted
+}
+
+// The reasons of problems that come of writing, not of deciding.
+const (
+	WriteFailed = "WriteFailed"
+	Contested   = "Contested" // a repair waits, because somebody undoes it again and again
+	Altered     = "Altered"   // the API server keeps something else than was written
+)
+
+// everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
+func everywhere(p status.Problem) bool {
+	switch p.Reason {
+	case string(plan.ForeignSecret), string(plan.OtherInstallation), string(plan.OtherData), string(plan.DeletionPending), WriteFailed, Contested, Altered:
+		return p.Detail == kube.UnreachableText
+	}
+	return true
+}
+
+// New returns a Reporter that knows of nothing.
+func New(options Options) *Reporter {
+	return &Reporter{
+		Options:    options,
+		namespaces: map[string]*summary{},
+		none:       &summary{},
+		problems:   map[status.Problem]map[string]bool{},
+		copies:     map[string]int{},
+	}
+}
+
+// Record takes in what was decided about a namespace and what came of it. early says that it was one of the first tries, at
+// which it is no wonder yet that a removed name comes back.
+func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
+	r.Log.Debug().Str("namespace", todo.Namespace).Int("decisions", len(todo.Actions)).Int("writes", len(result.Outcomes)).Msg("decided")
+	for _, res := range result.Outcomes {
+		LogOutcome(r.Log, todo.Namespace, res)
+		if res.Repairs > apply.FreeRepairs {
+			r.Contended(todo.Namespace, res)
+		}
+	}
+	next := r.summarise(todo, result, early)
+	r.mu.Lock()
+	before := r.namespaces[todo.Namespace]
+	next.keep(before, result)
+	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
+		slices.Equal(before.problems, next.problems)
+	if !same {
+		next = r.share(next)
+		r.namespaces[todo.Namespace] = next
+		r.move(todo.Namespace, before, next)
+	}
+	r.mu.Unlock()
+	if !same {
+		r.Changed()
+	}
+}
+
+// keep takes over the problems of objects that changed while they were written. They are decided on again at once, and
+// would else be no longer a problem for that moment.
+func (s *summary) keep(before *summary, result apply.Result) {
+	if before == nil {
+		return
+	}
+	for _, res := range result.Outcomes {
+		for _, p := range before.problems {
+			if kube.Classify(res.Err) == kube.Stale && p.Kind == string(res.Kind) && p.Name == res.Name && !slices.Contains(s.problems, p) {
+				s.problems = append(s.problems, p)
+			}
+		}
+	}
+	slices.SortFunc(s.problems, compareProblems)
+}
+
+// share returns a summary that says the same, and is shared by other namespaces if it can be.
+func (r *Reporter) share(s *summary) *summary {
+	switch {
+	case len(s.problems) > 0:
+	case r.common != nil && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
+		return r.common
+	default:
+		r.common = s
+	}
+	return s
+}
+
+// Forget drops a namespace that is gone.
+func (r *Reporter) Forget(namespace string) {
+	r.mu.Lock()
+	before := r.namespaces[namespace]
+	if before != nil {
+		delete(r.namespaces, namespace)
+		r.move(namespace, before, &summary{})
+	}
+	r.mu.Unlock()
+	if before != nil {
+		r.Changed()
+	}
+}
+
+// OfNone takes in all the problems that are of no namespace.
+func (r *Reporter) OfNone(problems []status.Problem) {
+	next := &summary{problems: inOrder(problems)}
+	r.mu.Lock()
+	same := slices.Equal(r.none.problems, next.problems)
+	if !same {
+		r.move("", r.none, next)
+		r.none = next
+	}
+	r.mu.Unlock()
+	if !same {
+		r.Changed()
+	}
+}
+
+// move accounts for what a namespace got and got rid of, and logs the problems among it.
+func (r *Reporter) move(namespace string, before, after *summary) {
+	if before == nil {
+		before = &summary{}
+	}
+	r.add(before, -1)
+	r.add(after, 1)
+	for _, p := range after.problems {
+		if r.problems[p] == nil {
+			r.problems[p] = map[string]bool{}
+		}
+		first := len(r.problems[p]) == 0
+		known := r.problems[p][namespace]
+		r.problems[p][namespace] = true
+		if first || !known && !everywhere(p) {
+			line := problemFields(p, r.Log.Warn())
+			if namespace != "" {
+				line = line.Str("namespace", namespace)
+			}
+			line.Msg(p.Detail)
+		}
+	}
+	for _, p := range before.problems {
+		if slices.Contains(after.problems, p) {
+			continue
+		}
+		delete(r.problems[p], namespace)
+		if len(r.problems[p]) == 0 {
+			delete(r.problems, p)
+			problemFields(p, r.Log.Info()).Msg("no longer a problem")
+		}
+	}
+}
+
+// add adds a namespace to the sums, or takes it away with -1.
+func (r *Reporter) add(s *summary, sign int) {
+	r.accounts += sign * s.accounts
+	for rule, n := range s.copies {
+		if r.copies[rule] += sign * n; r.copies[rule] == 0 {
+			delete(r.copies, rule)
+		}
+	}
+}
+
+func problemFields(p status.Problem, e *zerolog.Event) *zerolog.Event {
+	e = e.Str("reason", p.Reason).Str("kind", p.Kind).Str("name", p.Name)
+	if p.Rule != "" {
+		e = e.Str("rule", p.Rule)
+	}
+	if p.Source != "" {
+		e = e.Str("source", p.Source)
+	}
+	return e
+}
+
+// LogOutcome logs what came of a write: what failed becomes a problem, which is logged when it is new.
+func LogOutcome(log zerolog.Logger, namespace string, res apply.Outcome) {
+	if res.Err != nil {
+		if kube.Classify(res.Err) == kube.Stale || kube.Classify(res.Err) == kube.Gone {
+			log.Debug().Str("namespace", namespace).Str("kind", string(res.Kind)).Str("name", res.Name).
+				Str("error", kube.Redact(res.Err)).Msg("it changed in between; deciding again")
+		}
+		return // anything else becomes a problem, which is logged when it is new
+	}
+	e := log.Info().Str("namespace", namespace).Str("kind", string(res.Kind)).Str("name", res.Name).
+		Str("reason", string(res.Reason))
+	if res.Rule != "" {
+		e = e.Str("rule", res.Rule)
+	}
+	if l := res.List; l != nil {
+		if len(l.Added) > 0 {
+			e = e.Strs("added", bound.List(l.Added, ""))
+		}
+		if len(l.Removed) > 0 {
+			e = e.Strs("removed", bound.List(l.Removed, ""))
+		}
+	}
+	e.Msg(inWords(res.Action))
+}
+
+func inWords(a plan.Action) string {
+	if a.Verb == plan.Release && a.Kind == plan.KindSecret {
+		return "copy given up: it is another field manager's by now"
+	}
+	return done[a.Verb]
+}
+
+var done = map[plan.Verb]string{
+	plan.SetList: "references written", plan.Release: "list given back", plan.Create: "copy created",
+	plan.Update: "copy updated", plan.Replace: "copy replaced", plan.Delete: "copy deleted",
+}
+
+func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *summary {
+	s := &summary{copies: map[string]int{}}
+	failed := map[string]bool{}
+	for _, res := range result.Outcomes {
+		if res.Err == nil || kube.Classify(res.Err) == kube.Stale || kube.Classify(res.Err) == kube.Gone || early && errors.Is(res.Err, apply.ErrCameBack) {
+			continue
+		}
+		failed[string(res.Kind)+res.Name] = true
+		p := status.Problem{Rule: res.Rule, Kind: string(res.Kind), Name: res.Name, Reason: WriteFailed, Detail: kube.Redact(res.Err)}
+		switch verb := kube.MissingVerb(res.Err); {
+		case apply.IsContested(res.Err):
+			continue // those follow
+		case apply.AsAltered(res.Err) != nil:
+			p.Reason = Altered
+		case verb != "" && res.Kind == plan.KindSecret:
+			p.Reason, p.Detail = notPermitted(verb, res.Action)
+		}
+		s.problems = append(s.problems, p)
+	}
+	for _, f := range result.Contended {
+		s.problems = append(s.problems, status.Problem{
+			Rule: f.Rule, Kind: string(f.Kind), Name: f.Name, Reason: Contested, Detail: f.Error(),
+		})
+	}
+	for _, a := range result.Altered {
+		s.problems = append(s.problems, status.Problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: Altered, Detail: a.Err.Error()})
+	}
+	for _, a := range todo.Actions {
+		if a.Serves {
+			s.accounts++
+		}
+		if a.Reason.Problem() {
+			p := status.Problem{Rule: a.Rule, Kind: string(a.Kind), Name: a.Name, Reason: string(a.Reason), Detail: a.Explain()}
+			if a.Source.Name != "" {
+				p.Source = a.Source.String()
+			}
+			if a.Defect != "" {
+				p.Detail += " (" + string(a.Defect) + ")"
+			}
+			if len(a.Diff) > 0 { // what a copy that cannot be written lacks
+				p.Detail += " (" + bound.Few(a.Diff) + ")"
+			}
+			s.problems = append(s.problems, p)
+		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {
+			s.copies[a.Rule]++
+		}
+	}
+	s.problems = inOrder(s.problems)
+	return s
+}
+
+// inOrder sorts problems, and leaves each only once. What they say is bounded from here on.
+func inOrder(problems []status.Problem) []status.Problem {
+	for i := range problems {
+		problems[i].Detail = bound.Text(problems[i].Detail)
+	}
+	slices.SortFunc(problems, compareProblems)
+	return slices.Compact(problems)
+}
+
+// notPermitted says that the roles lack a verb for a copy. It names no namespace: the cause is one for all of them.
+func notPermitted(verb string, a plan.Action) (reason, detail string) {
+	if a.Verb == plan.Delete {
+		return string(plan.LeftForbidden), "no rule asks for this copy any more, but the verb " + verb +
+			" is not permitted on secrets of this name; references to it are removed, the copy is left: apply the roles that `pullsecrets rbac -f POLICY -also " + a.Name + "` prints"
+	}
+	return string(plan.CopyForbidden), "the verb " + verb +
+		" is not permitted on secrets of this name: apply the roles that `pullsecrets rbac -f POLICY` prints"
+}
+
+func compareProblems(a, b status.Problem) int {
+	return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name),
+		strings.Compare(a.Reason, b.Reason), strings.Compare(a.Source, b.Source), strings.Compare(a.Detail, b.Detail))
+}
+
+// AnyProblem reports whether there is something that somebody should look at.
+func (r *Reporter) AnyProblem() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.problems) > 0
+}
+
+// AnyHeld reports whether something is not removed because it would be too much at once.
+func (r *Reporter) AnyHeld() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.problems {
+		if p.Reason == string(plan.PruneHeld) {
+			return true
+		}
+	}
+	return false
+}
+
+// Unfinished counts the problems because of which the cluster is not as the policy says, and puts the first in words.
+func (r *Reporter) Unfinished() (first string, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range slices.SortedFunc(maps.Keys(r.problems), compareProblems) {
+		if leftAlone(p) {
+			continue
+		}
+		if n++; n == 1 {
+			first = fmt.Sprintf("%s %s/%s: %s (%s)", p.Kind, slices.Min(slices.Collect(maps.Keys(r.problems[p]))), p.Name, p.Detail, p.Reason)
+		}
+	}
+	return first, n
+}
+
+// leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
+func leftAlone(p status.Problem) bool {
+	switch plan.Reason(p.Reason) {
+	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData:
+		return true
+	}
+	return false
+}
+
+// problemClass is what the metrics tell problems apart by.
+type problemClass struct{ kind, reason string }
+
+// problemCounts counts objects that have a problem.
+func (r *Reporter) problemCounts() map[problemClass]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := map[problemClass]int{}
+	for p, namespaces := range r.problems {
+		counts[problemClass{p.Kind, p.Reason}] += len(namespaces)
+	}
+	return counts
+}

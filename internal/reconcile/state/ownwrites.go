@@ -1,0 +1,165 @@
+package state
+
+import (
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
+)
+
+// OwnWrites remembers what this process wrote until the caches show it, so that a decision never takes our own write for
+// somebody's change and never writes it again. Without it a namespace that is decided twice in a row would be
+// written twice, and every write of a service account would run into its own resourceVersion.
+type OwnWrites struct {
+	mu       sync.Mutex
+	entries  map[kube.Key]ownWrite
+	inFlight map[kube.Key]types.UID // requests under way, with the UID of an object that was deleted meanwhile
+}
+
+type ownWrite struct {
+	object  cluster.Object // as the API server returned it
+	deleted types.UID      // instead: an object that we deleted
+}
+
+// NewOwnWrites returns one that remembers nothing.
+func NewOwnWrites() *OwnWrites {
+	return &OwnWrites{entries: map[kube.Key]ownWrite{}, inFlight: map[kube.Key]types.UID{}}
+}
+
+// Do carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the write that
+// it follows: then the object is gone, and to remember it would be to believe in it for ever. What was remembered
+// is dropped when it turns out to be stale.
+func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster.Object, error)) error {
+	key := kube.Key{Kind: kind, ObjectName: name}
+	w.mu.Lock()
+	w.inFlight[key] = ""
+	w.mu.Unlock()
+	o, err := do()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone := w.inFlight[key]
+	delete(w.inFlight, key)
+	switch {
+	case kube.Classify(err) == kube.Stale, apierrors.IsNotFound(err):
+		delete(w.entries, key)
+	case err == nil && o.GetUID() != gone:
+		w.entries[key] = ownWrite{object: o}
+	}
+	return err
+}
+
+// Deleted remembers that we deleted an object.
+func (w *OwnWrites) Deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.entries[kube.Key{Kind: kind, ObjectName: name}] = ownWrite{deleted: uid}
+}
+
+// Latest returns the newer of what the cache has (nil for nothing) and what we wrote. version is how far
+// the cache is at least; empty when that is not known.
+func (w *OwnWrites) Latest(kind plan.Kind, name cache.ObjectName, cached cluster.Object, version string) cluster.Object {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := kube.Key{Kind: kind, ObjectName: name}
+	entry, ok := w.entries[key]
+	if ok && cached == nil && entry.expired(version) {
+		delete(w.entries, key)
+		return nil
+	}
+	switch {
+	case !ok:
+		return cached
+	case entry.object == nil:
+		if cached != nil && cached.GetUID() == entry.deleted {
+			return nil
+		}
+		return cached
+	case cached == nil || older(cached, entry.object):
+		return entry.object
+	}
+	return cached
+}
+
+// expired reports whether what we wrote is gone, although no event ever showed it: the watch was away while it came and
+// went, and the cache, filled anew, has seen its version.
+func (e ownWrite) expired(version string) bool {
+	if e.object == nil {
+		return false
+	}
+	c, err := resourceversion.CompareResourceVersion(version, e.object.GetResourceVersion())
+	return err == nil && c >= 0
+}
+
+// Observe takes note of an event, and reports whether it tells nothing that we did not write ourselves.
+func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
+	o := e.Object()
+	if o == nil {
+		return false
+	}
+	key := kube.Key{Kind: kind, ObjectName: kube.NameOf(o)}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, underWay := w.inFlight[key]; underWay && e.New == nil {
+		w.inFlight[key] = o.GetUID()
+	}
+	entry, ok := w.entries[key]
+	switch {
+	case !ok:
+		return false
+	case e.New == nil:
+		delete(w.entries, key)
+		return entry.object == nil && o.GetUID() == entry.deleted
+	case entry.object == nil:
+		if o.GetUID() == entry.deleted {
+			return true // an update from before the deletion, seen late
+		}
+		delete(w.entries, key)
+		return false
+	case older(o, entry.object):
+		return true
+	}
+	delete(w.entries, key)
+	return o.GetResourceVersion() == entry.object.GetResourceVersion()
+}
+
+// Unobserved returns the objects that we wrote of a target, and that the caches did not show yet.
+func (w *OwnWrites) Unobserved(what kube.Target) (out []cluster.Object) {
+	kind, ok := kube.KindOf[what.Resource]
+	if !ok {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, entry := range w.entries {
+		if key.Kind == kind && entry.object != nil &&
+			(what.Name == "" || what.Name == key.Name) && (what.Namespace == "" || what.Namespace == key.Namespace) {
+			out = append(out, entry.object)
+		}
+	}
+	return out
+}
+
+// Pending reports whether we wrote an object of this name, in any namespace, that the caches do not show yet.
+func (w *OwnWrites) Pending(kind plan.Kind, name string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key, entry := range w.entries {
+		if key.Kind == kind && key.Name == name && entry.object != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// older reports whether a is an older version than b. Versions that cannot be compared count as not older.
+func older(a, b cluster.Object) bool {
+	c, err := resourceversion.CompareResourceVersion(a.GetResourceVersion(), b.GetResourceVersion())
+	return err == nil && c < 0
+}

@@ -1,0 +1,59 @@
+package state
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// sources are the states of a policy's sources. They are the same for every namespace, so they are read once, and again
+// after an event.
+type sources struct {
+	file    *credentialFile // nil if all sources are Secrets
+	read    func(types.NamespacedName) policy.SourceState
+	changed func(map[types.NamespacedName]policy.SourceState)
+
+	mu     sync.Mutex
+	states map[types.NamespacedName]policy.SourceState // nil: read them again
+	of     *policy.Policy
+}
+
+func (s *sources) isFile(key types.NamespacedName) bool { return s.file != nil && s.file.Source == key }
+
+// Sources is part of View.
+func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.SourceState {
+	s := &c.sources
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states != nil && s.of == p {
+		return s.states
+	}
+	s.of, s.states = p, map[types.NamespacedName]policy.SourceState{}
+	for _, key := range p.Sources() {
+		s.states[key] = s.read(key)
+	}
+	s.changed(s.states)
+	return s.states
+}
+
+// ForgetSources has the sources read again for the next decision.
+func (c *Cluster) ForgetSources() {
+	c.sources.mu.Lock()
+	defer c.sources.mu.Unlock()
+	c.sources.states = nil
+}
+
+func (c *Cluster) readSource(key types.NamespacedName) policy.SourceState {
+	if c.sources.isFile(key) {
+		return c.sources.file.current()
+	}
+	w := c.named.sourceAt(key)
+	if w == nil || w.Forbidden() {
+		return policy.SourceState{Status: policy.SourceForbidden}
+	}
+	source, _ := w.Get(key.String()).(*cluster.Source)
+	return policy.NewSourceState(source, c.installation)
+}
