@@ -38,8 +38,8 @@ helm-test: ## minutes: let Helm 3 and Helm 4 render, install, upgrade, roll back
 	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
 
 .PHONY: test-pure
-test-pure: ## run the tests that need no API server, in seconds
-	go test ./internal/cluster ./internal/policy ./internal/reconcile/plan
+test-pure: ## run all tests that need no API server, in a minute
+	go test $$(go list ./... | grep -v /internal/e2e)
 
 .PHONY: fuzz-oracle
 fuzz-oracle: ## look for a credential that the kubelet judges otherwise; FUZZTIME=10m

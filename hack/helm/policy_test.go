@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/render"
+	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
 const home = "pullsecrets"
@@ -40,7 +40,7 @@ func TestTheRolesAreThoseOfTheProgram(t *testing.T) {
 				t.Fatalf("seed %d: the chart renders a policy that is refused: %v", seed, problems)
 			}
 			want := []*unstructured.Unstructured{}
-			for _, d := range render.Roles(p, render.Options{
+			for _, d := range rbac.Roles(p, rbac.Options{
 				Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: texts(also), Admission: admission,
 			}) {
 				want = append(want, asObject(t, d.Object))

@@ -12,7 +12,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
-	"github.com/pullsecrets/pullsecrets/internal/render"
+	"github.com/pullsecrets/pullsecrets/internal/admission"
+	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
 func admissionCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -42,7 +43,7 @@ func printAdmission(f *policyFlags, stdin io.Reader, stdout, stderr io.Writer) e
 	if err != nil {
 		return err
 	}
-	rules, tooLarge := render.AdmissionRules(p, render.Promises{Namespace: f.namespace})
+	rules, tooLarge := admission.Rules(p, admission.Dependencies{Namespace: f.namespace})
 	var errs []error
 	for _, e := range tooLarge {
 		errs = append(errs, e)
@@ -50,11 +51,11 @@ func printAdmission(f *policyFlags, stdin io.Reader, stdout, stderr io.Writer) e
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	var docs []render.Document
+	var docs []rbac.Document
 	for _, u := range rules {
-		docs = append(docs, render.Document{Comment: "Printed by pullsecrets admission.", Object: u.Object})
+		docs = append(docs, rbac.Document{Comment: "Printed by pullsecrets admission.", Object: u.Object})
 	}
-	text, err := render.YAML(docs)
+	text, err := rbac.YAML(docs)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/render"
+	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
 // The forms that migrate prints.
@@ -77,15 +77,15 @@ func (m *migration) manifests() ([]byte, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: m.policyName, Namespace: m.home},
 		Data:       map[string]string{"policy.yaml": m.policyText()},
 	}
-	docs := []render.Document{{Comment: strings.Join(m.notes(), "\n"), Object: cm}}
-	return render.YAML(append(docs, m.roles()...))
+	docs := []rbac.Document{{Comment: strings.Join(m.notes(), "\n"), Object: cm}}
+	return rbac.YAML(append(docs, m.roles()...))
 }
 
-func (m *migration) rbac() ([]byte, error) { return render.YAML(m.roles()) }
+func (m *migration) rbac() ([]byte, error) { return rbac.YAML(m.roles()) }
 
 // roles are those that pullsecrets rbac prints for the policy.
-func (m *migration) roles() []render.Document {
-	return render.Roles(m.policy, render.Options{Namespace: m.home, PolicyName: m.policyName, StatusName: statusName})
+func (m *migration) roles() []rbac.Document {
+	return rbac.Roles(m.policy, rbac.Options{Namespace: m.home, PolicyName: m.policyName, StatusName: statusName})
 }
 
 // values are those of the Helm chart.

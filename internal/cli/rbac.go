@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
-	"github.com/pullsecrets/pullsecrets/internal/render"
+	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
 // rbacFlags are the flags of rbac, as they are given.
@@ -70,7 +70,7 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 		}
 		also = append(also, inUse...)
 	}
-	text, err := render.YAML(render.Roles(p, render.Options{
+	text, err := rbac.YAML(rbac.Roles(p, rbac.Options{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, Also: also, Admission: f.admission,
 	}))
 	if err != nil {

@@ -8,10 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // here is the installation whose decisions are compared.
@@ -22,7 +22,7 @@ type state struct {
 	g       *generator
 	sources map[types.NamespacedName]policy.SourceState
 	secrets map[string]map[string]*cluster.Secret // by namespace and name
-	told    *render.Parameters
+	told    *admission.Parameters
 }
 
 func (g *generator) newState(p *policy.Policy) *state {
@@ -60,26 +60,26 @@ func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster
 	return plan.Compute(p.Desired(policy.Inputs{Namespace: ns, Accounts: list, Sources: w.sources}), have)
 }
 
-func (w *state) promises(p *policy.Policy) render.Promises {
-	out := render.Promises{Namespace: home, Withheld: map[string][]string{}, Kept: map[policy.Secret]render.Kept{}}
+func (w *state) promises(p *policy.Policy) admission.Dependencies {
+	out := admission.Dependencies{Namespace: home, Blocked: map[string][]string{}, Retained: map[policy.Secret]admission.Retained{}}
 	prunes := map[string]bool{}
 	for _, rule := range p.Rules {
 		prunes[rule.Name] = rule.Prune
 	}
-	out.Left = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
+	out.Unavailable = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
 	for _, ns := range w.g.namespaces {
 		for _, a := range w.decide(p, ns).Actions {
 			if a.Blocked() {
-				out.Withheld[a.Name] = append(out.Withheld[a.Name], ns.Name)
+				out.Blocked[a.Name] = append(out.Blocked[a.Name], ns.Name)
 			}
 			if key := (policy.Secret{Source: a.Source, Name: a.Name}); a.Kept {
-				at := out.Kept[key]
+				at := out.Retained[key]
 				if prunes[a.Rule] {
 					at.Prune = append(at.Prune, ns.Name)
 				} else {
 					at.Stay = append(at.Stay, ns.Name)
 				}
-				out.Kept[key] = at
+				out.Retained[key] = at
 			}
 		}
 	}
@@ -107,7 +107,7 @@ func (w *state) compare(p *policy.Policy, ns *cluster.Namespace, u *unstructured
 	got, second := cluster.NewServiceAccount(first), cluster.NewServiceAccount(w.dryRun(asWritten(first, u)))
 	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
 	if diff := cmp.Diff(sorted(want.Names), sorted(got.PullSecrets)) + cmp.Diff(sorted(want.Ledger), sorted(here.NotedOn(got))); diff != "" {
-		rules, _ := render.AdmissionRules(p, w.promises(p))
+		rules, _ := admission.Rules(p, w.promises(p))
 		t.Errorf("namespace %s %v %v\naccount %v\nrules %v\n(-controller +API server) %s", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, diff)
 	}
 	for _, name := range propertyNames {

@@ -12,9 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // promise puts the parameters of rules in place without a controller.
@@ -25,7 +25,7 @@ func (s *sandbox) promise(rules string) {
 	if p == nil {
 		s.t.Fatal(problems)
 	}
-	s.parameters(p, render.Promises{Namespace: home})
+	s.parameters(p, admission.Dependencies{Namespace: home})
 }
 
 // atOnce creates namespaces at once, and returns when f returned for each.
@@ -250,10 +250,10 @@ func TestTheBudgetOfTheAPIServerIsEnough(t *testing.T) {
 	if p == nil {
 		t.Fatal(problems)
 	}
-	if _, errs := render.AdmissionRules(p, render.Promises{}); len(errs) > 0 {
+	if _, errs := admission.Rules(p, admission.Dependencies{}); len(errs) > 0 {
 		t.Fatal(errs[0])
 	}
-	s.parameters(p, render.Promises{Namespace: home})
+	s.parameters(p, admission.Dependencies{Namespace: home})
 	began = time.Now()
 	names = s.born(ns, long)
 	t.Logf("one rule of 256 KiB takes %s", time.Since(began))

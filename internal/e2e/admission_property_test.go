@@ -11,9 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // TestAdmissionDecidesAsTheControllerDoes makes up policies, namespaces and accounts, has the API server create and
@@ -51,10 +51,10 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 }
 
 // parameters puts a policy's parameters in place of those that are there, and returns them.
-func (s *sandbox) parameters(p *policy.Policy, o render.Promises) *render.Parameters {
+func (s *sandbox) parameters(p *policy.Policy, o admission.Dependencies) *admission.Parameters {
 	s.t.Helper()
 	must(s.t, s.client.Resource(admissionRules).Namespace(home).DeleteCollection(s.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
-	rules, errs := render.AdmissionRules(p, o)
+	rules, errs := admission.Rules(p, o)
 	if len(errs) > 0 {
 		s.t.Fatal(errs)
 	}
@@ -65,7 +65,7 @@ func (s *sandbox) parameters(p *policy.Policy, o render.Promises) *render.Parame
 		must(s.t, err)
 	}
 	s.seen()
-	return render.NewParameters(home, specs)
+	return admission.NewParameters(home, specs)
 }
 
 type generator struct {

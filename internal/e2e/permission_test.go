@@ -17,7 +17,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cli"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/render"
+	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
 // grant applies the roles that pullsecrets rbac prints for these rules, and the guard that the base ships with them.
@@ -32,7 +32,7 @@ func (s *sandbox) grant(rules string, also ...string) {
 	if p == nil {
 		s.t.Fatal(problems)
 	}
-	roles, err := render.YAML(render.Roles(p, render.Options{
+	roles, err := rbac.YAML(rbac.Roles(p, rbac.Options{
 		Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: also, Admission: s.admission,
 	}))
 	must(s.t, err)

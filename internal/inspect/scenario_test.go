@@ -14,11 +14,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 var update = flag.Bool("update", false, "write the plans of the scenarios as they are")
@@ -159,7 +159,7 @@ func (w *world) promise(t *testing.T, text string) {
 	for _, u := range documents(t, text) {
 		specs[u.GetName()] = u.Object["spec"]
 	}
-	told := render.NewParameters("pullsecrets", specs)
+	told := admission.NewParameters("pullsecrets", specs)
 	w.promised = func(sa *cluster.ServiceAccount, name string) bool {
 		i := slices.IndexFunc(w.namespaces, func(ns *cluster.Namespace) bool { return ns.Name == sa.Namespace })
 		return told.Add(w.namespaces[i], sa, name)

@@ -1,5 +1,5 @@
 {{/*
-What the roles name, as JSON: copies, a sorted list, and sources, a sorted list for each namespace. It is what internal/render
+What the roles name, as JSON: copies, a sorted list, and sources, a sorted list for each namespace. It is what internal/rbac
 makes of the same policy.
 */}}
 {{- define "pullsecrets.secrets" -}}

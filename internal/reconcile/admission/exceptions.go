@@ -4,9 +4,9 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // Exceptions are the copies, by namespace, that are not as their source alone would say. Namespaces without any are left out.
@@ -46,23 +46,23 @@ func (e Exceptions) Add(todo plan.Plan) (changed bool) {
 }
 
 // into adds the exceptions to what the parameters depend on.
-func (e Exceptions) into(out render.Promises, p *policy.Policy) {
+func (e Exceptions) into(out admission.Dependencies, p *policy.Policy) {
 	prunes := map[string]bool{}
 	for _, rule := range p.Rules {
 		prunes[rule.Name] = rule.Prune
 	}
 	for _, namespace := range slices.Sorted(maps.Keys(e)) {
 		for _, name := range e[namespace].blocked {
-			out.Withheld[name] = append(out.Withheld[name], namespace)
+			out.Blocked[name] = append(out.Blocked[name], namespace)
 		}
 		for _, k := range e[namespace].kept {
-			at := out.Kept[k.secret]
+			at := out.Retained[k.secret]
 			if prunes[k.rule] {
 				at.Prune = append(at.Prune, namespace)
 			} else {
 				at.Stay = append(at.Stay, namespace)
 			}
-			out.Kept[k.secret] = at
+			out.Retained[k.secret] = at
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -21,7 +22,6 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // The reasons of problems with the parameters.
@@ -72,7 +72,7 @@ type Publisher struct {
 	ineffective bool // the API server was seen not to act on the parameters
 
 	// published are the parameters as they were written, of which the watch tells a moment later; nil while there are none.
-	published atomic.Pointer[render.Parameters]
+	published atomic.Pointer[admission.Parameters]
 
 	// Of the goroutine that publishes alone:
 	mutates  bool // the API server knows mutating policies
@@ -116,7 +116,7 @@ func (a *Publisher) Note(todo plan.Plan) {
 }
 
 // Published are the parameters as they were written last; nil while there are none.
-func (a *Publisher) Published() *render.Parameters { return a.published.Load() }
+func (a *Publisher) Published() *admission.Parameters { return a.published.Load() }
 
 // Effective reports whether the API server acts on the parameters, as far as is known.
 func (a *Publisher) Effective() bool {
@@ -176,10 +176,10 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 }
 
 func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live map[string]*cluster.AdmissionRule) time.Duration {
-	wanted, errs := render.AdmissionRules(p, a.promises(p, live))
+	wanted, errs := admission.Rules(p, a.promises(p, live))
 	var problems []status.Problem
 	for _, err := range errs {
-		problems = append(problems, status.Problem{Kind: render.AdmissionKind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
+		problems = append(problems, status.Problem{Kind: admission.Kind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
 	failed, stale := a.write(ctx, wanted, live)
@@ -216,7 +216,7 @@ func (a *Publisher) lookAtAll(p *policy.Policy) {
 
 // absent says once that there is nothing in the API server that would act on parameters.
 func (a *Publisher) absent(why string) {
-	a.Problems([]status.Problem{{Kind: render.AdmissionKind, Name: "admissionrules.pullsecrets.internal", Reason: Absent,
+	a.Problems([]status.Problem{{Kind: admission.Kind, Name: "admissionrules.pullsecrets.internal", Reason: Absent,
 		Detail: "started with -admission, but the API server " + why + "; until then the controller alone adds names"}})
 }
 
@@ -260,7 +260,7 @@ func (a *Publisher) wrote(wanted []*unstructured.Unstructured, live map[string]*
 	if a.published.Load().Same(specs) {
 		return
 	}
-	a.published.Store(render.NewParameters(a.Cluster.Installation().Home, specs))
+	a.published.Store(admission.NewParameters(a.Cluster.Installation().Home, specs))
 	a.mu.Lock()
 	a.ineffective = false
 	a.mu.Unlock()
@@ -281,8 +281,8 @@ func (a *Publisher) requeueSharedLists() {
 
 // promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken
 // back.
-func (a *Publisher) promises(p *policy.Policy, live map[string]*cluster.AdmissionRule) render.Promises {
-	out := render.Promises{Namespace: a.Cluster.Installation().Home, Withheld: map[string][]string{}, Kept: map[policy.Secret]render.Kept{}}
+func (a *Publisher) promises(p *policy.Policy, live map[string]*cluster.AdmissionRule) admission.Dependencies {
+	out := admission.Dependencies{Namespace: a.Cluster.Installation().Home, Blocked: map[string][]string{}, Retained: map[policy.Secret]admission.Retained{}}
 	promised := map[string]bool{}
 	for _, one := range live {
 		for _, name := range one.Names {
@@ -290,7 +290,7 @@ func (a *Publisher) promises(p *policy.Policy, live map[string]*cluster.Admissio
 		}
 	}
 	sources := a.Cluster.Sources(p)
-	out.Left = func(s policy.Secret) bool {
+	out.Unavailable = func(s policy.Secret) bool {
 		switch status := sources[s.Source].Status; {
 		case status == policy.SourceForbidden, status == policy.SourceUsable && a.Cluster.CopiesUnknown(s.Name):
 			return !promised[s.Name]

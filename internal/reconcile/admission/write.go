@@ -10,10 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
-	"github.com/pullsecrets/pullsecrets/internal/render"
 )
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
@@ -25,9 +25,9 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 		case kube.Classify(err) == kube.Stale:
 			stale = true
 		case err != nil:
-			failed = append(failed, status.Problem{Kind: render.AdmissionKind, Name: name, Rule: name, Reason: Unsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
+			failed = append(failed, status.Problem{Kind: admission.Kind, Name: name, Rule: name, Reason: Unsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
 		default:
-			a.Log.Info().Str("kind", render.AdmissionKind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
+			a.Log.Info().Str("kind", admission.Kind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
 		}
 	}
 	rest := maps.Clone(live)

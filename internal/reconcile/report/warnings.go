@@ -6,7 +6,6 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
 // Warned has the content of each source whose warnings were logged.
@@ -15,7 +14,7 @@ type Warned map[types.NamespacedName]*cluster.Content
 // Log tells the warnings of sources that are new or changed. The states are gathered again after every event, so one that
 // stays as it is must not be told again.
 func (w Warned) Log(log zerolog.Logger, states map[types.NamespacedName]policy.SourceState) {
-	for _, warning := range state.SourceWarnings(states) {
+	for _, warning := range policy.SourceWarnings(states) {
 		if w[warning.Source] != states[warning.Source].Source.Content {
 			log.Warn().Str("source", warning.Source.String()).Msg(warning.Text)
 		}

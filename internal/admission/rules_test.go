@@ -1,4 +1,4 @@
-package render
+package admission
 
 import (
 	"fmt"
@@ -14,9 +14,9 @@ import (
 )
 
 // admissionRules renders rules, each spec as YAML in flow style under its rule's name.
-func admissionRules(t *testing.T, rules string, o Promises) map[string]string {
+func admissionRules(t *testing.T, rules string, o Dependencies) map[string]string {
 	t.Helper()
-	objects, errs := AdmissionRules(parse(t, rules), o)
+	objects, errs := Rules(policyOf(t, rules), o)
 	if len(errs) > 0 {
 		t.Fatal(errs[0])
 	}
@@ -36,21 +36,21 @@ func admissionRules(t *testing.T, rules string, o Promises) map[string]string {
 
 func TestAdmissionRules(t *testing.T) {
 	const matchers = "namespaces:\n  include: ^.*$\nserviceAccounts:\n  include: ^(?:default)$\n"
-	missing := Promises{Namespace: "own", Left: func(s policy.Secret) bool { return s.Source.Name == "missing" }}
+	missing := Dependencies{Namespace: "own", Unavailable: func(s policy.Secret) bool { return s.Source.Name == "missing" }}
 	kept := missing
-	kept.Kept = map[policy.Secret]Kept{{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}: {Prune: []string{"x", "y"}, Stay: []string{"z"}}}
-	withheld := Promises{Namespace: "own", Withheld: map[string][]string{"s": {"x", "y"}}}
+	kept.Retained = map[policy.Secret]Retained{{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}: {Prune: []string{"x", "y"}, Stay: []string{"z"}}}
+	withheld := Dependencies{Namespace: "own", Blocked: map[string][]string{"s": {"x", "y"}}}
 	name := func(rest ...string) string {
 		return strings.Join(rest, "") + "  ledger: true\n  name: s\n"
 	}
 	for _, c := range []struct {
 		why, rules string
-		promises   Promises
+		promises   Dependencies
 		want       map[string]string
 	}{
-		{"the defaults", "- {name: a, secrets: [{source: {name: s}}]}", Promises{Namespace: "own"},
+		{"the defaults", "- {name: a, secrets: [{source: {name: s}}]}", Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n" + name() + matchers}},
-		{"copies only promise nothing", "- {name: a, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}", Promises{Namespace: "own"}, map[string]string{}},
+		{"copies only promise nothing", "- {name: a, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}", Dependencies{Namespace: "own"}, map[string]string{}},
 		{"what has no source is left out, and a rule of nothing else with it",
 			"- {name: a, secrets: [{source: {name: missing}}]}\n- {name: b, secrets: [{source: {name: missing}}, {source: {name: s}}]}", missing,
 			map[string]string{"b": "names:\n- add: true\n" + name() + matchers}},
@@ -63,19 +63,19 @@ func TestAdmissionRules(t *testing.T) {
 		{"where somebody else's secret is in the way, the name is withheld", "- {name: a, secrets: [{source: {name: s}}]}", withheld,
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      include: ^(?:x|y)$\n" + name() + matchers}},
 		{"earlier rules that say the same make no difference",
-			"- {name: z, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}\n- {name: a, secrets: [{source: {name: s}}]}", Promises{Namespace: "own"},
+			"- {name: z, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}\n- {name: a, secrets: [{source: {name: s}}]}", Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n" + name() + matchers}},
 		{"an earlier rule with another source keeps the name to itself, where it matches",
 			"- {name: z, secrets: [{source: {name: r}, name: s}], namespaces: {include: [x.y, \"k*-?\"], exclude: [k-1]}, serviceAccounts: {include: []}}\n- {name: a, secrets: [{source: {name: s}}]}",
-			Promises{Namespace: "own"},
+			Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      exclude: ^(?:k-1)$\n      include: ^(?:x\\.y|k.*-.)$\n" + name() + matchers}},
 		{"an earlier rule decides whether the name is ours to remove",
 			"- {name: z, prune: false, secrets: [{source: {name: s}}], namespaces: {selector: {matchLabels: {b: c}, matchExpressions: [{key: a, operator: NotIn, values: [z, x]}, {key: d, operator: Exists}]}}, serviceAccounts: {include: []}}\n- {name: a, secrets: [{source: {name: s}}]}",
-			Promises{Namespace: "own"},
+			Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: true\n    ledger: false\n    name: s\n    namespaces:\n      include: ^.*$\n      matchExpressions:\n" +
 				"      - key: a\n        operator: NotIn\n        values:\n        - x\n        - z\n      - key: b\n        operator: In\n        values:\n        - c\n      - key: d\n        operator: Exists\n" + name() + matchers}},
 		{"a source is no copy, where it has the name of one",
-			"- {name: a, secrets: [{source: {name: s}}]}\n- {name: z, secrets: [{source: {name: s, namespace: vault}, name: t}], serviceAccounts: {include: []}}", Promises{Namespace: "own"},
+			"- {name: a, secrets: [{source: {name: s}}]}\n- {name: z, secrets: [{source: {name: s, namespace: vault}, name: t}], serviceAccounts: {include: []}}", Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      include: ^(?:vault)$\n" + name() + matchers}},
 	} {
 		t.Run(c.why, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestARuleBeyondTheBudgetIsRefused(t *testing.T) {
 			"- {name: a, secrets: [{source: {name: s}}], namespaces: {include: " + list(5000) + "}}", "rule a: it is 378"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
-			rules, errs := AdmissionRules(parse(t, c.rules), Promises{})
+			rules, errs := Rules(policyOf(t, c.rules), Dependencies{})
 			if len(errs) != 1 || !strings.HasPrefix(errs[0].Error(), c.want) || errs[0].Rule != "a" {
 				t.Errorf("got %v, want %q", errs, c.want)
 			}
@@ -129,12 +129,24 @@ func TestKubectlShowsAllNamesOfAParameter(t *testing.T) {
 	for i := range 40 {
 		secrets = append(secrets, fmt.Sprintf("{source: {name: s}, name: registry-%02d}", i))
 	}
-	rules, _ := AdmissionRules(parse(t, `
+	rules, _ := Rules(policyOf(t, `
 - {name: few, secrets: [{source: {name: s}}, {source: {name: t}}]}
-- {name: many, secrets: [`+strings.Join(secrets, ", ")+`]}`), Promises{Namespace: "own"})
+- {name: many, secrets: [`+strings.Join(secrets, ", ")+`]}`), Dependencies{Namespace: "own"})
 	for i, want := range []string{"s, t", "registry-14 and 25 more"} {
 		if got := rules[i].GetAnnotations()[cluster.AnnotationNames]; !strings.HasSuffix(got, want) || len(got) > 250 {
 			t.Errorf("got %q, want it to end in %q", got, want)
 		}
 	}
+}
+
+// policyOf parses rules.
+func policyOf(t *testing.T, rules string) *policy.Policy {
+	t.Helper()
+	p, problems := policy.Parse(
+		map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n" + rules},
+		policy.Options{Namespace: "own", SourceNamespaces: []string{"vault", "attic"}})
+	if p == nil {
+		t.Fatal(problems)
+	}
+	return p
 }

@@ -1,4 +1,4 @@
-package state
+package policy
 
 import (
 	"cmp"
@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // SourceWarning is something that pulls will probably fail on although the source is copied.
@@ -17,9 +15,9 @@ type SourceWarning struct {
 }
 
 // SourceWarnings lists them, sorted by source.
-func SourceWarnings(states map[types.NamespacedName]policy.SourceState) (out []SourceWarning) {
+func SourceWarnings(states map[types.NamespacedName]SourceState) (out []SourceWarning) {
 	for _, key := range slices.SortedFunc(maps.Keys(states), compareKeys) {
-		if states[key].Status != policy.SourceUsable {
+		if states[key].Status != SourceUsable {
 			continue
 		}
 		for _, text := range states[key].Source.Content.Warnings {

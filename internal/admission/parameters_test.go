@@ -1,4 +1,4 @@
-package render
+package admission
 
 import (
 	"testing"
@@ -15,14 +15,14 @@ func TestParametersAdd(t *testing.T) {
 - {name: first, secrets: [{source: {name: s}}, {source: {name: missing}}], namespaces: {include: ["a*"], exclude: ["*-x"], selector: {matchLabels: {team: red}}}}
 - {name: other, secrets: [{source: {name: r}, name: s}, {source: {name: t}}], serviceAccounts: {include: [default, "ci-*"], exclude: [ci-x], selector: {matchExpressions: [{key: old, operator: DoesNotExist}]}}}`
 	missing := policy.Secret{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}
-	promises := Promises{
-		Namespace: "own",
-		Left:      func(s policy.Secret) bool { return s == missing },
-		Withheld:  map[string][]string{"t": {"withheld"}},
-		Kept:      map[policy.Secret]Kept{missing: {Stay: []string{"a-kept"}}},
+	promises := Dependencies{
+		Namespace:   "own",
+		Unavailable: func(s policy.Secret) bool { return s == missing },
+		Blocked:     map[string][]string{"t": {"withheld"}},
+		Retained:    map[policy.Secret]Retained{missing: {Stay: []string{"a-kept"}}},
 	}
 	specs := map[string]any{}
-	parameters, _ := AdmissionRules(parse(t, rules), promises)
+	parameters, _ := Rules(policyOf(t, rules), promises)
 	for _, u := range parameters {
 		specs[u.GetName()] = u.Object["spec"]
 	}

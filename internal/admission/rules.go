@@ -1,4 +1,4 @@
-package render
+package admission
 
 import (
 	"encoding/json"
@@ -17,8 +17,8 @@ import (
 
 // The kind of the admission parameters.
 const (
-	AdmissionAPIVersion = "pullsecrets.internal/v1alpha1"
-	AdmissionKind       = "AdmissionRule"
+	APIVersion = "pullsecrets.internal/v1alpha1"
+	Kind       = "AdmissionRule"
 )
 
 // The API server's budget for one expression is a cost of 1,000,000. Matching a name of the longest kind against a
@@ -30,34 +30,34 @@ const (
 	maxNames    = 128       // names of one rule
 )
 
-// Promises are what the admission parameters depend on besides the policy.
-type Promises struct {
+// Dependencies are what the admission parameters depend on besides the policy.
+type Dependencies struct {
 	Namespace string // the controller's own, where the parameters are
-	// Left reports whether a name is left out, because its copy cannot be made anywhere: there is no source for
+	// Unavailable reports whether a name is left out, because its copy cannot be made anywhere: there is no source for
 	// example. Nil leaves out none.
-	Left func(policy.Secret) bool
-	// Withheld are the namespaces in which a copy is known not to come, by its name, sorted.
-	Withheld map[string][]string
-	// Kept are the namespaces in which a copy is there although its name is left out. There the name stays promised:
+	Unavailable func(policy.Secret) bool
+	// Blocked are the namespaces in which a copy is known not to come, by its name, sorted.
+	Blocked map[string][]string
+	// Retained are the namespaces in which a copy is there although its name is left out. There the name stays promised:
 	// or whoever applies a list of its own takes it away, while the controller adds it, until the source is back.
-	Kept map[policy.Secret]Kept
+	Retained map[policy.Secret]Retained
 }
 
-// Kept are namespaces, sorted, by what the rule says that decides the copy there.
-type Kept struct{ Prune, Stay []string }
+// Retained are namespaces, sorted, by what the rule says that decides the copy there.
+type Retained struct{ Prune, Stay []string }
 
 // TooLarge says that a rule is beyond the API server's budget.
 type TooLarge struct{ Rule, why string }
 
 func (e *TooLarge) Error() string { return "rule " + e.Rule + ": " + e.why }
 
-// AdmissionRules returns the parameters by which the API server itself adds names to service accounts, one for each
+// Rules returns the parameters by which the API server itself adds names to service accounts, one for each
 // rule that has names to add, in the order of the policy; and an error for each rule that is too large for it.
-func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstructured, errs []*TooLarge) {
+func Rules(p *policy.Policy, o Dependencies) (rules []*unstructured.Unstructured, errs []*TooLarge) {
 	for i, rule := range p.Rules {
 		spec := admissionSpec(p, i, o)
 		if spec != nil && unfit(spec) != "" {
-			spec = admissionSpec(p, i, Promises{Left: o.Left, Withheld: o.Withheld}) // rather without what is kept than not at all
+			spec = admissionSpec(p, i, Dependencies{Unavailable: o.Unavailable, Blocked: o.Blocked}) // rather without what is kept than not at all
 		}
 		if spec == nil {
 			continue
@@ -67,8 +67,8 @@ func AdmissionRules(p *policy.Policy, o Promises) (rules []*unstructured.Unstruc
 			continue
 		}
 		u := &unstructured.Unstructured{Object: map[string]any{"spec": spec}}
-		u.SetAPIVersion(AdmissionAPIVersion)
-		u.SetKind(AdmissionKind)
+		u.SetAPIVersion(APIVersion)
+		u.SetKind(Kind)
 		u.SetNamespace(o.Namespace)
 		u.SetName(rule.Name)
 		u.SetAnnotations(map[string]string{cluster.AnnotationNames: shownNames(spec)})
@@ -98,15 +98,15 @@ func shownNames(spec map[string]any) string {
 }
 
 // admissionSpec is nil for a rule that adds no names.
-func admissionSpec(p *policy.Policy, i int, o Promises) map[string]any {
+func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	rule := p.Rules[i]
 	if len(rule.ServiceAccounts.Include()) == 0 {
 		return nil
 	}
 	var names []any
 	for _, s := range rule.Secrets {
-		if o.Left != nil && o.Left(s) {
-			if kept := keptVerdicts(s, o.Kept[s]); len(kept) > 0 {
+		if o.Unavailable != nil && o.Unavailable(s) {
+			if kept := keptVerdicts(s, o.Retained[s]); len(kept) > 0 {
 				n := verdict(s.Name, false, false)
 				n["earlier"] = kept
 				names = append(names, n)
@@ -135,7 +135,7 @@ func admissionSpec(p *policy.Policy, i int, o Promises) map[string]any {
 //
 // What comes last and says the same as the rule itself makes no difference, and is left out: so the many rules that
 // give out one secret are as small as if each were alone.
-func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Promises) (out []any) {
+func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Dependencies) (out []any) {
 	rule, keep := p.Rules[i], 0
 	add := func(name, namespaces map[string]any, matters bool) {
 		name["namespaces"] = namespaces
@@ -148,7 +148,7 @@ func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Promises) (out 
 	if at := namesakes(p, s); len(at) > 0 {
 		add(verdict(s.Name, false, false), exactly(at), true)
 	}
-	if at := o.Withheld[s.Name]; len(at) > 0 {
+	if at := o.Blocked[s.Name]; len(at) > 0 {
 		add(verdict(s.Name, false, false), exactly(at), true)
 	}
 	for _, other := range p.Rules[:i] {
@@ -163,7 +163,7 @@ func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Promises) (out 
 }
 
 // keptVerdicts says where a name that is left out is promised all the same.
-func keptVerdicts(s policy.Secret, at Kept) (out []any) {
+func keptVerdicts(s policy.Secret, at Retained) (out []any) {
 	for _, k := range []struct {
 		ledger     bool
 		namespaces []string
