@@ -85,18 +85,18 @@ type selectorSpec struct {
 	MatchExpressions []metav1.LabelSelectorRequirement `json:"matchExpressions"`
 }
 
-type verdictSpec struct {
-	Name       string        `json:"name"`
-	Add        bool          `json:"add"`
-	Namespaces selectorSpec  `json:"namespaces"` // of an earlier one
-	Earlier    []verdictSpec `json:"earlier"`
+type entrySpec struct {
+	Name       string       `json:"name"`
+	Add        bool         `json:"add"`
+	Namespaces selectorSpec `json:"namespaces"` // of an earlier one
+	Earlier    []entrySpec  `json:"earlier"`
 }
 
 func newParameter(fields map[string]any) (*parameter, error) {
 	var spec struct {
-		Namespaces      selectorSpec  `json:"namespaces"`
-		ServiceAccounts selectorSpec  `json:"serviceAccounts"`
-		Names           []verdictSpec `json:"names"`
+		Namespaces      selectorSpec `json:"namespaces"`
+		ServiceAccounts selectorSpec `json:"serviceAccounts"`
+		Names           []entrySpec  `json:"names"`
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec); err != nil {
 		return nil, err

@@ -75,8 +75,8 @@ func TestParametersThatCannotBeEvaluatedAddNothing(t *testing.T) {
 	all := map[string]any{"include": "^.*$"}
 	for why, spec := range map[string]map[string]any{
 		"nothing":         nil,
-		"no expression":   {"namespaces": map[string]any{"include": "("}, "serviceAccounts": all, "names": []any{verdict("s", true, true)}},
-		"another type":    {"namespaces": "all", "serviceAccounts": all, "names": []any{verdict("s", true, true)}},
+		"no expression":   {"namespaces": map[string]any{"include": "("}, "serviceAccounts": all, "names": []any{nameEntry("s", true, true)}},
+		"another type":    {"namespaces": "all", "serviceAccounts": all, "names": []any{nameEntry("s", true, true)}},
 		"a list of lists": {"namespaces": all, "serviceAccounts": all, "names": []any{[]any{"s"}}},
 	} {
 		p := NewParameters("own", map[string]any{"r": spec})

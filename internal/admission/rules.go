@@ -106,15 +106,15 @@ func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	var names []any
 	for _, s := range rule.Secrets {
 		if o.Unavailable != nil && o.Unavailable(s) {
-			if kept := keptVerdicts(s, o.Retained[s]); len(kept) > 0 {
-				n := verdict(s.Name, false, false)
+			if kept := retainedEntries(s, o.Retained[s]); len(kept) > 0 {
+				n := nameEntry(s.Name, false, false)
 				n["earlier"] = kept
 				names = append(names, n)
 			}
 			continue
 		}
-		n := verdict(s.Name, true, rule.Prune)
-		if earlier := earlierVerdicts(p, i, s, o); len(earlier) > 0 {
+		n := nameEntry(s.Name, true, rule.Prune)
+		if earlier := earlierEntries(p, i, s, o); len(earlier) > 0 {
 			n["earlier"] = earlier
 		}
 		names = append(names, n)
@@ -129,13 +129,13 @@ func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	}
 }
 
-// earlierVerdicts says where not this rule decides on a name but another, in the order in which they are asked. A
+// earlierEntries says where not this rule decides on a name but another, in the order in which they are asked. A
 // copy has one rule that decides it, the first that matches the namespace: its source is the copy's, so a rule with
 // another source adds nothing; and it says whether the name goes into the ledger.
 //
 // What comes last and says the same as the rule itself makes no difference, and is left out: so the many rules that
 // give out one secret are as small as if each were alone.
-func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Dependencies) (out []any) {
+func earlierEntries(p *policy.Policy, i int, s policy.Secret, o Dependencies) (out []any) {
 	rule, keep := p.Rules[i], 0
 	add := func(name, namespaces map[string]any, matters bool) {
 		name["namespaces"] = namespaces
@@ -146,30 +146,30 @@ func earlierVerdicts(p *policy.Policy, i int, s policy.Secret, o Dependencies) (
 	}
 	// The namesake of a copy that is the source of a rule is never written.
 	if at := namesakes(p, s); len(at) > 0 {
-		add(verdict(s.Name, false, false), exactly(at), true)
+		add(nameEntry(s.Name, false, false), exactly(at), true)
 	}
 	if at := o.Blocked[s.Name]; len(at) > 0 {
-		add(verdict(s.Name, false, false), exactly(at), true)
+		add(nameEntry(s.Name, false, false), exactly(at), true)
 	}
 	for _, other := range p.Rules[:i] {
 		for _, t := range other.Secrets {
 			if t.Name == s.Name {
 				same := t.Source == s.Source
-				add(verdict(s.Name, same, same && other.Prune), matcher(other.Namespaces), !same || other.Prune != rule.Prune)
+				add(nameEntry(s.Name, same, same && other.Prune), matcher(other.Namespaces), !same || other.Prune != rule.Prune)
 			}
 		}
 	}
 	return out[:keep]
 }
 
-// keptVerdicts says where a name that is left out is promised all the same.
-func keptVerdicts(s policy.Secret, at Retained) (out []any) {
+// retainedEntries says where a name that is left out is promised all the same.
+func retainedEntries(s policy.Secret, at Retained) (out []any) {
 	for _, k := range []struct {
 		ledger     bool
 		namespaces []string
 	}{{true, at.Prune}, {false, at.Stay}} {
 		if len(k.namespaces) > 0 {
-			v := verdict(s.Name, true, k.ledger)
+			v := nameEntry(s.Name, true, k.ledger)
 			v["namespaces"] = exactly(k.namespaces)
 			out = append(out, v)
 		}
@@ -177,8 +177,8 @@ func keptVerdicts(s policy.Secret, at Retained) (out []any) {
 	return out
 }
 
-// verdict says of a name whether it is added, and whether it goes into the ledger then.
-func verdict(name string, add, ledger bool) map[string]any {
+// nameEntry says of a name whether it is added, and whether it goes into the ledger then.
+func nameEntry(name string, add, ledger bool) map[string]any {
 	return map[string]any{"name": name, "add": add, "ledger": ledger}
 }
 

@@ -35,7 +35,7 @@ const (
 
 	// AnnotationStatus is what we say of a policy ConfigMap: Ready, Degraded or Invalid.
 	AnnotationStatus = "pullsecrets/status"
-	// AnnotationObserved is the hash of the policy text that was judged last.
+	// AnnotationObserved is the hash of the policy text that was evaluated last.
 	AnnotationObserved = "pullsecrets/observed"
 	// AnnotationRevision is the user's own name for a revision of the policy.
 	AnnotationRevision = "pullsecrets/revision"

@@ -166,7 +166,7 @@ func TestMetricsOfAHeldPrune(t *testing.T) {
 	r.wantMetrics(`pullsecrets_held_prunes 0`, `pullsecrets_policy_state{state="Ready"} 1`)
 }
 
-// observed is the hash of the policy that was judged last.
+// observed is the hash of the policy that was evaluated last.
 func (s *sandbox) observed() string {
 	s.t.Helper()
 	return s.get(configMaps, home, "pullsecrets-policy").GetAnnotations()["pullsecrets/observed"]

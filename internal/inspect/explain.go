@@ -224,7 +224,7 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 }
 
 func (e *explainer) copy(a plan.Action) CopyExplanation {
-	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff, Status: e.told(a)}
+	c := CopyExplanation{Name: a.Name, Rule: a.Rule, Reason: string(a.Reason), Text: describeCopy(a), Diff: a.Diff, Status: e.statusOf(a)}
 	if a.Verb != plan.None {
 		c.Text = e.pending(a.Verb, c.Status)
 	}
@@ -303,7 +303,7 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 		}
 	}
 	action := todo.Find(plan.KindServiceAccount, account.Name)
-	out.Status = e.told(action)
+	out.Status = e.statusOf(action)
 	ledger := e.snapshot.installation.NotedOn(account.ServiceAccount)
 	for _, n := range account.Names {
 		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(account.PullSecrets, n.Name)}

@@ -18,8 +18,8 @@ func statusTotals(saved *cluster.ConfigMap) (t status.Totals) {
 	return t
 }
 
-// told says what the status knows of an object of a namespace, besides what was decided about it.
-func (e *explainer) told(a plan.Action) (texts []string) {
+// statusOf says what the status knows of an object of a namespace, besides what was decided about it.
+func (e *explainer) statusOf(a plan.Action) (texts []string) {
 	for _, p := range statusTotals(e.snapshot.status).First {
 		if p.Kind != string(a.Kind) || p.Name != a.Name || p.Reason == string(a.Reason) && unread(a.Reason) == "" {
 			continue

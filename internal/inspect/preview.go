@@ -66,7 +66,7 @@ type Preview struct {
 	Overlaps []Overlap
 	Warnings []policy.SourceWarning
 	Failing  []Failing
-	// Held says that removals are held back by the ceiling; the counts are what would go, and what there is.
+	// Held says that removals are held back by the limit; the counts are what would go, and what there is.
 	Held                          bool
 	RemovedCopies, Copies         int
 	RemovedReferences, References int

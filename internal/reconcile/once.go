@@ -86,7 +86,7 @@ func (c *Controller) outcome(ctx context.Context, progress func(done, total int)
 			return c.noPolicy(p)
 		case p != nil && p.Accepted != nil && p.Accepted == rollout.Policy && rollout.Pending == 0:
 			telling := time.Time{}
-			if !p.Told {
+			if !p.Published {
 				telling = moved.Add(onceTelling)
 			}
 			if wait = later(rollout, telling); !time.Now().Before(wait) {

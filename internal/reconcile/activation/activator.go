@@ -174,7 +174,7 @@ func (a *Activator) reconcile(ctx context.Context) time.Duration {
 	}
 	a.ReleaseHeldPrune(ctx)
 	again := a.Publisher.Publish(ctx, a.Active())
-	return sooner(again, a.tell(ctx))
+	return sooner(again, a.publish(ctx))
 }
 
 // prepare has all that an accepted policy needs watched and saved. Where that is not so yet, it returns false, and how long to
@@ -202,7 +202,7 @@ func (a *Activator) prepare(ctx context.Context, p *policy.Policy) (wait time.Du
 	case err != nil && !apierrors.IsForbidden(err):
 		a.Throttled.WriteFailed("the status ConfigMap", err)
 		a.unsaved = kube.Redact(err)
-		a.tell(ctx)
+		a.publish(ctx)
 		return writeAgain, false
 	case err != nil:
 		a.Throttled.WriteFailed("the status ConfigMap", err)
@@ -212,8 +212,8 @@ func (a *Activator) prepare(ctx context.Context, p *policy.Policy) (wait time.Du
 	return 0, true
 }
 
-// tell brings status and feedback up to date.
-func (a *Activator) tell(ctx context.Context) (wait time.Duration) {
+// publish brings status and feedback up to date.
+func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
 	p := a.Active()
 	tried := p != nil && p == a.evaluator.lastGood.policy && a.rollout.done(p)
 	if tried {

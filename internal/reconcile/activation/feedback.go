@@ -16,18 +16,18 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
-// feedback is what was told of the policy, so that it is told once.
+// feedback is what was published of the policy, so that it is published once.
 type feedback struct {
-	rewrites    apply.Backoff  // of annotations that another controller writes too
-	withoutRoom evaluationTold // the last that the annotations had no room for
+	rewrites    apply.Backoff   // of annotations that another controller writes too
+	withoutRoom shownEvaluation // the last that the annotations had no room for
 
 	// Of a policy that was given with flags, see logState.
-	lastLogged  stateTold
+	lastLogged  shownState
 	loadedState string // what the status said before this start
 }
 
-// evaluationTold is an evaluation that was told by other means than annotations.
-type evaluationTold struct {
+// shownEvaluation is an evaluation that was published by other means than annotations.
+type shownEvaluation struct {
 	uid         types.UID
 	state, hash string
 }
@@ -35,7 +35,7 @@ type evaluationTold struct {
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
 // Two controllers that see things differently would rewrite each other's words, so what does not tell of a new text
-// backs off like any other fight; then the pause is returned.
+// backs off like any other contention; then the pause is returned.
 func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := a.Cluster.PolicyMap()
 	if cm == nil || a.evaluator.evaluation.hash == "" {
@@ -44,7 +44,7 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 	state, message := a.state(), a.message()
 	want, whole := fitting(a.annotations(state, message), cm.Annotations)
 	if !whole {
-		a.tellWithoutRoom(cm, state, message)
+		a.publishWithoutRoom(cm, state, message)
 	}
 	if maps.Equal(want, annotationsOf(cm)) {
 		return 0, nil
@@ -56,7 +56,7 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 		return pause, nil
 	}
 	if err := a.applyAnnotations(ctx, cm, want); hasNoRoom(err) {
-		a.tellWithoutRoom(cm, state, message) // somebody annotated it in the meantime, or does so with each write
+		a.publishWithoutRoom(cm, state, message) // somebody annotated it in the meantime, or does so with each write
 		return noRoomRetry, nil
 	} else if err != nil {
 		return 0, err
@@ -90,9 +90,9 @@ func (a *Activator) applyAnnotations(ctx context.Context, cm *cluster.ConfigMap,
 	return a.apply(ctx, obj)
 }
 
-// tellWithoutRoom tells a verdict by an Event and the log, once, where the annotations have no room for all of it.
-func (a *Activator) tellWithoutRoom(cm *cluster.ConfigMap, state, message string) {
-	if now := (evaluationTold{cm.UID, state, a.evaluator.evaluation.hash}); now == a.feedback.withoutRoom {
+// publishWithoutRoom publishes an evaluation by an Event and the log, once, where the annotations have no room for all of it.
+func (a *Activator) publishWithoutRoom(cm *cluster.ConfigMap, state, message string) {
+	if now := (shownEvaluation{cm.UID, state, a.evaluator.evaluation.hash}); now == a.feedback.withoutRoom {
 		return
 	} else {
 		a.feedback.withoutRoom = now
@@ -110,13 +110,13 @@ func (a *Activator) emit(cm *cluster.ConfigMap, state, message string) {
 	a.Events().Emit(cm, eventType, state, message)
 }
 
-// stateTold is a state that was logged.
-type stateTold struct{ state, message string }
+// shownState is a state that was logged.
+type shownState struct{ state, message string }
 
 // logState logs a state that is new, and writes an Event about it if there is a status ConfigMap.
 func (a *Activator) logState() {
 	state, message := a.state(), a.message()
-	if now := (stateTold{state, message}); now == a.feedback.lastLogged {
+	if now := (shownState{state, message}); now == a.feedback.lastLogged {
 		return
 	} else {
 		a.feedback.lastLogged = now

@@ -10,12 +10,12 @@ import (
 
 // Progress is what was seen of the whole when everything was looked at last.
 type Progress struct {
-	Accepted *policy.Policy // the last good policy; nil if there is none
-	Refused  string         // why the last text was refused
-	Unsaved  string         // why an accepted policy is not in force
-	Held     bool           // something is not removed
-	Blind    string         // what may not be listed without which nothing can be said
-	Told     bool           // status and annotations say it all
+	Accepted  *policy.Policy // the last good policy; nil if there is none
+	Refused   string         // why the last text was refused
+	Unsaved   string         // why an accepted policy is not in force
+	Held      bool           // something is not removed
+	Blind     string         // what may not be listed without which nothing can be said
+	Published bool           // status and annotations say it all
 }
 
 // Progress returns how far the policy and its roll-out have come; the first is nil until the policy was looked at once.
@@ -39,6 +39,6 @@ func (a *Activator) look(wait time.Duration) *Progress {
 		o.Refused = bound.Text(strings.ReplaceAll(errors.Error(), "\n", "; "))
 	}
 	p := a.Active()
-	o.Told = wait == 0 && p != nil && p == o.Accepted && a.rollout.done(p)
+	o.Published = wait == 0 && p != nil && p == o.Accepted && a.rollout.done(p)
 	return o
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// rollout follows a policy's first way through all namespaces: what is told of a policy is told once each namespace was
+// rollout follows a policy's first way through all namespaces: what is published of a policy is published once each namespace was
 // tried under it.
 type rollout struct {
 	mu       sync.Mutex
@@ -61,7 +61,7 @@ func (r *rollout) attempted(of *policy.Policy, namespace string, succeeded bool)
 	}
 }
 
-// allowed is what in a namespace was held against the ceiling with the policy as a whole, and is not to be counted
+// allowed is what in a namespace was held against the limit with the policy as a whole, and is not to be counted
 // again; nothing once it succeeded.
 func (r *rollout) allowed(of *policy.Policy, namespace string) plan.Count {
 	r.mu.Lock()

@@ -24,13 +24,13 @@ const noRoom = "the annotations of the policy ConfigMap have no room for the who
 	"`kubectl apply` keeps the whole text there; remove its annotation kubectl.kubernetes.io/last-applied-configuration and use " +
 	"`kubectl apply --server-side`, or make the policy smaller"
 
-// annotationKeys are the annotations that tell the verdict, in the order in which they get the room that there is.
+// annotationKeys are the annotations that hold the evaluation, in the order in which they get the room that there is.
 var annotationKeys = []string{
 	cluster.AnnotationStatus, cluster.AnnotationObserved, cluster.AnnotationObservedRevision, cluster.AnnotationMessage,
 }
 
 // fitting returns what of our annotations has room beside those of everybody else, and whether that is all. A message
-// is cut; any other value is whole or missing. Of a verdict that has no room nothing is left, and so no older one either.
+// is cut; any other value is whole or missing. Of an evaluation that has no room nothing is left, and so no older one either.
 func fitting(want, live map[string]string) (out map[string]string, whole bool) {
 	room := validation.TotalAnnotationSizeLimitB
 	for key, value := range live {
@@ -60,7 +60,7 @@ func fitting(want, live map[string]string) (out map[string]string, whole bool) {
 	return out, whole
 }
 
-// annotationsOf returns those of a ConfigMap's annotations that tell the verdict.
+// annotationsOf returns those of a ConfigMap's annotations that hold the evaluation.
 func annotationsOf(cm *cluster.ConfigMap) map[string]string {
 	out := map[string]string{}
 	for _, key := range annotationKeys {

@@ -9,7 +9,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
-// state sums up the last verdict and the problems of the cluster.
+// state sums up the last evaluation and the problems of the cluster.
 func (a *Activator) state() string {
 	switch {
 	case a.evaluator.evaluation.errors != nil:
@@ -49,7 +49,7 @@ func (a *Activator) message() string {
 	return "in force in all namespaces that it selects"
 }
 
-// view is what the metrics say of the policy; it is called by the judge.
+// view is what the metrics say of the policy; it is called in the goroutine of Run.
 func (a *Activator) view() *report.PolicyView {
 	if !a.evaluated {
 		return nil

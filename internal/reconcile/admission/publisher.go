@@ -176,7 +176,7 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 }
 
 func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live map[string]*cluster.AdmissionRule) time.Duration {
-	wanted, errs := admission.Rules(p, a.promises(p, live))
+	wanted, errs := admission.Rules(p, a.dependencies(p, live))
 	var problems []status.Problem
 	for _, err := range errs {
 		problems = append(problems, status.Problem{Kind: admission.Kind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
@@ -279,21 +279,21 @@ func (a *Publisher) requeueSharedLists() {
 	}
 }
 
-// promises is what the parameters depend on besides the policy. What may not be read is neither promised nor taken
+// dependencies is what the parameters depend on besides the policy. What may not be read is neither guaranteed nor taken
 // back.
-func (a *Publisher) promises(p *policy.Policy, live map[string]*cluster.AdmissionRule) admission.Dependencies {
+func (a *Publisher) dependencies(p *policy.Policy, live map[string]*cluster.AdmissionRule) admission.Dependencies {
 	out := admission.Dependencies{Namespace: a.Cluster.Installation().Home, Blocked: map[string][]string{}, Retained: map[policy.Secret]admission.Retained{}}
-	promised := map[string]bool{}
+	guaranteed := map[string]bool{}
 	for _, one := range live {
 		for _, name := range one.Names {
-			promised[name] = true
+			guaranteed[name] = true
 		}
 	}
 	sources := a.Cluster.Sources(p)
 	out.Unavailable = func(s policy.Secret) bool {
 		switch status := sources[s.Source].Status; {
 		case status == policy.SourceForbidden, status == policy.SourceUsable && a.Cluster.CopiesUnknown(s.Name):
-			return !promised[s.Name]
+			return !guaranteed[s.Name]
 		default:
 			return status != policy.SourceUsable
 		}

@@ -34,7 +34,7 @@ func (b *Backoff) Wait(now time.Time) time.Duration {
 	return max(0, b.last.Add(pause(b.repairs-FreeRepairs)).Sub(now))
 }
 
-// Repaired counts a repair, and returns how many there were without a long peace between them.
+// Repaired counts a repair, and returns how many there were without a long pause between them.
 func (b *Backoff) Repaired(now time.Time) int {
 	if b.Over(now) {
 		b.repairs = 0

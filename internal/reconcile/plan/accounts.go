@@ -113,7 +113,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 // mayGiveUp reports whether a list is of use to others, and need not be ours for our names to stay in it. That others
 // have entries in it counts as much as that they own it: an owner loses it to us with the write that makes it ours.
 func mayGiveUp(account policy.Account, next *List, copies map[string]wantedCopy, have Observed) bool {
-	if have.Promised == nil {
+	if have.Guaranteed == nil {
 		return false
 	}
 	shared := len(account.Owners) > 0
@@ -122,7 +122,7 @@ func mayGiveUp(account policy.Account, next *List, copies map[string]wantedCopy,
 		switch {
 		case !stays && !slices.Contains(next.Ledger, name):
 			shared = true
-		case !have.Promised(account.ServiceAccount, name):
+		case !have.Guaranteed(account.ServiceAccount, name):
 			return false
 		}
 	}

@@ -18,9 +18,9 @@ type Observed struct {
 	AccountsKnown bool
 	// HoldPrune has everything that would be removed kept, and reported.
 	HoldPrune bool
-	// Promised reports whether the API server itself keeps a name in an account's list, by the admission parameters. Nil:
+	// Guaranteed reports whether the API server itself keeps a name in an account's list, by the admission parameters. Nil:
 	// it keeps none, or it is not known, as in a dump.
-	Promised func(account *cluster.ServiceAccount, name string) bool
+	Guaranteed func(account *cluster.ServiceAccount, name string) bool
 	// Looked are the copy names in use, the policy's and those on their way out, sorted. The slice is shared.
 	Looked []string
 	// Copies says what there is under these names. One that was looked at and has no entry has no secret; what was not

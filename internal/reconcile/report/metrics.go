@@ -65,7 +65,7 @@ var (
 	familyState = family{"pullsecrets_policy_state", "gauge", []string{"state"},
 		"1 for the state that the policy is in, 0 for the others: Missing, Progressing, Ready, Degraded or Invalid. All are 0 on a standby."}
 	familyPolicy = family{"pullsecrets_policy_info", "gauge", []string{"in_force", "observed"},
-		"1, with the hashes of the policy in force and of the text that was judged last; they differ when that was refused."}
+		"1, with the hashes of the policy in force and of the text that was evaluated last; they differ when that was refused."}
 	familyLeader = family{"pullsecrets_leader", "gauge", nil,
 		"1 for the process that works, 0 for a standby. Always 1 without leader election."}
 	familyBuild = family{"pullsecrets_build_info", "gauge", []string{"version", "go_version"},

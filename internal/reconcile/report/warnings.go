@@ -12,7 +12,7 @@ import (
 type Warned map[types.NamespacedName]*cluster.Content
 
 // Log tells the warnings of sources that are new or changed. The states are gathered again after every event, so one that
-// stays as it is must not be told again.
+// stays as it is must not be logged again.
 func (w Warned) Log(log zerolog.Logger, states map[types.NamespacedName]policy.SourceState) {
 	for _, warning := range policy.SourceWarnings(states) {
 		if w[warning.Source] != states[warning.Source].Source.Content {

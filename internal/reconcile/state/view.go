@@ -53,7 +53,7 @@ func Observe(v View, p *policy.Policy, namespace string, now Circumstances) (in 
 	have.Copies, have.Looked = v.Copies(namespace, p)
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	if now.Guaranteed != nil {
-		have.Promised = func(account *cluster.ServiceAccount, name string) bool { return now.Guaranteed(ns, account, name) }
+		have.Guaranteed = func(account *cluster.ServiceAccount, name string) bool { return now.Guaranteed(ns, account, name) }
 	}
 	if now.Insisted != nil {
 		for name, state := range have.Copies {
