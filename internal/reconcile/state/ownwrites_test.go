@@ -1,0 +1,135 @@
+package state
+
+import (
+	"errors"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
+)
+
+var regcred = cache.ObjectName{Namespace: "a", Name: "regcred"}
+
+// version is the copy regcred at a version; nothing is none.
+func version(uid types.UID, version string) cluster.Object {
+	if version == "" {
+		return nil
+	}
+	return &cluster.Meta{Namespace: "a", Name: "regcred", UID: uid, ResourceVersion: version}
+}
+
+// TestTheNewerOfCacheAndOwnWriteCounts has the write be of version 7.
+func TestTheNewerOfCacheAndOwnWriteCounts(t *testing.T) {
+	for _, c := range []struct {
+		why          string
+		cached, upTo string
+		want         string
+	}{
+		{"the cache shows nothing yet", "", "", "7"},
+		{"the cache was filled before", "", "6", "7"},
+		{"the cache has seen the version, so it is gone", "", "7", ""},
+		{"the cache is far past it", "", "9", ""},
+		{"the cache is older", "6", "6", "7"},
+		{"the cache shows it", "7", "7", "7"},
+		{"somebody wrote it since", "8", "8", "8"},
+		{"versions that cannot be compared", "x", "", "x"},
+	} {
+		w := NewOwnWrites()
+		if err := w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) { return version("u", "7"), nil }); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if o := w.Latest(plan.KindSecret, regcred, version("u", c.cached), c.upTo); o != nil {
+			got = o.GetResourceVersion()
+		}
+		if got != c.want {
+			t.Errorf("%s: version %q, want %q", c.why, got, c.want)
+		}
+	}
+}
+
+func TestEventsOfOwnWritesAreKnown(t *testing.T) {
+	for _, c := range []struct {
+		why   string
+		event watch.Event
+		own   bool
+		kept  bool // it is still remembered
+	}{
+		{"an event from before it", watch.Event{New: version("u", "6")}, true, true},
+		{"its own event", watch.Event{New: version("u", "7")}, true, false},
+		{"somebody's, who wrote after it", watch.Event{New: version("u", "8")}, false, false},
+		{"somebody deleted it", watch.Event{Old: version("u", "7")}, false, false},
+	} {
+		w := NewOwnWrites()
+		_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) { return version("u", "7"), nil })
+		if own := w.Observe(plan.KindSecret, c.event); own != c.own {
+			t.Errorf("%s: own is %t", c.why, own)
+		}
+		if kept := w.Pending(plan.KindSecret, "regcred"); kept != c.kept {
+			t.Errorf("%s: remembered is %t", c.why, kept)
+		}
+		if n := len(w.Unobserved(kube.Target{Resource: kube.Secrets, Name: "regcred"})); (n == 1) != c.kept {
+			t.Errorf("%s: %d are unobserved", c.why, n)
+		}
+	}
+}
+
+func TestADeletionThatOvertakesTheAnswerIsNotForgotten(t *testing.T) {
+	w := NewOwnWrites()
+	_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) {
+		w.Observe(plan.KindSecret, watch.Event{New: version("u", "7")})
+		w.Observe(plan.KindSecret, watch.Event{Old: version("u", "7")})
+		return version("u", "7"), nil // it comes only now
+	})
+	if o := w.Latest(plan.KindSecret, regcred, nil, ""); o != nil {
+		t.Errorf("it is taken to be there: %v", o)
+	}
+}
+
+func TestADeletionOfOursIsKnownUntilItIsSeen(t *testing.T) {
+	w := NewOwnWrites()
+	w.Deleted(plan.KindSecret, regcred, "u")
+	if o := w.Latest(plan.KindSecret, regcred, version("u", "7"), ""); o != nil {
+		t.Error("the cache shows what we deleted")
+	}
+	if o := w.Latest(plan.KindSecret, regcred, version("other", "9"), ""); o == nil {
+		t.Error("another object of the name is hidden")
+	}
+	if !w.Observe(plan.KindSecret, watch.Event{New: version("u", "7")}) {
+		t.Error("an update from before the deletion is taken for somebody's")
+	}
+	if !w.Observe(plan.KindSecret, watch.Event{Old: version("u", "7")}) {
+		t.Error("our deletion is taken for somebody's")
+	}
+	if w.Observe(plan.KindSecret, watch.Event{New: version("other", "9")}) {
+		t.Error("a new object is taken for ours")
+	}
+}
+
+// TestAWriteThatWasRefusedForgetsWhatWasKnown, because that was stale.
+func TestAWriteThatWasRefusedForgetsWhatWasKnown(t *testing.T) {
+	secrets := kube.Secrets.GroupResource()
+	for _, c := range []struct {
+		err  error
+		kept bool
+	}{
+		{apierrors.NewConflict(secrets, "regcred", nil), false},
+		{apierrors.NewNotFound(secrets, "regcred"), false},
+		{errors.New("no answer"), true},
+	} {
+		w := NewOwnWrites()
+		_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) { return version("u", "7"), nil })
+		if err := w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) { return nil, c.err }); !errors.Is(err, c.err) {
+			t.Errorf("%v becomes %v", c.err, err)
+		}
+		if kept := w.Pending(plan.KindSecret, "regcred"); kept != c.kept {
+			t.Errorf("%v: remembered is %t", c.err, kept)
+		}
+	}
+}
