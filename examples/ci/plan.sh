@@ -20,9 +20,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/files"
 git ls-tree -z --full-tree "$commit" -- "${folder%/}/" >"$work/list"
+LC_ALL=C # a-z is these letters and no others
 while IFS=$' \t' read -r -d '' mode _ object path; do
-	case $mode in
-	100644 | 100755) git cat-file blob "$object" >"$work/files/${path##*/}" ;;
+	name=${path##*/}
+	case $mode,$name in
+	100644,*[!-._a-zA-Z0-9]* | 100755,*[!-._a-zA-Z0-9]*) printf 'left out, because no key of a ConfigMap is called that: %q\n' "$name" >&2 ;;
+	100644,* | 100755,*) git cat-file blob "$object" >"$work/files/$name" ;;
 	esac
 done <"$work/list"
 

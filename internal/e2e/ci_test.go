@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -41,9 +42,56 @@ func TestTheCheckOfAMergeRequest(t *testing.T) {
 	if status, out := check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 		t.Errorf("with roles of another policy: exit %d, want 1\n%s", status, out)
 	}
+	must(t, os.Remove(c.folder()+"/rbac.yaml"))
+	kustomization := c.read("kustomization.yaml")
+	c.write("kustomization.yaml", strings.Replace(kustomization, "patches:\n- path: rbac.yaml", "#", 1))
+	if status, out := check(); status == 0 {
+		t.Errorf("without roles: exit 0\n%s", out)
+	}
+	c.write("kustomization.yaml", kustomization)
+	c.write("rbac.yaml", roles)
 	c.write("policy.yaml", strings.Replace(c.read("policy.yaml"), "secrets:", "secret:", 1))
 	if status, out := check(); status != 1 || !strings.Contains(out, `did you mean "secrets"?`) {
 		t.Errorf("with a policy that is not valid: exit %d, want 1\n%s", status, out)
+	}
+}
+
+// TestTheCheckFitsEachExample runs the check on the folders that a reader copies, also as docs/gitops.md has them before
+// Kubernetes 1.36: the roles of each are taken, and those that lack a line are not.
+func TestTheCheckFitsEachExample(t *testing.T) {
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("needs kubectl: run make test")
+	}
+	const older = `sed -i s#overlays/production#overlays/production-before-1.36# "$FOLDER/kustomization.yaml"
+pullsecrets rbac -f "$FOLDER/policy.yaml" >"$FOLDER/rbac.yaml"`
+	for _, example := range []struct{ before, folder, controller string }{
+		{"", "examples/argocd/pullsecrets", ""},
+		{older, "examples/argocd/pullsecrets", ""},
+		{"", "examples/flux/pullsecrets/policy", "examples/flux/pullsecrets/controller"},
+		{"", "examples/flux/oci/policy", ""},
+		{"", "kustomize/overlays/own-folder", ""},
+	} {
+		c := newPipeline(t)
+		if status, out := c.bash(example.before, "FOLDER="+example.folder); status != 0 {
+			t.Fatalf("%+v: %s", example, out)
+		}
+		inputs := map[string]string{"folder": example.folder, "controller": example.controller}
+		if status, out := c.action("check", inputs, "KUBECONFIG=/dev/null"); status != 0 {
+			t.Errorf("%+v: exit %d, want 0\n%s", example, status, out)
+		}
+		roles := filepath.Join(c.checkout, cmp.Or(example.controller, example.folder), "rbac.yaml")
+		text, err := os.ReadFile(roles)
+		must(t, err)
+		for _, line := range []string{"  - regcred\n", "  - admissionrules\n"} {
+			lacking := strings.ReplaceAll(string(text), line, "")
+			if lacking == string(text) || line == "  - admissionrules\n" && example.folder == "examples/flux/oci/policy" {
+				continue // nothing in that folder says which controller it is for
+			}
+			must(t, os.WriteFile(roles, []byte(lacking), 0o644))
+			if status, out := c.action("check", inputs, "KUBECONFIG=/dev/null"); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
+				t.Errorf("%+v without %q: exit %d, want 1\n%s", example, line, status, out)
+			}
+		}
 	}
 }
 
@@ -84,10 +132,11 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Store(true) }))
 	defer server.Close()
 	c.write("kustomization.yaml", "resources: ["+server.URL+"/base.yaml]\n")
+	c.write("line\n::error::of a log.yaml", "rules: 7\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n")
 	secret := filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
 	must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
-	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() {
+	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() || strings.Contains(said, "\n::error") {
 		t.Errorf("exit %d, fetched %t\n%s%s", status, fetched.Load(), comment, said)
 	}
 	if left, _ := filepath.Glob(c.temp + "/kubeconfig*"); len(left) > 0 {
