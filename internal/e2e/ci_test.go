@@ -175,7 +175,11 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 		c.git("update-ref", "refs/merge-requests/"+number+"/head", commit)
 	}
 	c.git("remote", "add", "origin", c.checkout)
-	gitlab := &fakeGitLab{open: fmt.Sprintf(`[{"iid": 1, "sha": %q}, {"iid": 2, "sha": %q}, {"iid": 3, "sha": %q}]`, changed, elsewhere, broken)}
+	gitlab := &fakeGitLab{
+		open: fmt.Sprintf(`[{"iid": 1, "sha": %q}, {"iid": 2, "sha": %q}, {"iid": 3, "sha": %q}, {"iid": 4, "sha": null}]`, changed, elsewhere, broken),
+		// Whoever does not want a plan to be seen says that there is one.
+		said: fmt.Sprintf("All is well <!-- pullsecrets plan of %s -->", changed),
+	}
 	server := httptest.NewServer(gitlab)
 	defer server.Close()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
@@ -204,6 +208,7 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 // fakeGitLab has open merge requests and keeps the comments.
 type fakeGitLab struct {
 	open     string
+	said     string   // by somebody else, of each merge request
 	notes    []string // NUMBER: TEXT
 	stranger string   // a request without the token
 }
@@ -215,15 +220,24 @@ func (g *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	number := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, requests+"/"), "/notes")
 	switch {
+	case r.URL.Path == "/user":
+		fmt.Fprint(w, `{"id": 12}`)
 	case r.URL.Path == requests:
 		fmt.Fprint(w, g.open)
 	case r.Method == http.MethodPost:
 		g.notes = append(g.notes, number+": "+r.FormValue("body"))
 	default:
-		all := []map[string]string{}
-		for _, note := range g.notes {
-			if text, ok := strings.CutPrefix(note, number+": "); ok {
-				all = append(all, map[string]string{"body": text})
+		type author struct {
+			ID int `json:"id"`
+		}
+		type note struct {
+			Author author `json:"author"`
+			Body   string `json:"body"`
+		}
+		all := []note{{author{13}, g.said}}
+		for _, n := range g.notes {
+			if text, ok := strings.CutPrefix(n, number+": "); ok {
+				all = append(all, note{author{12}, text})
 			}
 		}
 		_ = json.NewEncoder(w).Encode(all)
