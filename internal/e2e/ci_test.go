@@ -150,6 +150,64 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	s.onlyReads("pullsecrets-plan")
 }
 
+// ghStandIn writes down what is asked for, and answers from $ANSWERS as gh does.
+const ghStandIn = `#!/usr/bin/env bash
+all="$*"
+while [ $# -gt 0 ]; do [ "$1" = --jq ] && jq=$2; shift; done
+case $all in
+"pr view "*) jq -r "$jq" "$ANSWERS/pr" ;;
+*--paginate*) jq -r "$jq" "$ANSWERS/comments" ;;
+*) echo "$all" ;;
+esac
+`
+
+// TestGitHubsPullRequestHasOneCommentOfOurs runs the last step of examples/ci/github-plan.yaml: only the plan's own
+// comment is renewed, and none is made where another commit is.
+func TestGitHubsPullRequestHasOneCommentOfOurs(t *testing.T) {
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("jq is not installed")
+	}
+	text, err := os.ReadFile("../../examples/ci/github-plan.yaml")
+	must(t, err)
+	var workflow struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				Run string
+				Env map[string]string
+			}
+		}
+	}
+	must(t, yaml.Unmarshal(text, &workflow))
+	steps := workflow.Jobs["plan"].Steps
+	last := steps[len(steps)-1]
+	folder := t.TempDir()
+	must(t, os.WriteFile(folder+"/gh", []byte(ghStandIn), 0o755))
+	must(t, os.WriteFile(folder+"/pr", []byte(`{"number": 7, "headRefOid": "c0ffee"}`), 0o600))
+	comment := func(id int, login, body string) string {
+		return fmt.Sprintf(`{"id": %d, "user": {"login": %q}, "body": %q}`, id, login, body)
+	}
+	another := comment(1, "github-actions[bot]", "coverage 80 %")
+	forged := comment(2, "somebody", last.Env["MARK"])
+	ours := comment(3, "github-actions[bot]", "a plan\n\n"+last.Env["MARK"]+"\n")
+	for _, tt := range []struct{ commit, comments, want string }{
+		{"c0ffee", another + "," + forged, "POST repos/o/r/issues/7/comments"},
+		{"c0ffee", another + "," + forged + "," + ours, "PATCH repos/o/r/issues/comments/3"},
+		{"another", ours, ""},
+	} {
+		must(t, os.WriteFile(folder+"/comments", []byte("["+tt.comments+"]"), 0o600))
+		must(t, os.WriteFile(folder+"/plan.md", []byte("a plan\n"), 0o600))
+		cmd := exec.Command("bash", "--noprofile", "--norc", "-e", "-c", last.Run)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "ANSWERS="+folder, "COMMIT="+tt.commit, "HEAD=-rf", "GH_REPO=o/r", "MARK="+last.Env["MARK"])
+		out, _ := cmd.CombinedOutput()
+		plan, err := os.ReadFile(folder + "/plan.md")
+		must(t, err)
+		if ok := cmd.ProcessState.Success(); ok != (tt.want != "") || !strings.Contains(string(out), tt.want) || ok && !strings.Contains(string(plan), last.Env["MARK"]) {
+			t.Errorf("%s: want %q, but %v: %s", tt.comments, tt.want, cmd.ProcessState, out)
+		}
+	}
+}
+
 // TestGitLabsOpenMergeRequestsAreCommentedOnce runs examples/ci/plan-merge-requests.sh against a server that answers as
 // GitLab's API does, and a repository that has the merge requests as GitLab keeps them.
 func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
