@@ -133,6 +133,7 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	defer server.Close()
 	c.write("kustomization.yaml", "resources: ["+server.URL+"/base.yaml]\n")
 	c.write("line\n::error::of a log.yaml", "rules: 7\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n")
+	c.write("huge.yaml", "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n"+strings.Repeat("- name: a\n", 60_000))
 	secret := filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
 	must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
