@@ -84,7 +84,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	$$(go -C hack/tools tool -n actionlint)
 
 .PHONY: vulncheck
-vulncheck: ## look for known vulnerabilities that are called; skipped where no database can be reached; STRICT=1
+vulncheck: ## look for known vulnerabilities that are called; skipped where no database can be reached, but not with STRICT=1
 	go -C hack/tools run ./vulncheck -C ../.. $(if $(STRICT),-strict)
 
 .PHONY: controlplane
