@@ -26,7 +26,7 @@ func (r repository) git(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+		return "", errors.New(strings.TrimSuffix(fmt.Sprintf("git %s: %v: %s", args[0], err, strings.TrimSpace(stderr.String())), ": "))
 	}
 	return strings.TrimSpace(string(out)), nil
 }

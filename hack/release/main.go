@@ -42,6 +42,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -104,7 +105,7 @@ func command(ctx context.Context, args []string) error {
 func newFlagSet() *flag.FlagSet {
 	fs := flag.NewFlagSet("release", flag.ContinueOnError)
 	fs.Usage = func() {}
-	fs.SetOutput(os.Stderr)
+	fs.SetOutput(io.Discard) // the error is told once, by main
 	return fs
 }
 
