@@ -53,11 +53,11 @@ func (r repository) onMain(ctx context.Context) error {
 	return fmt.Errorf("a release is made on the branch main, and this is %s: git switch main", cmp.Or(branch, "none"))
 }
 
-// whole refuses a shallow clone: it lacks commits that belong into CHANGELOG.md, and tags.
+// whole refuses a shallow clone: it lacks tags, and commits that belong into CHANGELOG.md.
 func (r repository) whole(ctx context.Context) error {
 	shallow, err := r.git(ctx, "rev-parse", "--is-shallow-repository")
 	if err == nil && shallow == "true" {
-		err = fmt.Errorf("%s is written from the history, which this clone has only in part: git fetch --unshallow --tags", changelogFile)
+		err = errors.New("a release is of the whole history, which this clone has only in part: git fetch --unshallow --tags")
 	}
 	return err
 }

@@ -75,6 +75,11 @@ func TestRefusals(t *testing.T) {
 		{name: "a folder with files", args: []string{"-registry", "127.0.0.1:1/pullsecrets", "-out", "places", "v0.3.0"}, want: "the folder places is not empty"},
 		{name: "no such tag", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.3.0"}, want: "there is no tag v0.3.0: make it with hack/release.sh prepare v0.3.0"},
 		{name: "a tag that is not checked out", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "v0.2.0 is not what is checked out"},
+		{name: "a tag in a part of the history", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "which this clone has only in part: git fetch --unshallow --tags",
+			world: func(t *testing.T, dir string) {
+				git(t, dir, "checkout", "--quiet", "v0.2.0")
+				put(t, dir, ".git/shallow", git(t, dir, "rev-parse", "HEAD")+"\n")
+			}},
 		{name: "a tag with edits", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "the tree has changes",
 			world: func(t *testing.T, dir string) {
 				git(t, dir, "checkout", "--quiet", "v0.2.0")

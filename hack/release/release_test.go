@@ -96,11 +96,29 @@ func cloned(t *testing.T) string {
 		t.Fatal(err)
 	}
 	git(t, dir, "checkout", "--quiet", "-B", "main")
+	if git(t, dir, "rev-parse", "--is-shallow-repository") == "true" {
+		beginHere(t, dir)
+	}
 	if git(t, dir, "tag", "--list", current) == "" {
 		git(t, dir, "tag", "-a", "-m", current, current)
 	}
 	git(t, dir, "commit", "--quiet", "--allow-empty", "-m", "policy: what the test of the release adds")
 	return dir
+}
+
+// beginHere makes the history of a shallow clone, which cannot be released, begin with its only commit.
+func beginHere(t *testing.T, dir string) {
+	t.Helper()
+	git(t, dir, "checkout", "--quiet", "--orphan", "begin")
+	git(t, dir, "commit", "--quiet", "-m", "docs: begin")
+	git(t, dir, "branch", "--quiet", "-M", "begin", "main")
+	git(t, dir, "remote", "remove", "origin")
+	for tag := range strings.FieldsSeq(git(t, dir, "tag")) {
+		git(t, dir, "tag", "-d", tag)
+	}
+	if err := os.Remove(filepath.Join(dir, ".git", "shallow")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // next is one more than everything that is released.
