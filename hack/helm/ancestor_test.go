@@ -1,8 +1,10 @@
 package helm
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,6 +187,31 @@ func TestWhatDoesNotGoWithImagepullsecretPatcher(t *testing.T) {
 			if _, err := h.Template(here, given); err == nil || !strings.Contains(err.Error(), word) {
 				t.Errorf("%v, want %q", err, word)
 			}
+		}
+	})
+}
+
+// TestNumbersKeepTheirDigits has what people forget to quote: YAML makes a number of it, and Go writes that as 1.0020034e+08.
+func TestNumbersKeepTheirDigits(t *testing.T) {
+	list, mapping := ofList(), ofMapping()
+	list["dockerSecrets"] = values{"hostname": "hub.example.com", "username": 100200300.0, "password": 12345678901.0}
+	list["image"] = values{"tag": 0.15}
+	overlay(mapping, values{"env": values{"CONFIG_MAX_CONCURRENT_RECONCILES": 10000000.0}})
+	eachEngine(t, func(t *testing.T, h engine) {
+		r, err := h.Template(here, list)
+		must(t, err)
+		for _, u := range objects(t, r.manifest) {
+			if u.GetKind() == "Secret" {
+				text, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
+				got, err := base64.StdEncoding.DecodeString(text)
+				must(t, err)
+				if want := `{"auths":{"hub.example.com":{"email":null,"password":"12345678901","username":"100200300"}}}`; string(got) != want {
+					t.Errorf("the secret has %s", got)
+				}
+			}
+		}
+		if got, _, _ := show(t, h, mapping); !slices.Contains(got.Env, "CONFIG_MAX_CONCURRENT_RECONCILES=10000000") {
+			t.Errorf("the variables are %q", got.Env)
 		}
 	})
 }

@@ -100,7 +100,7 @@ func TestTheGuardHoldsWhateverTheAccountIsCalled(t *testing.T) {
 		if want := "matches('^system:serviceaccount:[^:]+:other[.]name$')"; !strings.Contains(r.manifest, want) {
 			t.Errorf("the guard has not %s", want)
 		}
-		if strings.Contains(r.manifest, "kind: ServiceAccount\nmetadata") || strings.Count(r.manifest, "name: other.name") != 2 || !strings.Contains(r.manifest, "serviceAccountName: other.name") {
+		if strings.Contains(r.manifest, "kind: ServiceAccount\nmetadata") || strings.Count(r.manifest, `name: "other.name"`) != 2 || !strings.Contains(r.manifest, `serviceAccountName: "other.name"`) {
 			t.Errorf("the roles are not for that account alone:\n%s", r.manifest)
 		}
 	})

@@ -6,7 +6,11 @@
 {{- if $image.reference -}}
 {{- $image.reference -}}
 {{- else -}}
-{{- if include "pullsecrets.hasAncestor" . -}}{{- $image = (include "pullsecrets.defaults" . | fromJson).image -}}{{- end -}}
+{{- if include "pullsecrets.hasAncestor" . -}}
+  {{- $image = (include "pullsecrets.defaults" . | fromJson).image -}}
+{{- else if not (kindIs "string" (default "" $image.tag)) -}}
+  {{- fail "image.tag: is a number, and 1.10 would be 1.1: put quotes around it, or use --set-string" -}}
+{{- end -}}
 {{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- with $image.digest }}@{{ . }}{{ else }}:{{ default $.Chart.AppVersion $image.tag }}{{ end -}}
 {{- end -}}
@@ -50,6 +54,11 @@
 {{- toYaml $resources -}}
 {{- end -}}
 
+{{/* A value as text: a whole number has all of its digits, and no exponent. */}}
+{{- define "pullsecrets.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{- printf "%.0f" . -}}{{- else -}}{{- toString . -}}{{- end -}}
+{{- end -}}
+
 {{/* Variables as JSON. With a policy, settings of imagepullsecret-patcher would put another rule in its place. */}}
 {{- define "pullsecrets.env" -}}
 {{- $mode := include "pullsecrets.mode" . -}}
@@ -60,7 +69,7 @@
     {{- if kindIs "map" $value -}}
       {{- $given = append $given (merge (dict "name" $name) $value) -}}
     {{- else if not (kindIs "invalid" $value) -}}
-      {{- $given = append $given (dict "name" $name "value" (tpl (toString $value) $)) -}}
+      {{- $given = append $given (dict "name" $name "value" (tpl (include "pullsecrets.text" $value) $)) -}}
     {{- end -}}
   {{- end -}}
 {{- else -}}
