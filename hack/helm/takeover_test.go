@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -20,12 +21,16 @@ func TestHelmTakesOverWhatKubectlApplied(t *testing.T) {
 		t.Run(strings.Split(helm, "/")[2], func(t *testing.T) {
 			m := newMigrating(t, helm)
 			m.withdraw("regcred", "pullsecrets")
-			m.file("kustomization.yaml", m.here("resources:\n- github.com/pullsecrets/pullsecrets/kustomize/base?ref=v1\n"))
+			root, err := filepath.Abs("../..")
+			must(t, err)
+			relative, err := filepath.Rel(m.folder, root)
+			must(t, err)
+			m.file("kustomization.yaml", "resources: ["+relative+"/kustomize/base]\n")
 			m.shell("kubectl apply -k .")
 			before := m.get(kinds.deployments, "pullsecrets", "pullsecrets")
 			m.file("values.yaml", "policy: {rules: []}\n")
 			m.shell(m.here(strings.TrimSpace(install)) + more)
-			m.shell("helm upgrade pullsecrets -n pullsecrets --reuse-values --set ha.enabled=true" + more + " " + m.here("oci://ghcr.io/pullsecrets/charts/pullsecrets --version v1"))
+			m.shell("helm upgrade pullsecrets -n pullsecrets --reuse-values --set ha.enabled=true" + more + " " + root + "/charts/pullsecrets")
 			after := m.get(kinds.deployments, "pullsecrets", "pullsecrets")
 			if before.GetUID() != after.GetUID() {
 				t.Error("the Deployment was made anew")
