@@ -26,11 +26,11 @@ test: ## 20 minutes: run all tests, on a real API server that is built and start
 	$(CONTROLPLANE) run -- go -C hack/gitops test -p 1 -timeout 40m $(TESTFLAGS) ./...
 
 .PHONY: older-test
-older-test: ## try what is shipped for older clusters on an API server that is Kubernetes 1.34 in all that it offers
+older-test: ## minutes: try what is shipped for older clusters on an API server that is Kubernetes 1.34 in all that it offers
 	$(CONTROLPLANE) run -emulate 1.34 -- go test -race $(TESTFLAGS) -run OnAnOlderKubernetes ./internal/e2e
 
 .PHONY: gitops-test
-gitops-test: ## let Argo CD's own engine live next to the program; make test has Flux's and Helm's
+gitops-test: ## minutes: let Argo CD's own engine live next to the program; make test has Flux's and Helm's
 	$(CONTROLPLANE) run -- go -C hack/gitops/argocd test -timeout 40m $(TESTFLAGS) ./...
 
 .PHONY: helm-test
@@ -58,11 +58,11 @@ bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes
 	@hack/bench/all.sh
 
 .PHONY: image-test
-image-test: ## build the image twice without a daemon, start it, compare; needs root and buildah
+image-test: ## minutes: build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
 
 .PHONY: release-test
-release-test: ## 6 minutes: make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
+release-test: ## 6 minutes on an idle machine: make the next release in a clone with a registry, and install from it in every way; hack/release.sh makes a real one
 	$(CONTROLPLANE) run -- go -C hack/release test -count=1 -timeout 60m $(TESTFLAGS) .
 
 .PHONY: lint
@@ -84,7 +84,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	$$(go -C hack/tools tool -n actionlint)
 
 .PHONY: vulncheck
-vulncheck: ## look for known vulnerabilities that are called; skipped where no database can be reached; STRICT=1
+vulncheck: ## minutes the first time: look for known vulnerabilities that are called; skipped where no database can be reached, but not with STRICT=1
 	go -C hack/tools run ./vulncheck -C ../.. $(if $(STRICT),-strict)
 
 .PHONY: controlplane

@@ -36,7 +36,7 @@ build() {
 	mkdir -p "$work/$name.src"
 	cp -r Dockerfile .dockerignore go.mod go.sum main.go internal "$work/$name.src"
 	buildah build --quiet --no-cache --pull=never \
-		--build-arg BUILD_IMAGE=localhost/pullsecrets-base --build-arg VERSION=$version \
+		--build-arg BUILD_IMAGE=localhost/pullsecrets-base --build-arg VERSION=$version --build-arg REVISION=made-up \
 		--build-arg "TARGETOS=$(go env GOOS)" --build-arg "TARGETARCH=$(go env GOARCH)" \
 		--volume "$(go env GOMODCACHE):/root/go/pkg/mod:ro" --env GOPROXY=off --env GOFLAGS=-modcacherw \
 		-t "localhost/$name" "$work/$name.src" >/dev/null

@@ -7,6 +7,9 @@
 #
 # What comes of it is told in hack/release/main.go.
 set -euo pipefail
+for tool in go git; do
+	command -v "$tool" >/dev/null || { echo "release: $tool is not on this machine, or not in PATH" >&2; exit 1; }
+done
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 program=$(mktemp "${TMPDIR:-/tmp}/pullsecrets-release.XXXXXX")
 trap 'rm -f "$program"' EXIT

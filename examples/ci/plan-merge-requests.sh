@@ -16,16 +16,20 @@ ask() {
 }
 
 failed=0
-open=$(ask "$requests?state=opened&per_page=100" | jq -r '.[] | "\(.iid) \(.sha)"')
+me=$(ask "$CI_API_V4_URL/user" | jq .id) # what others say is no plan
+open=$(ask "$requests?state=opened&per_page=100" | jq -r '.[] | select(.sha) | "\(.iid) \(.sha)"') # one without a commit has none
 while read -r number commit; do
 	[ -n "$number" ] || continue
-	git fetch --quiet origin "refs/merge-requests/$number/head" </dev/null
+	if ! git fetch --quiet origin "refs/merge-requests/$number/head" </dev/null; then
+		failed=1
+		continue
+	fi
 	if [ "$(git rev-parse --verify --quiet "$commit:$folder")" = "$(git rev-parse "HEAD:$folder")" ]; then
 		continue # it is about something else
 	fi
 	mark="<!-- pullsecrets plan of $commit -->"
 	notes=$(ask "$requests/$number/notes?per_page=100&order_by=created_at&sort=desc" </dev/null)
-	if jq --exit-status --arg mark "$mark" 'any(.[]; .body | contains($mark))' <<<"$notes" >/dev/null; then
+	if jq --exit-status --arg mark "$mark" --argjson me "$me" 'any(.[]; .author.id == $me and (.body | contains($mark)))' <<<"$notes" >/dev/null; then
 		continue # it is planned already
 	fi
 	status=0

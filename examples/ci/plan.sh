@@ -20,10 +20,18 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/files"
 git ls-tree -z --full-tree "$commit" -- "${folder%/}/" >"$work/list"
+LC_ALL=C # a-z is these letters and no others
 while IFS=$' \t' read -r -d '' mode _ object path; do
+	name=${path##*/}
 	case $mode in
-	100644 | 100755) git cat-file blob "$object" >"$work/files/${path##*/}" ;;
+	100644 | 100755) ;;
+	*) continue ;;
 	esac
+	if [[ $name == *[!-._a-zA-Z0-9]* ]] || [ "$(git cat-file -s "$object")" -gt 524288 ]; then
+		printf 'left out, because no policy has such a name or size: %q\n' "$name" >&2
+		continue
+	fi
+	git cat-file blob "$object" >"$work/files/$name"
 done <"$work/list"
 
 pullsecrets validate -f "$work/files" >&2 || exit 3

@@ -1,8 +1,10 @@
 package helm
 
 import (
+	"encoding/base64"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,6 +172,26 @@ func TestValuesOfImagepullsecretPatcher(t *testing.T) {
 		if len(pod.Volumes) != 1 || pod.Containers[0].LivenessProbe.InitialDelaySeconds != 15 || pod.Containers[0].ReadinessProbe.HTTPGet.Path != "/readyz" {
 			t.Errorf("volumes and probes: %v", pod)
 		}
+		if group := pod.SecurityContext.FSGroup; group == nil || *group != 1000 {
+			t.Errorf("the pod has the group %v, and tamcore's chart gives it 1000, by which a mounted Secret may be read", group)
+		}
+	})
+}
+
+// TestAPodThatRunsAsRootMayGoOnToDoSo has the user at either of the two places: what the chart adds must not contradict.
+func TestAPodThatRunsAsRootMayGoOnToDoSo(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		for _, place := range []string{"podSecurityContext", "securityContext"} {
+			given := ofList()
+			overlay(given, values{place: values{"runAsUser": 0.0}})
+			for _, chart := range []string{chartFolder, withoutDefaults(t)} { // with -f, and with --reuse-values
+				r, err := h.Template(target{release: "ips", namespace: "registry", chart: chart}, given)
+				must(t, err)
+				if !strings.Contains(r.manifest, "runAsUser: 0") || strings.Contains(r.manifest, "runAsNonRoot: true") {
+					t.Errorf("%s: the kubelet will not start the container:\n%s", place, r.manifest)
+				}
+			}
+		}
 	})
 }
 
@@ -185,6 +207,35 @@ func TestWhatDoesNotGoWithImagepullsecretPatcher(t *testing.T) {
 			if _, err := h.Template(here, given); err == nil || !strings.Contains(err.Error(), word) {
 				t.Errorf("%v, want %q", err, word)
 			}
+		}
+	})
+}
+
+// TestNumbersKeepTheirDigits has what people forget to quote: YAML makes a number of it, and Go writes that as 1.0020034e+08.
+func TestNumbersKeepTheirDigits(t *testing.T) {
+	list, mapping := ofList(), ofMapping()
+	list["dockerSecrets"] = values{"hostname": "hub.example.com", "username": 100200300.0, "password": 12345678901.0}
+	list["image"] = values{"tag": 0.15}
+	overlay(mapping, values{"env": values{"CONFIG_MAX_CONCURRENT_RECONCILES": 10000000.0}})
+	eachEngine(t, func(t *testing.T, h engine) {
+		r, err := h.Template(here, list)
+		must(t, err)
+		for _, u := range objects(t, r.manifest) {
+			if u.GetKind() == "Secret" {
+				text, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
+				got, err := base64.StdEncoding.DecodeString(text)
+				must(t, err)
+				if want := `{"auths":{"hub.example.com":{"email":null,"password":"12345678901","username":"100200300"}}}`; string(got) != want {
+					t.Errorf("the secret has %s", got)
+				}
+			}
+		}
+		list["resources"] = values{"limits": values{"memory": 31457280.0}}
+		if got, _, r := show(t, h, list); got.Memory != "256Mi" || !strings.Contains(r.notes, "raised from 31457280 to 256Mi") {
+			t.Errorf("a limit of 31457280 bytes is %s:\n%s", got.Memory, r.notes)
+		}
+		if got, _, _ := show(t, h, mapping); !slices.Contains(got.Env, "CONFIG_MAX_CONCURRENT_RECONCILES=10000000") {
+			t.Errorf("the variables are %q", got.Env)
 		}
 	})
 }

@@ -126,7 +126,11 @@ func (w *witness) same(now state, want after) {
 		}
 	}
 	for key, before := range w.before.accounts {
-		if after := now.accounts[key]; len(listOf(before)) > 0 && after != nil {
+		switch after := now.accounts[key]; {
+		case after == nil: // one of the chart's own
+		case len(listOf(before)) == 0 && len(listOf(after)) > 0:
+			t.Errorf("the account %s had no name, and has %q", key, listOf(after))
+		case len(listOf(before)) > 0:
 			if diff := cmp.Diff(plain(before), plain(after)); diff != "" {
 				t.Errorf("the account %s (-before +after):\n%s", key, diff)
 			}

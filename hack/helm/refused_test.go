@@ -59,6 +59,10 @@ func TestValuesThatDoNotFitAreRefused(t *testing.T) {
 			{"either dockerconfigjson, or", here, with(values{"sources": []any{values{"name": "a", "dockerconfigjson": "{}", "registry": "r"}}})},
 			{"needs Kubernetes 1.36", older, with(nil)},
 			{"kubeVersion", oldest, with(values{"admission": values{"enabled": false}})},
+			{"rbac.alos: there is no such value", here, with(values{"rbac": values{"alos": []any{"a"}}})},
+			{"monitoring.podMonitor.intreval", here, with(values{"monitoring": values{"podMonitor": values{"intreval": "1s"}}})},
+			{"has a line break", here, with(values{"sources": []any{values{"name": "a", "registry": "r", "username": "u", "password": "p\n"}}})},
+			{"image.tag: is a number", here, with(values{"image": values{"tag": 1.1}})},
 			{"enable", here, with(values{"ha": values{"enable": true}})},
 			{"digest", here, with(values{"image": values{"digest": "latest"}})},
 		} {

@@ -60,9 +60,9 @@ func (r *release) buildAll(ctx context.Context) (map[platform]string, error) {
 // buildOne builds as the Dockerfile does: no paths, no build id, no state of a repository.
 func buildOne(ctx context.Context, src, cache string, p platform, version string) (string, error) {
 	program := filepath.Join(src, "build", p.name(), p.program())
-	env := []string{
-		"GOOS=" + p.os, "GOARCH=" + p.arch, "CGO_ENABLED=0",
-		"GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GODEBUG=", // what a machine may have set
+	env, err := buildEnvironment(ctx, p)
+	if err != nil {
+		return "", err
 	}
 	if cache != "" {
 		env = append(env, "GOCACHE="+cache)
@@ -73,6 +73,20 @@ func buildOne(ctx context.Context, src, cache string, p platform, version string
 		return "", fmt.Errorf("%s/%s: %w\n%s", p.os, p.arch, err, out)
 	}
 	return program, nil
+}
+
+// buildEnvironment takes away what a machine may have set, in its environment or with go env -w, that would decide the
+// bytes. Where Go keeps its modules and what it compiled is the machine's own affair.
+func buildEnvironment(ctx context.Context, p platform) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMODCACHE", "GOCACHE").Output()
+	if err != nil {
+		return nil, err
+	}
+	modules, compiled, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return []string{
+		"GOOS=" + p.os, "GOARCH=" + p.arch, "CGO_ENABLED=0", "GOENV=off", "GOMODCACHE=" + modules, "GOCACHE=" + compiled,
+		"GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off", "GODEBUG=",
+	}, nil
 }
 
 func goCommand(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {

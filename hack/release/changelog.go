@@ -51,6 +51,9 @@ func (r repository) changes(ctx context.Context, version string) (string, error)
 	return section(version, date, grouped(strings.Split(log, "\n"))), nil
 }
 
+// lastSection finds the version of the first section, which is of the last release.
+var lastSection = regexp.MustCompile(`(?m)^## (v\S+), `)
+
 func section(version, date, text string) string {
 	return fmt.Sprintf("## %s, %s\n\n%s", version, date, text)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func (r repository) git(ctx context.Context, args ...string) (string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+		return "", errors.New(strings.TrimSuffix(fmt.Sprintf("git %s: %v: %s", args[0], err, strings.TrimSpace(stderr.String())), ": "))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
@@ -41,6 +42,24 @@ func (r repository) clean(ctx context.Context) error {
 		return fmt.Errorf("the tree has changes (%s): commit or remove them first", strings.TrimSpace(first))
 	}
 	return nil
+}
+
+// onMain refuses a branch, and a commit of none: a release is of what everybody has.
+func (r repository) onMain(ctx context.Context) error {
+	branch, err := r.git(ctx, "branch", "--show-current")
+	if err != nil || branch == "main" {
+		return err
+	}
+	return fmt.Errorf("a release is made on the branch main, and this is %s: git switch main", cmp.Or(branch, "none"))
+}
+
+// whole refuses a shallow clone: it lacks tags, and commits that belong into CHANGELOG.md.
+func (r repository) whole(ctx context.Context) error {
+	shallow, err := r.git(ctx, "rev-parse", "--is-shallow-repository")
+	if err == nil && shallow == "true" {
+		err = errors.New("a release is of the whole history, which this clone has only in part: git fetch --unshallow --tags")
+	}
+	return err
 }
 
 // files returns the names of all tracked files.

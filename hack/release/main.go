@@ -42,6 +42,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -57,6 +58,7 @@ const usage = `usage: hack/release.sh [-out DIR] -registry REGISTRY vX.Y.Z      
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends it at once
 	err := command(ctx, os.Args[1:])
 	switch {
 	case err == nil:
@@ -103,7 +105,7 @@ func command(ctx context.Context, args []string) error {
 func newFlagSet() *flag.FlagSet {
 	fs := flag.NewFlagSet("release", flag.ContinueOnError)
 	fs.Usage = func() {}
-	fs.SetOutput(os.Stderr)
+	fs.SetOutput(io.Discard) // the error is told once, by main
 	return fs
 }
 
@@ -134,8 +136,8 @@ func prepareAndPublish(ctx context.Context, o order) error {
 		return err
 	}
 	if err := publish(ctx, o); err != nil {
-		return fmt.Errorf("%w\n%s is committed and tagged in this repository. Go on with: hack/release.sh publish -registry %s %s",
-			err, o.version, o.registry, o.version)
+		return fmt.Errorf("%w\n%s is committed and tagged in this repository. Go on with: hack/release.sh publish -registry %s -out %s %s",
+			err, o.version, o.registry, o.out, o.version)
 	}
 	return nil
 }

@@ -16,23 +16,27 @@ func prepare(ctx context.Context, repo repository, version string) error {
 	if err := repo.mayRelease(ctx, version); err != nil {
 		return err
 	}
-	if err := repo.set(ctx, version); err != nil {
-		return errors.Join(err, repo.undo(ctx))
+	before, err := repo.git(ctx, "rev-parse", "HEAD")
+	if err != nil {
+		return err
 	}
-	if _, err := repo.git(ctx, "tag", "--annotate", "--message", "pullsecrets "+version, version); err != nil {
-		return fmt.Errorf("%w\nthe release is committed, but not tagged. Go on with: git tag -a -m 'pullsecrets %s' %s", err, version, version)
+	if err = repo.set(ctx, version); err == nil {
+		_, err = repo.git(ctx, "tag", "--annotate", "--message", "pullsecrets "+version, version)
+	}
+	if err != nil {
+		return errors.Join(err, repo.undo(ctx, before))
 	}
 	fmt.Printf("%s is committed and tagged in this repository; nothing is pushed.\n", version)
 	return nil
 }
 
-// undo takes back what was written: the tree was clean before.
-func (r repository) undo(ctx context.Context) error {
+// undo takes back what was written and committed: the tree was clean before.
+func (r repository) undo(ctx context.Context, before string) error {
 	if ctx.Err() != nil {
 		ctx = context.WithoutCancel(ctx) // an interrupt is a reason to undo
 	}
-	if _, err := r.git(ctx, "reset", "--quiet", "--hard"); err != nil {
-		return fmt.Errorf("the tree has parts of the release. Take them back with: git reset --hard\n%w", err)
+	if _, err := r.git(ctx, "reset", "--quiet", "--hard", before); err != nil {
+		return fmt.Errorf("the tree has parts of the release. Take them back with: git reset --hard %s\n%w", before, err)
 	}
 	return errors.New("nothing is changed")
 }

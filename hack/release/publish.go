@@ -99,6 +99,9 @@ func (r repository) checkedOut(ctx context.Context, version string) (*release, e
 	if _, err := parse(version); err != nil {
 		return nil, err
 	}
+	if err := r.whole(ctx); err != nil { // without the tags of newer releases, latest would go back
+		return nil, err
+	}
 	commit, at, err := r.commitOf(ctx, version)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,6 +42,26 @@ func TestRefusals(t *testing.T) {
 				git(t, dir, "add", ".")
 				git(t, dir, "commit", "--quiet", "-m", "docs: more")
 			}},
+		{name: "another branch", args: []string{"prepare", "v0.3.0"}, want: "a release is made on the branch main, and this is feature: git switch main",
+			world: func(t *testing.T, dir string) { git(t, dir, "switch", "--quiet", "--create", "feature") }},
+		{name: "no branch", args: []string{"prepare", "v0.3.0"}, want: "a release is made on the branch main, and this is none: git switch main",
+			world: func(t *testing.T, dir string) { git(t, dir, "switch", "--quiet", "--detach") }},
+		{name: "a part of the history", args: []string{"prepare", "v0.3.0"}, want: "which this clone has only in part: git fetch --unshallow --tags",
+			world: func(t *testing.T, dir string) { put(t, dir, ".git/shallow", git(t, dir, "rev-parse", "HEAD")+"\n") }},
+		{name: "tags that were not fetched", args: []string{"prepare", "v0.4.0"}, want: "CHANGELOG.md tells of v0.3.0, whose tag is not here: git fetch --tags",
+			world: func(t *testing.T, dir string) {
+				put(t, dir, "CHANGELOG.md", "# Changelog\n\n## v0.3.0, 2020-01-01\n\n- more\n\n## v0.2.0, 2019-01-01\n")
+				git(t, dir, "commit", "--quiet", "-a", "-m", "release: v0.3.0")
+			}},
+		{name: "a commit that a hook refuses", args: []string{"prepare", "v0.3.0"}, want: "git commit: exit status 1: not today\nnothing is changed",
+			world: func(t *testing.T, dir string) {
+				put(t, dir, ".git/hooks/pre-commit", "#!/bin/sh\necho not today >&2\nexit 1\n")
+				if err := os.Chmod(filepath.Join(dir, ".git/hooks/pre-commit"), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}},
+		{name: "a tag that cannot be", args: []string{"prepare", "v0.3.0"}, want: "nothing is changed",
+			world: func(t *testing.T, dir string) { git(t, dir, "tag", "v0.3.0/of-somebody") }},
 		{name: "no registry", args: []string{"v0.3.0"}, want: "no registry is named"},
 		{name: "no registry to publish to", args: []string{"publish", "v0.2.0"}, want: "no registry is named"},
 		{name: "a registry without a host", args: []string{"-registry", "pullsecrets", "v0.3.0"}, want: "-registry pullsecrets names no registry"},
@@ -45,9 +69,17 @@ func TestRefusals(t *testing.T) {
 		{name: "a registry that is away", args: []string{"-registry", "127.0.0.1:1/pullsecrets", "v0.3.0"}, want: "the registry 127.0.0.1:1 cannot be reached"},
 		{name: "a registry that does not know us", args: []string{"-registry", wantsPassword.prefix, "v0.3.0"},
 			want: "does not let you push to pullsecrets/pullsecrets: docker login " + wantsPassword.host},
+		{name: "a registry that refuses the password", args: []string{"-registry", wantsPassword.prefix, "v0.3.0"},
+			world: func(t *testing.T, _ string) { wantsPassword.loginWith(t, "another") },
+			want:  "does not let you push to pullsecrets/pullsecrets: docker login " + wantsPassword.host},
 		{name: "a folder with files", args: []string{"-registry", "127.0.0.1:1/pullsecrets", "-out", "places", "v0.3.0"}, want: "the folder places is not empty"},
 		{name: "no such tag", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.3.0"}, want: "there is no tag v0.3.0: make it with hack/release.sh prepare v0.3.0"},
 		{name: "a tag that is not checked out", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "v0.2.0 is not what is checked out"},
+		{name: "a tag in a part of the history", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "which this clone has only in part: git fetch --unshallow --tags",
+			world: func(t *testing.T, dir string) {
+				git(t, dir, "checkout", "--quiet", "v0.2.0")
+				put(t, dir, ".git/shallow", git(t, dir, "rev-parse", "HEAD")+"\n")
+			}},
 		{name: "a tag with edits", args: []string{"publish", "-registry", "127.0.0.1:1/p", "v0.2.0"}, want: "the tree has changes",
 			world: func(t *testing.T, dir string) {
 				git(t, dir, "checkout", "--quiet", "v0.2.0")
@@ -64,13 +96,56 @@ func TestRefusals(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %s", err, c.want)
 			}
-			if strings.Contains(err.Error(), "\n") && !strings.Contains(c.want, "\n") {
+			if strings.Contains(strings.TrimSuffix(err.Error(), "\nnothing is changed"), "\n") && !strings.Contains(c.want, "\n") {
 				t.Errorf("not one line: %q", err)
 			}
 			if after := state(t, dir); after != before {
 				t.Errorf("it changed the tree:\n%s\nto\n%s", before, after)
 			}
 		})
+	}
+}
+
+// A registry that takes the connection and never answers can be interrupted.
+func TestARegistryThatDoesNotAnswer(t *testing.T) {
+	dir := smallRepository(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		interrupt()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	before := state(t, dir)
+	host := strings.TrimPrefix(server.URL, "http://")
+	err := command(ctx, []string{"-root", dir, "-registry", host + "/pullsecrets", "v0.3.0"})
+	if err == nil || !strings.HasPrefix(err.Error(), "the registry "+host+" cannot be reached: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if after := state(t, dir); after != before {
+		t.Errorf("it changed the tree:\n%s\nto\n%s", before, after)
+	}
+}
+
+// A registry that goes away while it is pushed to is told in one line.
+func TestARegistryThatDies(t *testing.T) {
+	isolated(t)
+	registry := newRegistry(t)
+	registry.login(t)
+	target, err := newTarget(t.Context(), registry.prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registry.dies.Store(true)
+	image, err := random.Image(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = target.push(target.image.Tag("v0.1.0"), image)
+	if err == nil || !strings.HasPrefix(err.Error(), "the registry "+registry.host+" cannot be reached: ") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+	if there, err := target.there(target.image.Tag("v0.1.0")); err != nil || there != nil {
+		t.Errorf("half an image is there: %v, %v", there, err)
 	}
 }
 

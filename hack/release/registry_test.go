@@ -25,6 +25,7 @@ type testRegistry struct {
 	host   string
 	prefix string
 	refuse atomic.Pointer[string] // a part of a path: what is put there is refused
+	dies   atomic.Bool            // it closes each connection by which something is pushed
 }
 
 func newRegistry(t *testing.T) *testRegistry {
@@ -47,6 +48,9 @@ func newRegistry(t *testing.T) *testRegistry {
 	app := handlers.NewApp(context.WithoutCancel(t.Context()), config)
 	r := &testRegistry{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if r.dies.Load() && request.Method == http.MethodPatch {
+			panic(http.ErrAbortHandler)
+		}
 		if part := r.refuse.Load(); part != nil && request.Method == http.MethodPut && strings.Contains(request.URL.Path, *part) {
 			http.Error(w, `{"errors":[{"code":"DENIED","message":"quota exceeded"}]}`, http.StatusInsufficientStorage)
 			return
@@ -62,8 +66,13 @@ func newRegistry(t *testing.T) *testRegistry {
 // login is what docker login leaves, for everything in this process and those that it starts.
 func (r *testRegistry) login(t *testing.T) {
 	t.Helper()
+	r.loginWith(t, "made up")
+}
+
+func (r *testRegistry) loginWith(t *testing.T, password string) {
+	t.Helper()
 	dir := t.TempDir()
-	auth := base64.StdEncoding.EncodeToString([]byte("robot:made up"))
+	auth := base64.StdEncoding.EncodeToString([]byte("robot:" + password))
 	text := fmt.Appendf(nil, `{"auths": {%q: {"auth": %q}}}`, r.host, auth)
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600); err != nil {
 		t.Fatal(err)

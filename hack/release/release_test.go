@@ -44,7 +44,7 @@ func TestRelease(t *testing.T) {
 	noChart := "/charts/pullsecrets/manifests/"
 	registry.refuse.Store(&noChart)
 	text, err := script(clone, "-quick", "-registry", registry.prefix, "-out", r.out, version)
-	if want := version + " is committed and tagged in this repository. Go on with: hack/release.sh publish -registry " + registry.prefix + " " + version; err == nil || !strings.Contains(text, want) {
+	if want := version + " is committed and tagged in this repository. Go on with: hack/release.sh publish -registry " + registry.prefix + " -out " + r.out + " " + version; err == nil || !strings.Contains(text, want) {
 		t.Fatalf("a registry without room: %v, and it says\n%s\nnot: %s", err, text, want)
 	}
 	if want := "the registry " + registry.host + " refuses pullsecrets/charts/pullsecrets: "; !strings.Contains(text, want) {
@@ -84,7 +84,7 @@ func TestRelease(t *testing.T) {
 	t.Run("docs", func(t *testing.T) { documented(t, c, r) })
 }
 
-// cloned is this commit with one more on it.
+// cloned is this commit as the main branch, with one more on it.
 func cloned(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "clone")
@@ -95,11 +95,30 @@ func cloned(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	git(t, dir, "checkout", "--quiet", "-B", "main")
+	if git(t, dir, "rev-parse", "--is-shallow-repository") == "true" {
+		beginHere(t, dir)
+	}
 	if git(t, dir, "tag", "--list", current) == "" {
 		git(t, dir, "tag", "-a", "-m", current, current)
 	}
 	git(t, dir, "commit", "--quiet", "--allow-empty", "-m", "policy: what the test of the release adds")
 	return dir
+}
+
+// beginHere makes the history of a shallow clone, which cannot be released, begin with its only commit.
+func beginHere(t *testing.T, dir string) {
+	t.Helper()
+	git(t, dir, "checkout", "--quiet", "--orphan", "begin")
+	git(t, dir, "commit", "--quiet", "-m", "docs: begin")
+	git(t, dir, "branch", "--quiet", "-M", "begin", "main")
+	git(t, dir, "remote", "remove", "origin")
+	for tag := range strings.FieldsSeq(git(t, dir, "tag")) {
+		git(t, dir, "tag", "-d", tag)
+	}
+	if err := os.Remove(filepath.Join(dir, ".git", "shallow")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // next is one more than everything that is released.

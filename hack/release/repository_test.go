@@ -41,7 +41,7 @@ func smallRepository(t *testing.T) string {
 	t.Helper()
 	isolated(t)
 	dir := t.TempDir()
-	git(t, dir, "init", "--quiet")
+	git(t, dir, "init", "--quiet", "--initial-branch", "main")
 	put(t, dir, "VERSION", "v0.2.0\n")
 	put(t, dir, "README.md", "github.com/pullsecrets/pullsecrets/kustomize/base?ref=v0.2.0\n")
 	put(t, dir, "CHANGELOG.md", "# Changelog\n\nWhat changed.\n")

@@ -51,17 +51,28 @@ func newTarget(ctx context.Context, prefix string) (*target, error) {
 func (t *target) mayPush() error {
 	short := remote.DefaultTransport.(*http.Transport).Clone()
 	short.DialContext = (&net.Dialer{Timeout: 5 * time.Second}).DialContext
+	short.ResponseHeaderTimeout = time.Minute
 	for _, r := range []name.Repository{t.image, t.chart, t.manifests} {
-		if err := remote.CheckPushPermission(r.Tag("probe"), authn.DefaultKeychain, short); err != nil {
+		if err := remote.CheckPushPermission(r.Tag("probe"), authn.DefaultKeychain, interruptible{t.ctx, short}); err != nil {
 			return t.refused(r, err)
 		}
 	}
 	return nil
 }
 
+// interruptible ends requests with a context, for a function that takes none.
+type interruptible struct {
+	ctx context.Context
+	by  http.RoundTripper
+}
+
+func (i interruptible) RoundTrip(r *http.Request) (*http.Response, error) {
+	return i.by.RoundTrip(r.WithContext(i.ctx))
+}
+
 // refused says in a line what a registry said, and what may help.
 func (t *target) refused(r name.Repository, err error) error {
-	status := 0
+	status, line := 0, strings.Join(strings.Fields(err.Error()), " ")
 	var answer *transport.Error
 	var answerToHelm *errcode.ErrorResponse
 	switch {
@@ -72,11 +83,11 @@ func (t *target) refused(r name.Repository, err error) error {
 	}
 	switch status {
 	case 0:
-		return fmt.Errorf("the registry %s cannot be reached: %w", r.RegistryStr(), err)
+		return fmt.Errorf("the registry %s cannot be reached: %s", r.RegistryStr(), line)
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Errorf("the registry %s does not let you push to %s: docker login %s first", r.RegistryStr(), r.RepositoryStr(), r.RegistryStr())
 	}
-	return fmt.Errorf("the registry %s refuses %s: %s", r.RegistryStr(), r.RepositoryStr(), strings.Join(strings.Fields(err.Error()), " "))
+	return fmt.Errorf("the registry %s refuses %s: %s", r.RegistryStr(), r.RepositoryStr(), line)
 }
 
 func (t *target) options() []remote.Option {

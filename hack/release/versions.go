@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/Masterminds/semver/v3"
@@ -47,10 +50,23 @@ func (r repository) mayRelease(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
+	for _, refuse := range []func(context.Context) error{r.onMain, r.whole} {
+		if err := refuse(ctx); err != nil {
+			return err
+		}
+	}
 	versions, err := r.released(ctx)
 	if err != nil {
 		return err
 	}
+	if err := r.newer(v, version, versions); err != nil {
+		return err
+	}
+	return r.clean(ctx)
+}
+
+// newer refuses a version that is not higher than all before, which are known by tags, CHANGELOG.md and VERSION.
+func (r repository) newer(v *semver.Version, version string, versions []*semver.Version) error {
 	for _, released := range versions {
 		if released.Equal(v) {
 			return fmt.Errorf("the tag %s is there already: choose a higher version, or publish this one with hack/release.sh publish", version)
@@ -58,6 +74,9 @@ func (r repository) mayRelease(ctx context.Context, version string) error {
 	}
 	if last := newest(versions); last != nil && !v.GreaterThan(last) {
 		return fmt.Errorf("%s is not newer than the last tag v%s", version, last)
+	}
+	if err := r.tagged(versions); err != nil {
+		return err
 	}
 	text, err := places.Read(r.dir)
 	if err != nil {
@@ -70,7 +89,20 @@ func (r repository) mayRelease(ctx context.Context, version string) error {
 	if v.LessThan(current) {
 		return fmt.Errorf("%s is not newer than %s, which the tree says it is", version, text)
 	}
-	return r.clean(ctx)
+	return nil
+}
+
+// tagged refuses a clone without the tag of the last release: its commits would be told a second time.
+func (r repository) tagged(versions []*semver.Version) error {
+	changelog, err := os.ReadFile(filepath.Join(r.dir, changelogFile))
+	if err != nil {
+		return err
+	}
+	told := lastSection.FindSubmatch(changelog)
+	if told == nil || slices.ContainsFunc(versions, func(v *semver.Version) bool { return "v"+v.String() == string(told[1]) }) {
+		return nil
+	}
+	return fmt.Errorf("%s tells of %s, whose tag is not here: git fetch --tags", changelogFile, told[1])
 }
 
 // imageTags returns the tags that an image of a version gets besides its own. Those that move never move back.

@@ -119,7 +119,7 @@ func (a *ancestor) chosen() *setting {
 
 // takeOver puts the settings in the place of the policy ConfigMap.
 func (a *ancestor) takeOver(cfg *reconcile.Config) error {
-	if err := a.checkNames(); err != nil {
+	if err := a.check(); err != nil {
 		return err
 	}
 	read, err := a.credential()
@@ -141,16 +141,19 @@ func (a *ancestor) takeOver(cfg *reconcile.Config) error {
 	return err
 }
 
-// checkNames refuses what is not the name that it has to be.
-func (a *ancestor) checkNames() error {
+// check refuses what does not go together, or is not the name that it has to be.
+func (a *ancestor) check() error {
+	if a.json.text != "" && a.jsonPath.text != "" {
+		return fmt.Errorf("%s and %s are both given: give the credential only once", a.json.origin(), a.jsonPath.origin())
+	}
 	if len(validation.IsDNS1123Subdomain(a.secretName.text)) > 0 {
-		return a.secretName.problem("%q is not the name of a Secret: use a-z, 0-9, - and .", a.secretName.text)
+		return a.secretName.problem("%s is not the name of a Secret: use a-z, 0-9, - and .", a.secretName.value())
 	}
 	if len(validation.IsDNS1123Label(a.secretNamespace.text)) > 0 {
-		return a.secretNamespace.problem("%q is not the name of a namespace: use a-z, 0-9 and -", a.secretNamespace.text)
+		return a.secretNamespace.problem("%s is not the name of a namespace: use a-z, 0-9 and -", a.secretNamespace.value())
 	}
 	if len(validation.IsQualifiedName(strings.ToLower(a.excludeAnnotation.text))) > 0 {
-		return a.excludeAnnotation.problem("%q is not the name of an annotation, such as example.com/exclude", a.excludeAnnotation.text)
+		return a.excludeAnnotation.problem("%s is not the name of an annotation, such as example.com/exclude", a.excludeAnnotation.value())
 	}
 	return nil
 }
@@ -213,14 +216,17 @@ func (a *ancestor) judged(rule policy.RuleSpec, opts policy.Options) (*policy.Po
 	}
 	var errs []error
 	for _, problem := range problems.Errors() {
-		s := a.chosen()
+		s, message := a.chosen(), problem.Message
 		switch {
 		case strings.Contains(problem.Path, ".serviceAccounts."):
 			s = a.accounts
 		case strings.Contains(problem.Path, ".namespaces."):
 			s = a.excluded
 		}
-		errs = append(errs, s.problem("%s", problem.Message))
+		if strings.Contains(problem.Path, "clude[") && mayBeCredential(s.text) {
+			message = "one of its names can match nothing: names have only a-z, 0-9, - and ., and only * and ? are special"
+		}
+		errs = append(errs, s.problem("%s", message))
 	}
 	return nil, errors.Join(errs...)
 }
@@ -230,8 +236,6 @@ func (a *ancestor) credential() (read func() ([]byte, error), err error) {
 	switch {
 	case a.json.text == "" && a.jsonPath.text == "":
 		return nil, nil
-	case a.json.text != "" && a.jsonPath.text != "":
-		return nil, fmt.Errorf("%s and %s are both given: give the credential only once", a.json.origin(), a.jsonPath.origin())
 	case a.json.text != "":
 		value := []byte(a.json.text)
 		if defect := defectOf(value); defect != "" {
@@ -252,7 +256,7 @@ func (a *ancestor) credential() (read func() ([]byte, error), err error) {
 
 // shown is a path as it may be printed: somebody may have given the credential itself in its place.
 func shown(path string) string {
-	if strings.ContainsAny(path, "{\"=:") {
+	if mayBeCredential(path) {
 		return "the file"
 	}
 	return path

@@ -21,6 +21,8 @@ func complete(ctx context.Context, root *ffcli.Command, words []string, stdout i
 	if len(words) == 0 {
 		words = []string{""}
 	}
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
 	a := answerTo(ctx, root, words[:len(words)-1], words[len(words)-1])
 	for _, candidate := range a.candidates {
 		fmt.Fprintln(stdout, candidate)

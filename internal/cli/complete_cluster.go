@@ -6,15 +6,18 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/peterbourgon/ff/v3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
 )
 
-// completionPatience is how long somebody who pressed a key waits for names.
+// completionPatience is how long somebody who pressed a key waits for names, however many lists they are from.
 const completionPatience = 2 * time.Second
 
 // completingCluster is the cluster that names are completed from. Whatever is wrong with it, there are no names then:
@@ -50,8 +53,9 @@ func (c completingCluster) namespaces(ctx context.Context) []string {
 // names are those of the core resource, where the user may list them and the API server answers in time. A plugin that
 // signs in does not hear of the deadline, so nobody waits for it either.
 func (c completingCluster) names(ctx context.Context, resource, namespace string) []string {
-	ctx, cancel := context.WithTimeout(ctx, completionPatience)
-	defer cancel()
+	if ctx.Err() != nil {
+		return nil
+	}
 	found := make(chan []string, 1)
 	go func() {
 		names, _ := c.list(ctx, resource, namespace)
@@ -66,7 +70,7 @@ func (c completingCluster) names(ctx context.Context, resource, namespace string
 }
 
 func (c completingCluster) list(ctx context.Context, resource, namespace string) (names []string, err error) {
-	config, err := c.kube.config()
+	config, err := c.config()
 	if err != nil || resource == "" {
 		return nil, err
 	}
@@ -80,7 +84,8 @@ func (c completingCluster) list(ctx context.Context, resource, namespace string)
 		return nil, err
 	}
 	at := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).Namespace(namespace)
-	list, err := at.List(ctx, metav1.ListOptions{Limit: 1000}) // more is nothing that a person looks through
+	// All of them, since any may begin as was typed, and from the API server's cache, which costs it little.
+	list, err := at.List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +93,16 @@ func (c completingCluster) list(ctx context.Context, resource, namespace string)
 		names = append(names, list.Items[i].Name)
 	}
 	return names, nil
+}
+
+// config keeps a plugin that signs in from the keyboard: what is typed belongs to the shell.
+func (c completingCluster) config() (*rest.Config, error) {
+	config, err := c.kube.config()
+	if err == nil && config.ExecProvider != nil {
+		config.ExecProvider.StdinUnavailable = true
+		config.ExecProvider.StdinUnavailableMessage = "it is only completed"
+	}
+	return config, err
 }
 
 // kubeconfigNames are those that a flag chooses from.
@@ -98,11 +113,18 @@ func (c completingCluster) kubeconfigNames(flag string) []string {
 	}
 	switch flag {
 	case "context":
-		return slices.Sorted(maps.Keys(files.Contexts))
+		return typeable(files.Contexts)
 	case "cluster":
-		return slices.Sorted(maps.Keys(files.Clusters))
+		return typeable(files.Clusters)
 	case "user":
-		return slices.Sorted(maps.Keys(files.AuthInfos))
+		return typeable(files.AuthInfos)
 	}
 	return nil
+}
+
+// typeable are the names that have a line of their own, and no control character that a terminal would follow.
+func typeable[T any](named map[string]T) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(named)), func(name string) bool {
+		return strings.ContainsFunc(name, unicode.IsControl)
+	})
 }

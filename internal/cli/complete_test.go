@@ -1,14 +1,22 @@
 package cli
 
 import (
+	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // completed is the answer to what stands before a cursor.
@@ -71,6 +79,71 @@ func TestNobodyWaitsForNames(t *testing.T) {
 	}
 	if took := time.Since(begin); took > 2*completionPatience {
 		t.Errorf("it took %v", took)
+	}
+}
+
+// TestAListThatDoesNotComeIsWaitedForOnce completes pods and service accounts of a namespace, from an API server that
+// takes requests and answers none.
+func TestAListThatDoesNotComeIsWaitedForOnce(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	kubeconfig := kubeconfigFor(t, server.URL)
+	if got := completed(t, "explain", "-kubeconfig", kubeconfig, "-n", "team-a", ""); got != ":4\n" {
+		t.Errorf("got %q", got)
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("%d lists were asked for, one after the other", n)
+	}
+}
+
+// TestTheLastOfThousandsIsCompleted has an API server that cuts a list where a limit is given.
+func TestTheLastOfThousandsIsCompleted(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		last := 5000
+		if limit, err := strconv.Atoi(r.FormValue("limit")); err == nil {
+			last = limit
+		}
+		var list metav1.PartialObjectMetadataList
+		list.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadataList"))
+		for i := range last {
+			list.Items = append(list.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("web-%04d", i)}})
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(list)
+	}))
+	defer server.Close()
+	kubeconfig := kubeconfigFor(t, server.URL)
+	if got := completed(t, "explain", "-kubeconfig", kubeconfig, "team-a", "pod/web-499"); strings.Count(got, "\n") != 11 {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestOnlyWhatCanBeTypedIsCompleted has names in the kubeconfig that are two lines, or that a terminal would follow.
+func TestOnlyWhatCanBeTypedIsCompleted(t *testing.T) {
+	kubeconfig := kubeconfigFor(t, "https://127.0.0.1:1")
+	text, err := os.ReadFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, kubeconfig, append(text, `- {name: "two\nlines", context: {cluster: one, user: token}}
+- {name: "red\e[31m", context: {cluster: one, user: token}}
+- {name: "with a space", context: {cluster: one, user: token}}
+`...))
+	if got := completed(t, "plan", "-kubeconfig", kubeconfig, "-context", ""); got != "production\nstaging\nwith a space\n:4\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestAPluginThatSignsInGetsNoKeys holds that what is typed goes to the shell, also where a plugin would ask for a password.
+func TestAPluginThatSignsInGetsNoKeys(t *testing.T) {
+	kubeconfig := kubeconfigFor(t, "https://127.0.0.1:1")
+	config, err := completingCluster{&clusterFlags{kubeconfig: kubeconfig, user: "plugin"}}.config()
+	if err != nil || !config.ExecProvider.StdinUnavailable {
+		t.Errorf("%+v, %v", config, err)
 	}
 }
 

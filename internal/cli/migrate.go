@@ -203,7 +203,7 @@ func settingsOf(w workload) (*runFlags, error) {
 	if err := f.adapt(fs, env); err != nil {
 		return nil, err
 	}
-	return f, f.ancestor.checkNames()
+	return f, f.ancestor.check()
 }
 
 // setFrom sets the flags that are not given from our own variables, as the library does for the program's own.

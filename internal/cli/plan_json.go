@@ -2,9 +2,7 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
-	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -110,51 +108,3 @@ func newChangeJSON(namespace string, a plan.Action) changeJSON {
 	}
 	return c
 }
-
-// writePlanMarkdown writes a table for a comment on a merge request.
-func writePlanMarkdown(out io.Writer, v *inspect.Preview) error {
-	changes, problems := planLines(v)
-	var b strings.Builder
-	fmt.Fprintf(&b, "**pullsecrets:** %s\n", total(changes))
-	if len(changes)+len(problems) > 0 {
-		b.WriteString("\n| rule | what | object | namespaces |\n| --- | --- | --- | --- |\n")
-	}
-	row := func(l planLine, what string) {
-		rule := l.rule
-		if rule == "" {
-			rule = "(none)"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(rule), what, cell(l.text), cell(fmt.Sprintf("%d: %s", len(l.where), where(l.where))))
-	}
-	for _, l := range changes {
-		row(l, string(l.verb))
-	}
-	for _, l := range problems {
-		l.text += ": " + strings.Join(l.detail, " ")
-		row(l, "**not done**")
-	}
-	for _, l := range changes {
-		if len(l.detail) > 0 {
-			fmt.Fprintf(&b, "\n%s in %s:\n\n```\n%s\n```\n", l.text, where(l.where), strings.Join(l.detail, "\n"))
-		}
-	}
-	for _, o := range v.Overlaps {
-		fmt.Fprintf(&b, "\n**warning:** the copies `%s` (rule %s) and `%s` (rule %s) hold different credentials for `%s` in %s\n",
-			o.First.Copy, o.First.Rule, o.Second.Copy, o.Second.Rule, o.Registry, where(o.Namespaces))
-	}
-	for _, warning := range v.Warnings {
-		fmt.Fprintf(&b, "\n**warning:** source `%s`: %s\n", warning.Source, warning.Text)
-	}
-	for _, f := range v.Failing {
-		fmt.Fprintf(&b, "\n**warning:** %s `%s`: %s: %s: %s (%s)\n", strings.ToLower(f.Kind), f.Name, triedBefore, where(f.Namespaces), f.Detail, f.Reason)
-	}
-	if v.Held {
-		fmt.Fprintf(&b, "\n**held back:** %d of %d copies and %d of %d references would be removed, more than `-max-prune` allows at once\n",
-			v.RemovedCopies, v.Copies, v.RemovedReferences, v.References)
-	}
-	_, err := io.WriteString(out, b.String())
-	return err
-}
-
-// cell keeps a text from ending its table cell.
-func cell(text string) string { return strings.NewReplacer("|", `\|`, "\n", " ").Replace(text) }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -119,5 +121,50 @@ func TestAPlanTellsWhatTheControllerCouldNotDo(t *testing.T) {
 		if strings.Contains(out.String(), "held (PruneHeld)") || strings.Contains(out.String(), "altered") {
 			t.Errorf("%s tells what it decides itself, or what is not pending:\n%s", form, &out)
 		}
+	}
+}
+
+// TestACommentIsNoPlaceForATenantsMarkup has what a tenant may name as he likes in a plan for a comment: the field manager of
+// a secret.
+func TestACommentIsNoPlaceForATenantsMarkup(t *testing.T) {
+	const hostile = "@all ![x](https://evil.example/x) <b>`|"
+	dump, err := os.ReadFile("testdata/plan/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manager, err := json.Marshal(hostile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(dump), "manager: helm", "manager: "+string(manager))
+	var out, errs bytes.Buffer
+	Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-", "-o", "markdown"}, strings.NewReader(text), &out, &errs)
+	for _, want := range []string{"`` a secret of this name exists", strings.ReplaceAll(hostile, "|", `\|`) + "\" `` |"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("it lacks %q:\n%s%s", want, &out, &errs)
+		}
+	}
+}
+
+// TestACommentIsOneThatGitHubTakes plans for more namespaces with something of their own than a comment can name.
+func TestACommentIsOneThatGitHubTakes(t *testing.T) {
+	secret := func(namespace, name, manager, registry string) string {
+		return fmt.Sprintf(`{"kind": "Secret", "apiVersion": "v1", "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": %q},
+			"metadata": {"name": %q, "namespace": %q, "managedFields": [{"manager": %q, "operation": "Update", "apiVersion": "v1",
+			"fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:.dockerconfigjson": {}}}}]}}`,
+			base64.StdEncoding.EncodeToString([]byte(`{"auths": {"`+registry+`": {"username": "a", "password": "b"}}}`)), name, namespace, manager)
+	}
+	items := []string{secret("pullsecrets", "hub", "kubectl", "hub.example")}
+	for i := range 1000 {
+		team := fmt.Sprintf("team-%d", i)
+		items = append(items, secret(team, "regcred", "tool-of-"+team, "old.example"),
+			fmt.Sprintf(`{"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": %q}}`, team),
+			fmt.Sprintf(`{"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default", "namespace": %q}}`, team))
+	}
+	dump := `{"kind": "List", "apiVersion": "v1", "items": [` + strings.Join(items, ",") + "]}"
+	var out, errs bytes.Buffer
+	Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-", "-o", "markdown"}, strings.NewReader(dump), &out, &errs)
+	if out.Len() > 65_000 || out.Len() < 50_000 || !strings.HasSuffix(out.String(), "`pullsecrets plan` has all of it\n") {
+		t.Errorf("%d bytes, and at the end %q\n%s", out.Len(), out.String()[max(0, out.Len()-200):], &errs)
 	}
 }

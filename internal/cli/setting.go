@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -74,6 +75,23 @@ func (s *setting) origin() string {
 	return s.given
 }
 
+// value is the text as it may be printed: somebody may have given the credential itself in its place.
+func (s *setting) value() string {
+	if mayBeCredential(s.text) {
+		return "its value"
+	}
+	return strconv.Quote(s.text)
+}
+
+// mayBeCredential reports whether a text looks like a .dockerconfigjson, in clear or in base64, or a user with a password.
+func mayBeCredential(text string) bool {
+	if strings.ContainsAny(text, "{\"=:") {
+		return true
+	}
+	decoded, err := base64.RawStdEncoding.DecodeString(text)
+	return err == nil && strings.HasPrefix(strings.TrimSpace(string(decoded)), "{")
+}
+
 func (s *setting) problem(format string, args ...any) error {
 	return fmt.Errorf("%s: %s", s.origin(), fmt.Sprintf(format, args...))
 }
@@ -95,19 +113,19 @@ func (s *setting) check() error {
 	switch s.kind {
 	case boolSetting:
 		if _, err := strconv.ParseBool(s.text); err != nil {
-			return s.problem("%q is neither true nor false", s.text)
+			return s.problem("%s is neither true nor false", s.value())
 		}
 	case numberSetting:
 		if _, err := strconv.Atoi(s.text); err != nil {
-			return s.problem("%q is no whole number", s.text)
+			return s.problem("%s is no whole number", s.value())
 		}
 	case durationSetting:
 		d, err := time.ParseDuration(s.text)
 		if err != nil {
-			return s.problem("%q is no duration: give a number with its unit, such as 10s, 5m or 1h", s.text)
+			return s.problem("%s is no duration: give a number with its unit, such as 10s, 5m or 1h", s.value())
 		}
 		if d <= 0 {
-			return s.problem("%q is no time to wait: give a duration above zero, such as 10s", s.text)
+			return s.problem("%s is no time to wait: give a duration above zero, such as 10s", s.value())
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -41,9 +42,56 @@ func TestTheCheckOfAMergeRequest(t *testing.T) {
 	if status, out := check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 		t.Errorf("with roles of another policy: exit %d, want 1\n%s", status, out)
 	}
+	must(t, os.Remove(c.folder()+"/rbac.yaml"))
+	kustomization := c.read("kustomization.yaml")
+	c.write("kustomization.yaml", strings.Replace(kustomization, "patches:\n- path: rbac.yaml", "#", 1))
+	if status, out := check(); status == 0 {
+		t.Errorf("without roles: exit 0\n%s", out)
+	}
+	c.write("kustomization.yaml", kustomization)
+	c.write("rbac.yaml", roles)
 	c.write("policy.yaml", strings.Replace(c.read("policy.yaml"), "secrets:", "secret:", 1))
 	if status, out := check(); status != 1 || !strings.Contains(out, `did you mean "secrets"?`) {
 		t.Errorf("with a policy that is not valid: exit %d, want 1\n%s", status, out)
+	}
+}
+
+// TestTheCheckFitsEachExample runs the check on the folders that a reader copies, also as docs/gitops.md has them before
+// Kubernetes 1.36: the roles of each are taken, and those that lack a line are not.
+func TestTheCheckFitsEachExample(t *testing.T) {
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		t.Skip("needs kubectl: run make test")
+	}
+	const older = `sed -i s#overlays/production#overlays/production-before-1.36# "$FOLDER/kustomization.yaml"
+pullsecrets rbac -f "$FOLDER/policy.yaml" >"$FOLDER/rbac.yaml"`
+	for _, example := range []struct{ before, folder, controller string }{
+		{"", "examples/argocd/pullsecrets", ""},
+		{older, "examples/argocd/pullsecrets", ""},
+		{"", "examples/flux/pullsecrets/policy", "examples/flux/pullsecrets/controller"},
+		{"", "examples/flux/oci/policy", ""},
+		{"", "kustomize/overlays/own-folder", ""},
+	} {
+		c := newPipeline(t)
+		if status, out := c.bash(example.before, "FOLDER="+example.folder); status != 0 {
+			t.Fatalf("%+v: %s", example, out)
+		}
+		inputs := map[string]string{"folder": example.folder, "controller": example.controller}
+		if status, out := c.action("check", inputs, "KUBECONFIG=/dev/null"); status != 0 {
+			t.Errorf("%+v: exit %d, want 0\n%s", example, status, out)
+		}
+		roles := filepath.Join(c.checkout, cmp.Or(example.controller, example.folder), "rbac.yaml")
+		text, err := os.ReadFile(roles)
+		must(t, err)
+		for _, line := range []string{"  - regcred\n", "  - admissionrules\n"} {
+			lacking := strings.ReplaceAll(string(text), line, "")
+			if lacking == string(text) || line == "  - admissionrules\n" && example.folder == "examples/flux/oci/policy" {
+				continue // nothing in that folder says which controller it is for
+			}
+			must(t, os.WriteFile(roles, []byte(lacking), 0o644))
+			if status, out := c.action("check", inputs, "KUBECONFIG=/dev/null"); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
+				t.Errorf("%+v without %q: exit %d, want 1\n%s", example, line, status, out)
+			}
+		}
 	}
 }
 
@@ -84,10 +132,12 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { fetched.Store(true) }))
 	defer server.Close()
 	c.write("kustomization.yaml", "resources: ["+server.URL+"/base.yaml]\n")
+	c.write("line\n::error::of a log.yaml", "rules: 7\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n")
+	c.write("huge.yaml", "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n"+strings.Repeat("- name: a\n", 60_000))
 	secret := filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
 	must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
-	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() {
+	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() || strings.Contains(said, "\n::error") {
 		t.Errorf("exit %d, fetched %t\n%s%s", status, fetched.Load(), comment, said)
 	}
 	if left, _ := filepath.Glob(c.temp + "/kubeconfig*"); len(left) > 0 {
@@ -99,6 +149,64 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 		}
 	}
 	s.onlyReads("pullsecrets-plan")
+}
+
+// ghStandIn writes down what is asked for, and answers from $ANSWERS as gh does.
+const ghStandIn = `#!/usr/bin/env bash
+all="$*"
+while [ $# -gt 0 ]; do [ "$1" = --jq ] && jq=$2; shift; done
+case $all in
+"pr view "*) jq -r "$jq" "$ANSWERS/pr" ;;
+*--paginate*) jq -r "$jq" "$ANSWERS/comments" ;;
+*) echo "$all" ;;
+esac
+`
+
+// TestGitHubsPullRequestHasOneCommentOfOurs runs the last step of examples/ci/github-plan.yaml: only the plan's own
+// comment is renewed, and none is made where another commit is.
+func TestGitHubsPullRequestHasOneCommentOfOurs(t *testing.T) {
+	if _, err := exec.LookPath("jq"); err != nil {
+		t.Skip("jq is not installed")
+	}
+	text, err := os.ReadFile("../../examples/ci/github-plan.yaml")
+	must(t, err)
+	var workflow struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				Run string
+				Env map[string]string
+			}
+		}
+	}
+	must(t, yaml.Unmarshal(text, &workflow))
+	steps := workflow.Jobs["plan"].Steps
+	last := steps[len(steps)-1]
+	folder := t.TempDir()
+	must(t, os.WriteFile(folder+"/gh", []byte(ghStandIn), 0o755))
+	must(t, os.WriteFile(folder+"/pr", []byte(`{"number": 7, "headRefOid": "c0ffee"}`), 0o600))
+	comment := func(id int, login, body string) string {
+		return fmt.Sprintf(`{"id": %d, "user": {"login": %q}, "body": %q}`, id, login, body)
+	}
+	another := comment(1, "github-actions[bot]", "coverage 80 %")
+	forged := comment(2, "somebody", last.Env["MARK"])
+	ours := comment(3, "github-actions[bot]", "a plan\n\n"+last.Env["MARK"]+"\n")
+	for _, tt := range []struct{ commit, comments, want string }{
+		{"c0ffee", another + "," + forged, "POST repos/o/r/issues/7/comments"},
+		{"c0ffee", another + "," + forged + "," + ours, "PATCH repos/o/r/issues/comments/3"},
+		{"another", ours, ""},
+	} {
+		must(t, os.WriteFile(folder+"/comments", []byte("["+tt.comments+"]"), 0o600))
+		must(t, os.WriteFile(folder+"/plan.md", []byte("a plan\n"), 0o600))
+		cmd := exec.Command("bash", "--noprofile", "--norc", "-e", "-c", last.Run)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "ANSWERS="+folder, "COMMIT="+tt.commit, "HEAD=-rf", "GH_REPO=o/r", "MARK="+last.Env["MARK"])
+		out, _ := cmd.CombinedOutput()
+		plan, err := os.ReadFile(folder + "/plan.md")
+		must(t, err)
+		if ok := cmd.ProcessState.Success(); ok != (tt.want != "") || !strings.Contains(string(out), tt.want) || ok && !strings.Contains(string(plan), last.Env["MARK"]) {
+			t.Errorf("%s: want %q, but %v: %s", tt.comments, tt.want, cmd.ProcessState, out)
+		}
+	}
 }
 
 // TestGitLabsOpenMergeRequestsAreCommentedOnce runs examples/ci/plan-merge-requests.sh against a server that answers as
@@ -126,7 +234,11 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 		c.git("update-ref", "refs/merge-requests/"+number+"/head", commit)
 	}
 	c.git("remote", "add", "origin", c.checkout)
-	gitlab := &fakeGitLab{open: fmt.Sprintf(`[{"iid": 1, "sha": %q}, {"iid": 2, "sha": %q}, {"iid": 3, "sha": %q}]`, changed, elsewhere, broken)}
+	gitlab := &fakeGitLab{
+		open: fmt.Sprintf(`[{"iid": 1, "sha": %q}, {"iid": 2, "sha": %q}, {"iid": 3, "sha": %q}, {"iid": 4, "sha": null}]`, changed, elsewhere, broken),
+		// Whoever does not want a plan to be seen says that there is one.
+		said: fmt.Sprintf("All is well <!-- pullsecrets plan of %s -->", changed),
+	}
 	server := httptest.NewServer(gitlab)
 	defer server.Close()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
@@ -155,6 +267,7 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 // fakeGitLab has open merge requests and keeps the comments.
 type fakeGitLab struct {
 	open     string
+	said     string   // by somebody else, of each merge request
 	notes    []string // NUMBER: TEXT
 	stranger string   // a request without the token
 }
@@ -166,15 +279,24 @@ func (g *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	number := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, requests+"/"), "/notes")
 	switch {
+	case r.URL.Path == "/user":
+		fmt.Fprint(w, `{"id": 12}`)
 	case r.URL.Path == requests:
 		fmt.Fprint(w, g.open)
 	case r.Method == http.MethodPost:
 		g.notes = append(g.notes, number+": "+r.FormValue("body"))
 	default:
-		all := []map[string]string{}
-		for _, note := range g.notes {
-			if text, ok := strings.CutPrefix(note, number+": "); ok {
-				all = append(all, map[string]string{"body": text})
+		type author struct {
+			ID int `json:"id"`
+		}
+		type note struct {
+			Author author `json:"author"`
+			Body   string `json:"body"`
+		}
+		all := []note{{author{13}, g.said}}
+		for _, n := range g.notes {
+			if text, ok := strings.CutPrefix(n, number+": "); ok {
+				all = append(all, note{author{12}, text})
 			}
 		}
 		_ = json.NewEncoder(w).Encode(all)

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing to say of a policy text, with the place where it stands.
@@ -19,10 +21,10 @@ type Problem struct {
 func (p Problem) String() string {
 	var parts []string
 	if p.Document != "" {
-		parts = append(parts, p.Document)
+		parts = append(parts, oneLine(p.Document))
 	}
 	if p.Path != "" {
-		parts = append(parts, p.Path)
+		parts = append(parts, oneLine(p.Path))
 	}
 	switch {
 	case p.Column > 0:
@@ -34,6 +36,16 @@ func (p Problem) String() string {
 		parts = append(parts, "warning")
 	}
 	return strings.Join(append(parts, p.Message), ": ")
+}
+
+// oneLine escapes what somebody put into the name of a file or the key of a label to end the line, or to reach the
+// terminal: in the log of a pipeline, a line of one's own can be a command.
+func oneLine(name string) string {
+	if !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return name
+	}
+	quoted := strconv.Quote(name)
+	return quoted[1 : len(quoted)-1]
 }
 
 // Problems are all problems of a text, in the order of the text.

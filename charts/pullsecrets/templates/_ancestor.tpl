@@ -41,8 +41,8 @@ those charts set where their users gave nothing is set here.
   {{- range $key := list "hostname" "username" "password" -}}
     {{- if not (get $.Values.dockerSecrets $key) -}}{{- fail (printf "dockerSecrets.%s is missing: hostname, username and password belong together" $key) -}}{{- end -}}
   {{- end -}}
-  {{- $email := ternary (toString .email) nil (not (empty .email)) -}}
-  {{- dict "auths" (dict .hostname (dict "username" (toString .username) "password" (toString .password) "email" $email)) | toJson -}}
+  {{- $email := ternary (include "pullsecrets.text" .email) nil (not (empty .email)) -}}
+  {{- dict "auths" (dict .hostname (dict "username" (include "pullsecrets.text" .username) "password" (include "pullsecrets.text" .password) "email" $email)) | toJson -}}
 {{- end -}}
 {{- end -}}
 

@@ -35,16 +35,16 @@ pullsecrets
 
 {{/* They must not change with the version: pods have them, and a Deployment's selector. */}}
 {{- define "pullsecrets.selector" -}}
-app.kubernetes.io/name: {{ include "pullsecrets.name" . }}
+app.kubernetes.io/name: {{ include "pullsecrets.name" . | quote }}
 {{- if ne (include "pullsecrets.mode" .) "policy" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end -}}
 
 {{- define "pullsecrets.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/name: {{ include "pullsecrets.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "pullsecrets.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}

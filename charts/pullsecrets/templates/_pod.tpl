@@ -6,9 +6,21 @@
 {{- if $image.reference -}}
 {{- $image.reference -}}
 {{- else -}}
-{{- if include "pullsecrets.hasAncestor" . -}}{{- $image = (include "pullsecrets.defaults" . | fromJson).image -}}{{- end -}}
+{{- if include "pullsecrets.hasAncestor" . -}}
+  {{- $image = (include "pullsecrets.defaults" . | fromJson).image -}}
+{{- else if not (kindIs "string" (default "" $image.tag)) -}}
+  {{- fail "image.tag: is a number, and 1.10 would be 1.1: put quotes around it, or use --set-string" -}}
+{{- end -}}
 {{- with $image.registry }}{{ . }}/{{ end }}{{ $image.repository }}
 {{- with $image.digest }}@{{ . }}{{ else }}:{{ default $.Chart.AppVersion $image.tag }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether the values have the pod or its container run as root. */}}
+{{- define "pullsecrets.isRoot" -}}
+{{- range list .Values.podSecurityContext .Values.securityContext -}}
+  {{- $user := get (default dict .) "runAsUser" -}}
+  {{- if and (not (kindIs "invalid" $user)) (eq (toString $user) "0") -}}yes{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -17,15 +29,21 @@
 {{- $given := deepCopy (default dict (get .root.Values .key)) -}}
 {{- if include "pullsecrets.hasAncestor" .root -}}
   {{- $default := get (include "pullsecrets.defaults" .root | fromJson) .key -}}
-  {{- if and (hasKey $given "runAsUser") (eq (int $given.runAsUser) 0) -}}{{- $default = omit $default "runAsNonRoot" -}}{{- end -}}
+  {{- if include "pullsecrets.isRoot" .root -}} {{- /* runAsNonRoot is this chart's own, and the kubelet would refuse both */ -}}
+    {{- $default = omit $default "runAsNonRoot" -}}
+    {{- $given = omit $given "runAsNonRoot" -}}
+  {{- end -}}
   {{- include "pullsecrets.fill" (dict "into" $given "from" $default) -}}
+{{- end -}}
+{{- if and (eq .key "podSecurityContext") (eq (include "pullsecrets.mode" .root) "mapping") (not (hasKey $given "fsGroup")) -}}
+  {{- $_ := set $given "fsGroup" 1000 -}} {{- /* tamcore's chart says so, and a mounted Secret may be for that group alone */ -}}
 {{- end -}}
 {{- toYaml $given -}}
 {{- end -}}
 
 {{/* A quantity of memory in MiB, or nothing for what cannot be read. */}}
 {{- define "pullsecrets.mebibytes" -}}
-{{- $text := toString . -}}
+{{- $text := include "pullsecrets.text" . -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
 {{- $unit := regexReplaceAll "^[0-9.]+" $text "" -}}
 {{- if and (regexMatch "^[0-9]" $text) (hasKey $units $unit) -}}
@@ -38,7 +56,7 @@
 {{- if include "pullsecrets.hasAncestor" . -}}
   {{- $limit := dig "limits" "memory" "" (default dict .Values.resources) -}}
   {{- $mebibytes := include "pullsecrets.mebibytes" $limit -}}
-  {{- if and $mebibytes (lt (float64 $mebibytes) 256.0) -}}{{- $limit -}}{{- end -}}
+  {{- if and $mebibytes (lt (float64 $mebibytes) 256.0) -}}{{- include "pullsecrets.text" $limit -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -48,6 +66,11 @@
   {{- $_ := set $resources.limits "memory" (include "pullsecrets.defaults" . | fromJson).resources.limits.memory -}}
 {{- end -}}
 {{- toYaml $resources -}}
+{{- end -}}
+
+{{/* A value as text: a whole number has all of its digits, and no exponent. */}}
+{{- define "pullsecrets.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{- printf "%.0f" . -}}{{- else -}}{{- toString . -}}{{- end -}}
 {{- end -}}
 
 {{/* Variables as JSON. With a policy, settings of imagepullsecret-patcher would put another rule in its place. */}}
@@ -60,7 +83,7 @@
     {{- if kindIs "map" $value -}}
       {{- $given = append $given (merge (dict "name" $name) $value) -}}
     {{- else if not (kindIs "invalid" $value) -}}
-      {{- $given = append $given (dict "name" $name "value" (tpl (toString $value) $)) -}}
+      {{- $given = append $given (dict "name" $name "value" (tpl (include "pullsecrets.text" $value) $)) -}}
     {{- end -}}
   {{- end -}}
 {{- else -}}

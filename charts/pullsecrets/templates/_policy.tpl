@@ -11,7 +11,7 @@ release, or about a length. Nothing is applied then.
 {{- $problems := list -}}
 {{- $namespaces := prepend .Values.sourceNamespaces .Release.Namespace -}}
 {{- if not (include "pullsecrets.hasAncestor" .) -}}
-  {{- range splitList " " (include "pullsecrets.unknown" . | trim) -}}
+  {{- range splitList "\n" (include "pullsecrets.unknown" . | trim) -}}
     {{- if . -}}{{- $problems = append $problems (printf "%s: there is no such value" .) -}}{{- end -}}
   {{- end -}}
 {{- end -}}

@@ -80,6 +80,6 @@ makes of the same policy.
 {{- define "pullsecrets.subjects" -}}
 subjects:
 - kind: ServiceAccount
-  name: {{ include "pullsecrets.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "pullsecrets.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}

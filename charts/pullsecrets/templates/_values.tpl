@@ -58,8 +58,19 @@ list
 {{- if contains "imagepullsecret-patcher" (toString .Values.image.repository) -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Names of values that nothing reads. */}}
+{{/* Names of values that nothing reads, a line for each. What is in a mapping that is empty by itself is the user's own. */}}
 {{- define "pullsecrets.unknown" -}}
-{{- $known := append (keys (include "pullsecrets.defaults" . | fromJson)) "global" -}}
-{{- range keys .Values | sortAlpha -}}{{- if not (has . $known) }} {{ . }}{{- end -}}{{- end -}}
+{{- $known := set (include "pullsecrets.defaults" . | fromJson) "global" dict -}}
+{{- include "pullsecrets.unknownIn" (dict "given" .Values "known" $known "at" "") -}}
+{{- end -}}
+
+{{- define "pullsecrets.unknownIn" -}}
+{{- $free := list "nodeSelector" "resources" "podSecurityContext" "securityContext" "policy" -}}
+{{- range $key := keys .given | sortAlpha -}}
+  {{- $known := get $.known $key -}}
+  {{- if not (hasKey $.known $key) }}{{ printf "%s%s\n" $.at $key -}}
+  {{- else if and (kindIs "map" $known) $known (kindIs "map" (get $.given $key)) (not (has $key $free)) -}}
+    {{- include "pullsecrets.unknownIn" (dict "given" (get $.given $key) "known" $known "at" (printf "%s%s." $.at $key)) -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}

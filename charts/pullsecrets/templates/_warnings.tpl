@@ -25,7 +25,7 @@
     {{- $warnings = append $warnings "monitoring.prometheusRule is made as it is: see docs/metrics.md whether its expressions name metrics that exist" -}}
   {{- end -}}
 {{- end -}}
-{{- range splitList " " (include "pullsecrets.unknown" . | trim) -}}
+{{- range splitList "\n" (include "pullsecrets.unknown" . | trim) -}}
   {{- if . -}}{{- $warnings = append $warnings (printf "The value %s is not known, and nothing reads it" .) -}}{{- end -}}
 {{- end -}}
 {{- toJson $warnings -}}

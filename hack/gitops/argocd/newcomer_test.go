@@ -74,7 +74,7 @@ func newApplication(t *testing.T, binary string, steps []string) *application {
 	t.Helper()
 	a := &application{Newcomer: cases.NewNewcomer(cases.NewCluster(t), binary), ctx: context.WithoutCancel(t.Context())}
 	_, _ = a.Kubectl("", "create", "namespace", "argocd")
-	t.Cleanup(func() { _, _ = a.Kubectl("", "delete", "namespace", "argocd", "--wait=false") })
+	t.Cleanup(func() { _, _ = a.Kubectl("", "delete", "namespace", "argocd") }) // and waits: the next one makes it anew
 	a.Follow(steps...)
 	app, err := a.Get(a.ctx, object("argoproj.io/v1alpha1", "Application", "argocd", "pullsecrets"))
 	a.must(err)

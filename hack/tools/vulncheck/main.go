@@ -2,7 +2,7 @@
 //
 // The database is vuln.go.dev or, where that cannot be reached, the same database as the Go module golang.org/x/vulndb,
 // which comes from wherever modules come from. Where there is neither, it says so and succeeds: nothing was found
-// because nothing was looked for.
+// because nothing was looked for. With -strict that is an error.
 //
 // A vulnerability of the standard library is mended by another Go and not by a change of this repository, so it is told
 // and is no failure; with -strict, as before a release, it is one.
@@ -31,7 +31,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	dir := flag.String("C", ".", "`FOLDER` of the module")
-	strict := flag.Bool("strict", false, "fail for the standard library too")
+	strict := flag.Bool("strict", false, "fail for the standard library too, and where nothing can be looked for")
 	database := flag.String("db", "", "`URL` of the database, in place of those that are tried")
 	flag.Parse()
 	status, err := check(ctx, os.Stdout, *dir, *database, *strict, publicDatabase)
@@ -44,7 +44,11 @@ func main() {
 // check scans the packages of a module and tells what it found.
 func check(ctx context.Context, out io.Writer, dir, database string, strict bool, public string) (status int, err error) {
 	if database == "" {
-		if database, err = reachable(ctx, public); err != nil {
+		database, err = reachable(ctx, public)
+		switch {
+		case err != nil && strict:
+			return 2, fmt.Errorf("no database of vulnerabilities can be reached: %w", err)
+		case err != nil:
 			fmt.Fprintf(out, "vulncheck: skipped, no database of vulnerabilities can be reached: %v\n", err)
 			return 0, nil
 		}

@@ -43,14 +43,17 @@ func TestWhatIsFoundDecidesTheStatus(t *testing.T) {
 	}
 }
 
-// TestWithoutADatabaseItSaysThatItSkips has neither the public database nor a module of it.
+// TestWithoutADatabaseItSaysThatItSkips has neither the public database nor a module of it. No release is made then.
 func TestWithoutADatabaseItSaysThatItSkips(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	t.Setenv("GOMODCACHE", t.TempDir())
 	var out bytes.Buffer
-	status, err := check(t.Context(), &out, calling(t), "", true, nowhere)
+	status, err := check(t.Context(), &out, calling(t), "", false, nowhere)
 	if err != nil || status != 0 || !strings.Contains(out.String(), "vulncheck: skipped, no database of vulnerabilities can be reached") {
 		t.Errorf("status %d: %v\n%s", status, err, &out)
+	}
+	if status, err := check(t.Context(), &out, calling(t), "", true, nowhere); err == nil || status != 2 {
+		t.Errorf("before a release: status %d: %v\n%s", status, err, &out)
 	}
 }
 

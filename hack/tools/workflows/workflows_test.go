@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -95,6 +96,79 @@ func TestNoJobMayMoreThanItNeeds(t *testing.T) {
 	}
 }
 
+// mayWrite is what each job may do beyond reading.
+var mayWrite = map[string]string{
+	"github-plan.yaml plan":    "pull-requests: write",
+	"release.yaml publish":     "attestations: write, id-token: write, packages: write",
+	"release.yaml release":     "contents: write",
+	"scorecard.yaml scorecard": "id-token: write, security-events: write",
+}
+
+// TestWhatJobsMayWriteIsAList finds a job that may write more than it is known to need.
+func TestWhatJobsMayWriteIsAList(t *testing.T) {
+	found := map[string]string{}
+	for _, file := range slices.Concat(ours(t), shown) {
+		for id, job := range parsed(t, file).Jobs {
+			name := path.Base(file) + " " + id
+			if p := job.Permissions; p != nil {
+				if p.All != nil {
+					t.Errorf("%s: permissions: %s", name, p.All.Value)
+				}
+				var scopes []string
+				for scope, may := range p.Scopes {
+					if may.Value.Value != "read" {
+						scopes = append(scopes, scope+": "+may.Value.Value)
+					}
+				}
+				slices.Sort(scopes)
+				if len(scopes) > 0 {
+					found[name] = strings.Join(scopes, ", ")
+				}
+			}
+		}
+	}
+	if !maps.Equal(found, mayWrite) {
+		t.Errorf("they may write %q, want %q", found, mayWrite)
+	}
+}
+
+var secret = regexp.MustCompile(`\$\{\{[^}]*secrets|secrets: inherit`)
+
+// TestNoStrangerRunsBesideASecret holds where a pull request's code runs: with a read-only token, without any secret, and
+// in a workflow that leaves nothing behind for the release. What is from outside never becomes a script's text.
+func TestNoStrangerRunsBesideASecret(t *testing.T) {
+	for _, file := range slices.Concat(ours(t), shown) {
+		workflow := parsed(t, file)
+		for _, event := range workflow.On {
+			name := event.EventName()
+			if name == "pull_request_target" || name == "issue_comment" || name == "workflow_run" && path.Base(file) != "github-plan.yaml" {
+				t.Errorf("%s runs on %s, with the repository's own rights for what a stranger wrote", file, name)
+			}
+			if text := read(t, file); name == "pull_request" && (secret.MatchString(text) || strings.Contains(text, ": write")) {
+				t.Errorf("%s runs what a pull request says, beside a secret or with a right to write", file)
+			}
+		}
+		for id, job := range workflow.Jobs {
+			for _, step := range job.Steps {
+				switch exec := step.Exec.(type) {
+				case *actionlint.ExecRun:
+					if strings.Contains(exec.Run.Value, "${{") {
+						t.Errorf("%s: job %s: an expression in a script; give it through env", file, id)
+					}
+				case *actionlint.ExecAction:
+					cached := strings.HasPrefix(exec.Uses.Value, "actions/cache")
+					if cache := exec.Inputs["cache"]; strings.HasPrefix(exec.Uses.Value, "actions/setup-go@") {
+						cached = cache == nil || cache.Value.Value != "false"
+					}
+					if cached && path.Base(file) == "release.yaml" {
+						t.Errorf("%s: job %s: what is released takes nothing from a cache", file, id)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestAReleaseIsOfWhatPassed holds the order of the release: nothing is pushed before the tests, and nothing is shown
 // before it was pulled without a credential.
 func TestAReleaseIsOfWhatPassed(t *testing.T) {
@@ -182,6 +256,15 @@ func TestTheFormsOfIssuesAreYAML(t *testing.T) {
 			t.Errorf("%s: %v", form, err)
 		}
 	}
+}
+
+func parsed(t *testing.T, file string) *actionlint.Workflow {
+	t.Helper()
+	workflow, errs := actionlint.Parse([]byte(read(t, file)))
+	if len(errs) > 0 {
+		t.Fatalf("%s: %v", file, errs)
+	}
+	return workflow
 }
 
 func read(t *testing.T, file string) string {
