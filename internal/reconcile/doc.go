@@ -1,14 +1,22 @@
-// Package reconcile makes it so: it watches the cluster, has the two pure packages decide, and writes with
-// server-side apply.
+// Package reconcile keeps the cluster as the policy says. It holds together what does the work: each step of the way is a
+// package below, and knows nothing of the next one.
 //
 // How an event becomes a write:
 //
-//	policy ConfigMap -> judge -> last good policy -> every namespace's key        judge.go
-//	namespace, source, copy, service account events -> that namespace's key       watches.go, hooks.go
-//	that key -> a free worker, what is new first                                  queue.go, rush.go
-//	key -> observe (caches) -> decide (pure) -> execute (SSA) -> report            controller.go
+//	watch     an informer sees a namespace, service account, copy or source change     watch/informer.go
+//	state     the cluster remembers it, and drops what this process wrote itself       state/cluster.go
+//	          the namespace enters the queue; of a source, all namespaces do           handlers.go
+//	queue     hands the namespace out, what is new first                               queue/queue.go
+//	state     Observe reads all that the decision may look at                          state/view.go
+//	plan      decides what to do with each object, and why                             plan/compute.go
+//	prune     holds removals back that are too many                                    prune/limit.go
+//	apply     writes with server-side apply, and looks at what came back               apply/executor.go
+//	report    logs it, and sums it up for status and metrics                           report/report.go
 //
-// The queue's key is a namespace, and all of one namespace is decided at once. Nothing here decides what should
-// happen to an object: that is package plan. Errors are not logged where they happen but returned, and reported
-// in one place.
+// The function of that way is Controller.reconcile, in reconcile.go. Besides it runs package activation, which turns the policy
+// ConfigMap into the policy in force and has all namespaces enter the queue, and with it package admission, which keeps the
+// parameters of the admission policy true.
+//
+// All of one namespace is decided at once. Nothing here decides what should happen to an object: that is package plan. Errors
+// are not logged where they happen but returned, and told in one place, package report.
 package reconcile
