@@ -9,12 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
-
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
