@@ -75,7 +75,7 @@ func (c *Controller) enqueue(namespace string, urgent bool) {
 	if c.activator.Active() == nil {
 		return
 	}
-	c.metrics.Waits(namespace)
+	c.reporter.Waits(namespace)
 	if urgent {
 		c.queue.AddUrgent(namespace)
 	} else {

@@ -83,7 +83,7 @@ func (c *Controller) record(p *policy.Policy, todo plan.Plan, result apply.Resul
 
 // forget tells everybody that a namespace is gone.
 func (c *Controller) forget(p *policy.Policy, namespace string) {
-	c.metrics.Gone(namespace)
+	c.metrics.Gone()
 	c.reporter.Forget(namespace)
 	c.limit.Seen(namespace, plan.Count{})
 	c.publisher.Note(plan.Plan{Namespace: namespace})

@@ -101,7 +101,6 @@ type Metrics struct {
 
 	mu       sync.Mutex
 	managers map[string]bool
-	unsynced map[string]time.Time // namespaces with work that is not done, since when
 }
 
 // Gauges are states that the metrics ask others for. They may be asked at any time.
@@ -125,7 +124,7 @@ func NewMetrics(of *Reporter, gauges Gauges) *Metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: familyDuration.name, Help: familyDuration.help, Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to 33 s
 		}),
-		managers: map[string]bool{}, unsynced: map[string]time.Time{},
+		managers: map[string]bool{},
 	}
 	m.registry.MustRegister(m.reconciles, m.actions, m.writeErrors, m.contentions, m.duration, m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -138,10 +137,10 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // Reconciled counts what came of a namespace.
-func (m *Metrics) Reconciled(namespace apply.Result, took time.Duration) {
+func (m *Metrics) Reconciled(r apply.Result, took time.Duration) {
 	m.duration.Observe(took.Seconds())
 	result := "unchanged"
-	for _, res := range namespace.Outcomes {
+	for _, res := range r.Outcomes {
 		switch {
 		case res.Err == nil:
 			m.actions.WithLabelValues(string(res.Kind), string(res.Verb), string(res.Reason), res.Rule).Inc()
@@ -156,22 +155,10 @@ func (m *Metrics) Reconciled(namespace apply.Result, took time.Duration) {
 		}
 	}
 	m.reconciles.WithLabelValues(result).Inc()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if namespace.Done() {
-		delete(m.unsynced, namespace.Namespace)
-	} else if _, known := m.unsynced[namespace.Namespace]; !known {
-		m.unsynced[namespace.Namespace] = time.Now()
-	}
 }
 
-// Gone forgets a namespace that is no more.
-func (m *Metrics) Gone(namespace string) {
-	m.reconciles.WithLabelValues("gone").Inc()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.unsynced, namespace)
-}
+// Gone counts a namespace that is no more.
+func (m *Metrics) Gone() { m.reconciles.WithLabelValues("gone").Inc() }
 
 // worse is the result of a namespace to which a failed write is added.
 func worse(result string, err error) string {
@@ -224,24 +211,6 @@ func (m *Metrics) manager(name string) string {
 	return name
 }
 
-// Waits notes that there is work in a namespace.
-func (m *Metrics) Waits(namespace string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.unsynced[namespace]; !known {
-		m.unsynced[namespace] = time.Now()
-	}
-}
-
-func (m *Metrics) oldestUnsynced(now time.Time) (oldest time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, since := range m.unsynced {
-		oldest = max(oldest, now.Sub(since))
-	}
-	return oldest
-}
-
 // SetSources notes when the sources of the policy were written last.
 func (m *Metrics) SetSources(sources map[types.NamespacedName]policy.SourceState) {
 	changed := map[types.NamespacedName]time.Time{}
@@ -283,7 +252,7 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 		}
 	}
 	gauge(familyHeld, float64(held))
-	gauge(familyUnsynced, m.oldestUnsynced(time.Now()).Seconds())
+	gauge(familyUnsynced, m.report.OldestUnsynced(time.Now()).Seconds())
 	m.collectUnsettled(gauge)
 	gauge(familyQueue, float64(m.gauges.QueueLength()))
 	t := m.report.Totals()

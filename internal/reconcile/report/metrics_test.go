@@ -163,6 +163,7 @@ func TestWhatCameOfANamespaceIsItsWorstResult(t *testing.T) {
 			result.Outcomes = append(result.Outcomes, apply.Outcome{Action: plan.Action{Kind: plan.KindSecret, Verb: plan.Create}, Err: err})
 		}
 		m.Reconciled(result, time.Second)
+		m.report.Record(plan.Plan{Namespace: "a"}, result, false)
 		got := gathered(t, m)
 		if got["pullsecrets_reconciles_total/"+c.want] != 1 {
 			t.Errorf("%v: want %s, got %v", c.errs, c.want, got)
@@ -191,7 +192,7 @@ func TestManagersAreBounded(t *testing.T) {
 
 // newMetrics are metrics of nothing.
 func newMetrics() *Metrics {
-	return NewMetrics(New(Options{Log: zerolog.Nop()}), Gauges{
+	return NewMetrics(New(Options{Log: zerolog.Nop(), Changed: func() {}}), Gauges{
 		QueueLength: func() int { return 0 }, Unsettled: func() []watch.Waiting { return nil }, Leads: func() bool { return true },
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -35,6 +36,7 @@ type Reporter struct {
 	common     *summary                           // the last one without problems: most namespaces share one
 	copies     map[string]int                     // of all namespaces, by rule: a roll-out asks for the sums after each of them
 	accounts   int
+	unsynced   map[string]time.Time // namespaces with work that is not done, since when
 }
 
 // Options are what a Reporter needs.
@@ -77,6 +79,7 @@ func New(options Options) *Reporter {
 		none:       &summary{},
 		problems:   map[status.Problem]map[string]bool{},
 		copies:     map[string]int{},
+		unsynced:   map[string]time.Time{},
 	}
 }
 
@@ -92,6 +95,7 @@ func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
 	}
 	next := r.summarise(todo, result, early)
 	r.mu.Lock()
+	r.setUnsynced(todo.Namespace, !result.Done())
 	before := r.namespaces[todo.Namespace]
 	next.keep(before, result)
 	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
@@ -138,6 +142,7 @@ func (r *Reporter) share(s *summary) *summary {
 // Forget drops a namespace that is gone.
 func (r *Reporter) Forget(namespace string) {
 	r.mu.Lock()
+	delete(r.unsynced, namespace)
 	before := r.namespaces[namespace]
 	if before != nil {
 		delete(r.namespaces, namespace)
