@@ -4,6 +4,7 @@ package admission
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -205,13 +206,19 @@ func (a *Publisher) due() (changed, sources bool) {
 	return changed, sources
 }
 
-// lookAtAll notes what is decided about each namespace.
+// lookAtAll notes what is decided about each namespace, each at once: the workers note theirs at the same time, and what was
+// decided last counts.
 func (a *Publisher) lookAtAll(p *policy.Policy) {
-	all := Exceptions{}
-	a.DecideAll(p, func(todo plan.Plan) { all.Add(todo) })
+	a.DecideAll(p, func(todo plan.Plan) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.exceptions.Add(todo)
+	})
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.exceptions = all
+	maps.DeleteFunc(a.exceptions, func(namespace string, _ exception) bool { // one that went meanwhile
+		return a.Cluster.Namespace(namespace) == nil
+	})
 }
 
 // absent says once that there is nothing in the API server that would act on parameters.
