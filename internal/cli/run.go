@@ -61,7 +61,7 @@ func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 func (f *runFlags) register(fs *flag.FlagSet) {
 	f.kube.register(fs)
 	f.registerPlace(fs)
-	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces worked on at a time; of more than 8, the others do only what is new while namespaces or service accounts are")
+	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces that are worked on at a time; while a namespace or service account is new, a roll-out uses 8 of them")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
 	fs.BoolVar(&f.admission, "admission", false, "have the API server itself add the names too; needs kustomize/components/admission")

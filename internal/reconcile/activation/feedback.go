@@ -33,8 +33,8 @@ type shownEvaluation struct {
 
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
-// Two controllers that see things differently would rewrite each other's words, so what does not tell of a new text
-// backs off like any other contention; then the pause is returned.
+// Two controllers that see the cluster differently would overwrite each other's annotations for ever. So a write that does not
+// tell of a new text backs off, as a write to any other contended object does; then the pause is returned.
 func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := a.Cluster.PolicyMap()
 	if cm == nil || a.evaluator.evaluation.hash == "" {

@@ -16,7 +16,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
-// statusPatience is how long a status waits that there is no place for, where nothing depends on it.
+// statusPatience is how long to wait before the status ConfigMap is tried again where it may not be written or has no
+// namespace, and the policy was given with flags: nothing depends on it then.
 const statusPatience = time.Minute
 
 // save writes names and policy before the first copy of a new name is made, so that a restart can prune what was

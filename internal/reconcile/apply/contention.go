@@ -14,11 +14,12 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// contention slows down over single objects that another controller reverts again and again. Two controllers that both
-// insist would otherwise write as fast as the API server lets them; here the other one wins for longer and longer, is named,
-// and all other objects keep their pace.
+// contention makes our repairs of an object slower when another controller reverts them again and again. Two controllers that
+// both insist would otherwise write as fast as the API server allows. Here the other controller's version stays for longer
+// and longer, the report names its field manager, and all other objects are written as fast as before.
 //
-// What counts is what we did ourselves, see history: whatever the other party left of our marks.
+// A write is a repair when it makes a change that this process made before, see history. Our marks on the object do not count:
+// the other controller may have removed them.
 //
 // A service account counts by its UID: one that a CI job or a Helm hook deletes and makes anew is a new object, which
 // needs its names at once. A copy counts by its name: the new one is ours, which we made because somebody deleted the
@@ -123,8 +124,8 @@ func (c *contention) repairs(key kube.Key, id objectID) *repairs {
 	return nil
 }
 
-// open returns what is contested in a namespace, sorted, with how long until it counts as over if nobody undoes the last
-// repair. Until then it is reported, or what is said of the policy would change with every blow.
+// open returns which objects of a namespace are contested, sorted, with how long until each counts as settled if nobody reverts
+// the last repair. Until then they are reported: the policy's state would otherwise change with each repair and each revert.
 func (c *contention) open(namespace string, now time.Time) (open []*Contested) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

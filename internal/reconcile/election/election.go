@@ -35,17 +35,17 @@ const (
 	electionRetry = 600 * time.Millisecond
 )
 
-var (
-	ErrLost = errors.New("the Lease was lost: another process may be the leader by now, so this one ended at once; started again, it stands by")
-)
+// ErrLost ends a process that lost the Lease.
+var ErrLost = errors.New("the Lease was lost: another process may be the leader by now, so this one ended at once; started again, it stands by")
 
 const errNotLeader = kube.Plain("this process does not hold the Lease")
 
-// Election has one of several processes work while the others stand by, with client-go's leader election on a Lease.
+// Election lets one of several processes work while the others stand by. It is client-go's leader election on a Lease.
 //
-// A process that holds the Lease may be stopped at any point and go on minutes later, in the firm belief that it still
-// leads. So each write asks the clock whether the Lease is still sure to be ours, in the last place before it is sent;
-// see Guard. What was sent before names the version that it was decided on, and comes too late if another leader wrote.
+// The operating system may stop a process that holds the Lease at any point. When the process continues, minutes later, it
+// still believes that it leads. So Guard checks before each write, as the last thing before it is sent, whether the Lease can
+// have been taken by another process meanwhile. A write that was already on its way names the version of the object that it
+// was decided on, so the API server refuses it if another leader wrote that object.
 type Election struct {
 	elector *leaderelection.LeaderElector
 	lock    *lease

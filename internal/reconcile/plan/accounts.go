@@ -12,11 +12,12 @@ import (
 // A name that is wanted but may not be added now is not removed either. Where the rule that decides a copy does not
 // prune, the copy's name stays out of the ledger.
 //
-// An account that waits for its finalizers is decided on as any other: pods start with it until it is gone, and get
-// its list.
+// An account that is being deleted and waits for its finalizers is treated like any other: until it is gone, pods start with
+// it and get its list.
 //
-// A list that we applied is ours, so that somebody else's plain server-side apply of it is refused. Where it need not
-// be, it is given up: after the write that made it ours, or at any later look, should that not have come to pass.
+// When we apply a list, our field manager owns it, and the API server refuses a plain server-side apply of it by anybody else.
+// Where our ownership is not needed, we release it: right after the write that took it, or with a later plan if that release
+// failed.
 //
 // Where another installation keeps the ledger, nothing is written: it would have to be noted who added which name.
 func decideAccount(account policy.Account, ledger ledger, copies map[string]wantedCopy, have Observed) Action {

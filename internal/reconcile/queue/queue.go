@@ -15,15 +15,14 @@ const (
 	// earlyTries take about two seconds: longer than the API server takes to see that a parameter went.
 	earlyTries = 6
 
-	// bulkSlots are the namespaces that are worked on at a time while something is urgent, but for what is urgent itself.
-	// More make a roll-out faster (docs/performance.md), but with more requests on their way each takes longer, also that of
-	// a new namespace. One that was taken just before is worked on beside them.
+	// bulkSlots is how many slots a roll-out may use while something is urgent. More slots make a roll-out faster
+	// (docs/performance.md), but the API server then answers each request later, also those for a new namespace.
 	bulkSlots = 8
 	// urgentWindow is how long something counts as urgent after it came: longer than the cluster takes to make the default
 	// account of a new namespace, which is the next thing that is urgent.
 	urgentWindow = 250 * time.Millisecond
-	// slotTime is how long a namespace may take before it gives its slot back to the others: its writes hang, in an admission
-	// webhook that does not answer for example, and as many bad namespaces as slots would otherwise hold up all others.
+	// slotTime is how long a namespace may take before it gives its slot back. Its writes probably hang, for example in an
+	// admission webhook that does not answer; as many such namespaces as there are slots would otherwise stop all others.
 	slotTime = time.Second
 	// overflowFactor bounds how many have given their slot back, per slot, and mostOverflow all of them, unless there are more
 	// slots than that.

@@ -14,9 +14,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
-// OwnWrites remembers what this process wrote until the caches show it, so that a decision never takes our own write for
-// somebody's change and never writes it again. Without it a namespace that is decided twice in a row would be
-// written twice, and every write of a service account would run into its own resourceVersion.
+// OwnWrites remembers what this process wrote until the informers' caches show it. A decision that is made before that would
+// otherwise see the old object: it would write the same again, and each write of a service account would fail, because it names
+// the resourceVersion from before our last write.
 type OwnWrites struct {
 	mu       sync.Mutex
 	entries  map[kube.Key]ownWrite

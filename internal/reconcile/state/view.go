@@ -105,7 +105,8 @@ func NamesInLedgers(v View) []string {
 	return cluster.SecretNames(strings.Join(slices.Collect(maps.Keys(names)), " "))
 }
 
-// Vouched reports whether a ledger vouches for a copy, see cluster.Ledger.Vouches.
+// Vouched reports whether a ledger in the secret's namespace has its name, which makes it ours where nothing else tells; see
+// cluster.Ledger.Vouches.
 func Vouched(v View, secret *cluster.Secret) bool {
 	accounts, _ := v.Accounts(secret.Namespace)
 	return slices.ContainsFunc(accounts, func(sa *cluster.ServiceAccount) bool { return cluster.ParseLedger(sa.Ledger).Vouches(secret.Name) })
