@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -103,14 +104,14 @@ func judgedAlike(t *testing.T, what, content string) bool {
 	}
 	escaped := strings.ReplaceAll(string(inJSON), "\u0085", `\u0085`) // for YAML, which reads it as a line end
 	for from, text := range map[string]string{"a file": content, "a manifest": escaped} {
-		source, err := readPolicy(policyQuery{"-", "pullsecrets-policy", "pullsecrets"}, strings.NewReader(text))
+		source, err := policyfile.Read(policyfile.Query{File: "-", Name: "pullsecrets-policy", Namespace: "pullsecrets"}, strings.NewReader(text))
 		if err != nil {
 			if live != nil {
 				t.Errorf("%s: accepted live, but of %s it is said: %v", what, from, err)
 			}
 			continue
 		}
-		p, findings := source.parse(opts)
+		p, findings := source.Parse(opts)
 		var got []string
 		for _, f := range findings {
 			got = append(got, f.Message)

@@ -85,7 +85,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 		if err != nil {
 			return err
 		}
-		documents = source.documents
+		documents = source.Documents
 	}
 	e, err := f.explain(ctx, documents, namespace, target, stdin, stderr)
 	if err != nil {

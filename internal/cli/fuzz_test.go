@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -27,37 +28,37 @@ func FuzzReadPolicy(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s, err := readPolicy(policyQuery{"-", "pullsecrets-policy", "pullsecrets"}, strings.NewReader(text))
+		s, err := policyfile.Read(policyfile.Query{File: "-", Name: "pullsecrets-policy", Namespace: "pullsecrets"}, strings.NewReader(text))
 		if err != nil {
 			if strings.Contains(err.Error(), "s3cret") {
 				t.Errorf("the error quotes the text: %v", err)
 			}
 			return
 		}
-		for document, at := range s.places {
-			if at.key != "" && !at.within {
-				standsThere(t, strings.Split(text, "\n"), s.documents[document], at)
+		for document, at := range s.Positions {
+			if at.Key != "" && !at.Within {
+				standsThere(t, strings.Split(text, "\n"), s.Documents[document], at)
 			}
 		}
-		_, findings := s.parse(policy.Options{Namespace: "pullsecrets"})
+		_, findings := s.Parse(policy.Options{Namespace: "pullsecrets"})
 		for _, found := range findings {
-			if lines := strings.Count(text, "\n") + 1; !found.place.within && found.Line > lines {
+			if lines := strings.Count(text, "\n") + 1; !found.Position.Within && found.Line > lines {
 				t.Errorf("%s: the text has %d lines", found, lines)
 			}
 		}
 	})
 }
 
-func standsThere(t *testing.T, lines []string, document string, at place) {
+func standsThere(t *testing.T, lines []string, document string, at policyfile.Position) {
 	for i, want := range strings.Split(strings.TrimRight(document, "\n"), "\n") {
 		if strings.TrimSpace(want) == "" {
 			continue
 		}
-		if at.line+i >= len(lines) {
-			t.Fatalf("line %d of the document is said to be line %d of %d", i+1, at.line+i+1, len(lines))
+		if at.Line+i >= len(lines) {
+			t.Fatalf("line %d of the document is said to be line %d of %d", i+1, at.Line+i+1, len(lines))
 		}
-		if got := lines[at.line+i]; len(got) < at.column || strings.TrimSuffix(got[at.column:], "\r") != want {
-			t.Fatalf("line %d of the document is said to stand at line %d, column %d: %q, want %q", i+1, at.line+i+1, at.column+1, got, want)
+		if got := lines[at.Line+i]; len(got) < at.Column || strings.TrimSuffix(got[at.Column:], "\r") != want {
+			t.Fatalf("line %d of the document is said to stand at line %d, column %d: %q, want %q", i+1, at.Line+i+1, at.Column+1, got, want)
 		}
 	}
 }

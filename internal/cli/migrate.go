@@ -14,6 +14,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -78,7 +79,7 @@ func (f *migrateFlags) run(stdin io.Reader, stdout, stderr io.Writer) error {
 }
 
 // objects reads the manifest. Secrets may be among it, so no error has any of its text.
-func (f *migrateFlags) objects(stdin io.Reader) ([]object, error) {
+func (f *migrateFlags) objects(stdin io.Reader) ([]policyfile.Object, error) {
 	if f.file == "" {
 		return nil, errors.New("name the manifest with -f: a file, or - for standard input")
 	}
@@ -86,7 +87,7 @@ func (f *migrateFlags) objects(stdin io.Reader) ([]object, error) {
 	var text []byte
 	var err error
 	if file == "-" {
-		file = standardInput
+		file = policyfile.StandardInput
 		text, err = io.ReadAll(stdin)
 	} else {
 		text, err = os.ReadFile(file)
@@ -94,19 +95,19 @@ func (f *migrateFlags) objects(stdin io.Reader) ([]object, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := examine(file, string(text))
+	found, err := policyfile.Parse(file, string(text))
 	if err != nil {
 		return nil, err
 	}
-	if len(found.objects) == 0 {
+	if len(found.Objects) == 0 {
 		return nil, fmt.Errorf("%s has no Kubernetes object: give what kubectl get deployment NAME -o yaml prints", file)
 	}
-	for _, o := range found.objects {
-		if err := o.checkKeys(); err != nil {
+	for _, o := range found.Objects {
+		if err := o.CheckKeys(); err != nil {
 			return nil, err
 		}
 	}
-	return found.objects, nil
+	return found.Objects, nil
 }
 
 // foundAncestor is a container that works as imagepullsecret-patcher, with its settings as the program itself reads them.
@@ -119,7 +120,7 @@ type foundAncestor struct {
 func (f foundAncestor) marks() string { return f.settings.namespace }
 
 // findAncestor finds it among the objects.
-func findAncestor(objects []object) (foundAncestor, error) {
+func findAncestor(objects []policyfile.Object) (foundAncestor, error) {
 	all, err := workloads(objects)
 	if err != nil {
 		return foundAncestor{}, err
@@ -255,16 +256,16 @@ func (f *migrateFlags) home(found foundAncestor) (string, error) {
 }
 
 // findIn names the namespace of objects that have none, as those of a Helm release.
-func findIn(objects []object, namespace string) ([]object, error) {
+func findIn(objects []policyfile.Object, namespace string) ([]policyfile.Object, error) {
 	out := slices.Clone(objects)
 	for i, o := range out {
-		if o.namespace != "" || podSpecs[o.kind] == nil && o.kind != "ConfigMap" {
+		if o.Namespace != "" || podSpecs[o.Kind] == nil && o.Kind != "ConfigMap" {
 			continue
 		}
-		if namespace == "" && podSpecs[o.kind] != nil {
-			return nil, fmt.Errorf("%s: %s %s names no namespace: give with -namespace the one that it runs in", o.place(), o.kind, o.name)
+		if namespace == "" && podSpecs[o.Kind] != nil {
+			return nil, fmt.Errorf("%s: %s %s names no namespace: give with -namespace the one that it runs in", o.Position(), o.Kind, o.Name)
 		}
-		out[i].namespace = namespace
+		out[i].Namespace = namespace
 	}
 	return out, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
@@ -76,11 +77,11 @@ func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, std
 	if err != nil {
 		return false, err
 	}
-	p, err := source.valid(f.options(), stderr)
+	p, err := source.Valid(f.options(), stderr)
 	if err != nil {
 		return false, err
 	}
-	preview, err := from.preview(ctx, source.documents, p)
+	preview, err := from.preview(ctx, source.Documents, p)
 	if err != nil {
 		return false, err
 	}
@@ -88,12 +89,12 @@ func (f *planFlags) run(ctx context.Context, args []string, stdin io.Reader, std
 }
 
 // source is the policy that is named with -f, or else that of the cluster.
-func (f *planFlags) source(ctx context.Context, from origin, stdin io.Reader) (*policySource, error) {
+func (f *planFlags) source(ctx context.Context, from origin, stdin io.Reader) (*policyfile.Source, error) {
 	if f.file != "" {
 		return f.read(f.file, stdin)
 	}
 	documents, err := from.policy(ctx)
-	return &policySource{documents: documents}, err
+	return &policyfile.Source{Documents: documents}, err
 }
 
 // validate checks what flag itself cannot, and returns what writes the form that is asked for.

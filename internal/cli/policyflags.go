@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -69,17 +70,17 @@ func (f *policyFlags) checkFile() error {
 var errNoFile = errors.New("name the policy with -f: a file, a folder, or - for standard input")
 
 // read reads the policy of a file, and judges nothing.
-func (f *policyFlags) read(file string, stdin io.Reader) (*policySource, error) {
-	return readPolicy(policyQuery{file, f.policy, f.namespace}, stdin)
+func (f *policyFlags) read(file string, stdin io.Reader) (*policyfile.Source, error) {
+	return policyfile.Read(policyfile.Query{File: file, Name: f.policy, Namespace: f.namespace}, stdin)
 }
 
 // valid reads and judges the policy of -f. Its warnings are written; its errors are returned.
-func (f *policyFlags) valid(stdin io.Reader, stderr io.Writer) (*policySource, *policy.Policy, error) {
+func (f *policyFlags) valid(stdin io.Reader, stderr io.Writer) (*policyfile.Source, *policy.Policy, error) {
 	source, err := f.read(f.file, stdin)
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := source.valid(f.options(), stderr)
+	p, err := source.Valid(f.options(), stderr)
 	return source, p, err
 }
 

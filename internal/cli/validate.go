@@ -13,6 +13,7 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -91,10 +92,10 @@ type verdict struct {
 	valid    bool
 	rules    int // of those that are valid
 	secrets  int // that stand without a policy
-	findings []finding
+	findings []policyfile.LocatedProblem
 }
 
-func (v *verdict) add(p *policy.Policy, findings []finding) {
+func (v *verdict) add(p *policy.Policy, findings []policyfile.LocatedProblem) {
 	if p == nil {
 		v.valid = false
 	} else {
@@ -187,7 +188,7 @@ func writeFindingsJSON(out io.Writer, v verdict) error {
 	r := report{Valid: v.valid, Rules: v.rules, Problems: []findingJSON{}}
 	for _, f := range v.findings {
 		r.Problems = append(r.Problems, findingJSON{
-			Severity: severity(f), File: f.place.file, Key: f.place.key, Within: f.place.within,
+			Severity: severity(f), File: f.Position.File, Key: f.Position.Key, Within: f.Position.Within,
 			Path: f.Path, Line: f.Line, Column: f.Column, Message: f.Message,
 		})
 	}
@@ -197,7 +198,7 @@ func writeFindingsJSON(out io.Writer, v verdict) error {
 	return encoder.Encode(r)
 }
 
-func severity(f finding) string {
+func severity(f policyfile.LocatedProblem) string {
 	if f.Warning {
 		return "warning"
 	}
@@ -215,8 +216,8 @@ func writeFindingsGitHub(out io.Writer, v verdict) error {
 	var b strings.Builder
 	for _, f := range v.findings {
 		command := "::" + severity(f)
-		if f.place.file != "" && f.place.file != standardInput {
-			command += " file=" + commandProperty.Replace(filepath.ToSlash(filepath.Clean(f.place.file)))
+		if f.Position.File != "" && f.Position.File != policyfile.StandardInput {
+			command += " file=" + commandProperty.Replace(filepath.ToSlash(filepath.Clean(f.Position.File)))
 			command += annotationPlace(f)
 		}
 		fmt.Fprintf(&b, "%s::%s\n", command, commandMessage.Replace(annotationText(f)))
@@ -227,10 +228,10 @@ func writeFindingsGitHub(out io.Writer, v verdict) error {
 }
 
 // annotationPlace is a line of the file, also where the problem's line is that of a text within it.
-func annotationPlace(f finding) string {
+func annotationPlace(f policyfile.LocatedProblem) string {
 	switch {
-	case f.place.within:
-		return fmt.Sprintf(",line=%d", f.place.line)
+	case f.Position.Within:
+		return fmt.Sprintf(",line=%d", f.Position.Line)
 	case f.Column > 0:
 		return fmt.Sprintf(",line=%d,col=%d", f.Line, f.Column)
 	case f.Line > 0:
@@ -240,11 +241,11 @@ func annotationPlace(f finding) string {
 }
 
 // annotationText leaves out what the annotation's place says.
-func annotationText(f finding) string {
+func annotationText(f policyfile.LocatedProblem) string {
 	p := f.Problem
 	p.Warning = false
-	if f.place.file != standardInput && (p.Line == 0 || !f.place.within) {
-		p.Document, p.Line, p.Column = f.place.key, 0, 0
+	if f.Position.File != policyfile.StandardInput && (p.Line == 0 || !f.Position.Within) {
+		p.Document, p.Line, p.Column = f.Position.Key, 0, 0
 	}
 	return p.String()
 }

@@ -13,19 +13,20 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // secretsBeside returns the Secrets that are in a file or folder, or on standard input, and whether it has no other
 // objects. What cannot be read is left out: whoever reads the policy tells it.
-func secretsBeside(file string, stdin []byte) (secrets []object, alone bool) {
+func secretsBeside(file string, stdin []byte) (secrets []policyfile.Object, alone bool) {
 	alone = true
 	for name, text := range textsOf(file, stdin) {
-		f, err := examine(name, string(text))
-		alone = alone && err == nil && f.content == manifestContent && f.mixed == 0
-		for _, o := range f.objects {
-			if o.apiVersion == "v1" && o.kind == "Secret" {
+		f, err := policyfile.Parse(name, string(text))
+		alone = alone && err == nil && f.Content == policyfile.ManifestContent && f.Mixed == 0
+		for _, o := range f.Objects {
+			if o.APIVersion == "v1" && o.Kind == "Secret" {
 				secrets = append(secrets, o)
 			} else {
 				alone = false
@@ -39,7 +40,7 @@ func secretsBeside(file string, stdin []byte) (secrets []object, alone bool) {
 func textsOf(file string, stdin []byte) func(yield func(name string, text []byte) bool) {
 	return func(yield func(name string, text []byte) bool) {
 		if file == "-" {
-			yield(standardInput, stdin)
+			yield(policyfile.StandardInput, stdin)
 			return
 		}
 		entries, err := os.ReadDir(file)
@@ -50,7 +51,7 @@ func textsOf(file string, stdin []byte) func(yield func(name string, text []byte
 			return
 		}
 		for _, e := range entries {
-			if e.IsDir() || !policy.IsDocument(e.Name()) || isKustomization(e.Name()) {
+			if e.IsDir() || !policy.IsDocument(e.Name()) || policyfile.IsKustomization(e.Name()) {
 				continue
 			}
 			path := filepath.Join(file, e.Name())
@@ -61,44 +62,44 @@ func textsOf(file string, stdin []byte) func(yield func(name string, text []byte
 	}
 }
 
-// key is what a policy calls the Secret; one without a namespace goes to the controller's.
-func (o object) key(namespace string) types.NamespacedName {
-	if o.namespace != "" {
-		namespace = o.namespace
+// secretKey is what a policy calls the Secret; one without a namespace goes to the controller's.
+func secretKey(o policyfile.Object, namespace string) types.NamespacedName {
+	if o.Namespace != "" {
+		namespace = o.Namespace
 	}
-	return types.NamespacedName{Namespace: namespace, Name: o.name}
+	return types.NamespacedName{Namespace: namespace, Name: o.Name}
 }
 
 // judgeSources judges the Secrets that are sources of a policy; without one, those of the two types of registry
 // credentials.
-func judgeSources(secrets []object, p *policy.Policy, namespace string) (findings []finding, judged int) {
+func judgeSources(secrets []policyfile.Object, p *policy.Policy, namespace string) (findings []policyfile.LocatedProblem, judged int) {
 	projector := cluster.NewProjector([]byte("validate"))
 	for _, o := range secrets {
-		meant := cluster.DataKey(scalar(o.root, "type")) != ""
+		meant := cluster.DataKey(policyfile.Scalar(o.Root, "type")) != ""
 		if p != nil {
-			meant = slices.Contains(p.Sources(), o.key(namespace))
+			meant = slices.Contains(p.Sources(), secretKey(o, namespace))
 		}
 		if meant {
 			judged++
-			findings = append(findings, o.judge(projector, namespace)...)
+			findings = append(findings, judgeSecret(o, projector, namespace)...)
 		}
 	}
 	return findings, judged
 }
 
-// judge says what is wrong with a Secret as a source, as the controller will.
-func (o object) judge(projector *cluster.Projector, namespace string) (findings []finding) {
+// judgeSecret says what is wrong with a Secret as a source, as the controller will.
+func judgeSecret(o policyfile.Object, projector *cluster.Projector, namespace string) (findings []policyfile.LocatedProblem) {
 	say := func(warning bool, format string, args ...any) {
-		findings = append(findings, finding{policy.Problem{
-			Document: o.file, Path: "Secret " + o.key(namespace).String(), Line: o.credentialLine(),
+		findings = append(findings, policyfile.LocatedProblem{Problem: policy.Problem{
+			Document: o.File, Path: "Secret " + secretKey(o, namespace).String(), Line: credentialLine(o),
 			Message: fmt.Sprintf(format, args...), Warning: warning,
-		}, place{file: o.file}})
+		}, Position: policyfile.Position{File: o.File}})
 	}
-	if field(o.root, "sops") != nil {
+	if policyfile.Field(o.Root, "sops") != nil {
 		say(true, "it is encrypted with SOPS, so what it holds is not judged here")
 		return findings
 	}
-	u, err := o.secret()
+	u, err := decodedSecret(o)
 	if err != nil {
 		say(false, "it cannot be read: data and stringData are mappings of text, with each key once")
 		return findings
@@ -115,14 +116,14 @@ func (o object) judge(projector *cluster.Projector, namespace string) (findings 
 	return findings
 }
 
-// secret is the object as the API server stores it: with stringData in data.
-func (o object) secret() (*unstructured.Unstructured, error) {
+// decodedSecret is the object as the API server stores it: with stringData in data.
+func decodedSecret(o policyfile.Object) (*unstructured.Unstructured, error) {
 	var content struct {
 		Type       string            `yaml:"type"`
 		Data       map[string]string `yaml:"data"`
 		StringData map[string]string `yaml:"stringData"`
 	}
-	if err := o.root.Decode(&content); err != nil {
+	if err := o.Root.Decode(&content); err != nil {
 		return nil, err // has values in it
 	}
 	data := map[string]any{}
@@ -136,9 +137,9 @@ func (o object) secret() (*unstructured.Unstructured, error) {
 }
 
 // credentialLine is where the credential stands, or else where the object does.
-func (o object) credentialLine() int {
+func credentialLine(o policyfile.Object) int {
 	for _, name := range []string{"stringData", "data"} {
-		values := field(o.root, name)
+		values := policyfile.Field(o.Root, name)
 		if values == nil || values.Kind != yaml.MappingNode {
 			continue
 		}
@@ -148,7 +149,7 @@ func (o object) credentialLine() int {
 			}
 		}
 	}
-	return o.root.Line
+	return o.Root.Line
 }
 
 // readOnce reads standard input where a file is it: the policy and the secrets beside it are read one after the other.
@@ -158,7 +159,7 @@ func readOnce(files []string, stdin io.Reader) ([]byte, error) {
 	}
 	text, err := io.ReadAll(stdin)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", standardInput, err)
+		return nil, fmt.Errorf("%s: %w", policyfile.StandardInput, err)
 	}
 	return text, nil
 }
@@ -177,7 +178,7 @@ func (f *validateFlags) judgeFile(v *verdict, file string, stdin []byte) error {
 	if err != nil {
 		return err
 	}
-	p, findings := source.parse(f.options())
+	p, findings := source.Parse(f.options())
 	v.add(p, findings)
 	if p != nil { // without a policy nobody knows which secrets are meant
 		findings, _ = judgeSources(secrets, p, f.namespace)
@@ -187,10 +188,10 @@ func (f *validateFlags) judgeFile(v *verdict, file string, stdin []byte) error {
 }
 
 // addSecrets takes in what is said of secrets. alone counts those that stand without a policy.
-func (v *verdict) addSecrets(findings []finding, alone int) {
+func (v *verdict) addSecrets(findings []policyfile.LocatedProblem, alone int) {
 	v.secrets += alone
 	v.findings = append(v.findings, findings...)
-	if slices.ContainsFunc(findings, func(f finding) bool { return !f.Warning }) {
+	if slices.ContainsFunc(findings, func(f policyfile.LocatedProblem) bool { return !f.Warning }) {
 		v.valid = false
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 )
 
 // workload is a container of a manifest, with what its Deployment, or whatever runs it, says about it.
@@ -44,34 +46,34 @@ var podSpecs = map[string][]string{
 }
 
 // workloads are the containers of the objects. Values of ConfigMaps that are among the objects are known.
-func workloads(objects []object) (out []workload, err error) {
+func workloads(objects []policyfile.Object) (out []workload, err error) {
 	configMaps := map[string]map[string]string{}
 	for _, o := range objects {
-		if o.kind == "ConfigMap" {
+		if o.Kind == "ConfigMap" {
 			var cm corev1.ConfigMap
-			if err := decodeNode(o.root, &cm); err == nil {
-				configMaps[o.namespace+"/"+o.name] = cm.Data
+			if err := decodeNode(o.Root, &cm); err == nil {
+				configMaps[o.Namespace+"/"+o.Name] = cm.Data
 			}
 		}
 	}
 	for _, o := range objects {
-		steps, ok := podSpecs[o.kind]
+		steps, ok := podSpecs[o.Kind]
 		if !ok {
 			continue
 		}
-		node := o.root
+		node := o.Root
 		for _, step := range steps {
-			node = field(node, step)
+			node = policyfile.Field(node, step)
 		}
 		var pod corev1.PodSpec
 		if node == nil {
-			return nil, fmt.Errorf("%s: %s %s has no pod's spec", o.place(), o.kind, o.name)
+			return nil, fmt.Errorf("%s: %s %s has no pod's spec", o.Position(), o.Kind, o.Name)
 		}
 		if err := decodeNode(node, &pod); err != nil {
-			return nil, fmt.Errorf("%s: %s %s is not as the API has it: quote numbers, true and false among the values of env", o.place(), o.kind, o.name)
+			return nil, fmt.Errorf("%s: %s %s is not as the API has it: quote numbers, true and false among the values of env", o.Position(), o.Kind, o.Name)
 		}
 		for _, c := range pod.Containers {
-			w := workload{kind: o.kind, namespace: o.namespace, name: o.name, container: c, volumes: pod.Volumes, env: environment{}}
+			w := workload{kind: o.Kind, namespace: o.Namespace, name: o.Name, container: c, volumes: pod.Volumes, env: environment{}}
 			w.readEnv(configMaps)
 			out = append(out, w)
 		}

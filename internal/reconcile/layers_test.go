@@ -46,7 +46,8 @@ var layers = []struct {
 
 	{"inspect", false, "reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
-	{"cli", false, "reconcile inspect purge rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli/policyfile", false, "policy"},
+	{"cli", false, "cli/policyfile reconcile inspect purge rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.

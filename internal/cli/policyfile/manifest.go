@@ -1,4 +1,4 @@
-package cli
+package policyfile
 
 import (
 	"encoding/base64"
@@ -15,46 +15,46 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
-// content is what a file holds.
-type content int
+// Content is what a file holds.
+type Content int
 
 const (
-	otherContent    content = iota // neither of the others
+	otherContent    Content = iota // neither of the others
 	policyContent                  // a policy document
-	manifestContent                // Kubernetes objects
+	ManifestContent                // Kubernetes objects
 )
 
-// examined is a file that was looked at. No error about it quotes its text: a stream of manifests may hold secrets.
-type examined struct {
-	content content
-	objects []object
+// ParsedFile is a file that was looked at. No error about it quotes its text: a stream of manifests may hold secrets.
+type ParsedFile struct {
+	Content Content
+	Objects []Object
 	problem *policy.Problem // why it is no text, and counts as a policy: what the problem is, the judgement tells
-	mixed   int             // the line of a policy document among the objects, or 0
+	Mixed   int             // the line of a policy document among the objects, or 0
 }
 
-// object is one object of a manifest.
-type object struct {
-	file                              string
-	apiVersion, kind, name, namespace string
-	root                              *yaml.Node
+// Object is one object of a manifest.
+type Object struct {
+	File                              string
+	APIVersion, Kind, Name, Namespace string
+	Root                              *yaml.Node
 	lines                             []string // of the whole file
 }
 
-// examine finds out what a file holds. A text that is not YAML is a policy where it looks like one, so that the mistake
+// Parse finds out what a file holds. A text that is not YAML is a policy where it looks like one, so that the mistake
 // is told as the controller tells it.
-func examine(file, content string) (examined, error) {
+func Parse(file, content string) (ParsedFile, error) {
 	text, problem := policy.ReadText(content)
 	if problem != nil {
-		return examined{content: policyContent, problem: problem}, nil
+		return ParsedFile{Content: policyContent, problem: problem}, nil
 	}
-	f := examined{}
+	f := ParsedFile{}
 	lines := strings.Split(text, "\n")
 	empty := true
 	for _, part := range yamlDocuments(lines) {
 		var node yaml.Node
 		if err := decodeDocument(part.text, &node); err != nil {
-			if len(f.objects) == 0 && looksLikePolicy(text) {
-				return examined{content: policyContent}, nil
+			if len(f.Objects) == 0 && looksLikePolicy(text) {
+				return ParsedFile{Content: policyContent}, nil
 			}
 			return f, brokenYAML(file, part)
 		}
@@ -66,17 +66,17 @@ func examine(file, content string) (examined, error) {
 		shift(root, part.line, map[*yaml.Node]bool{})
 		switch contentOf(root) {
 		case policyContent:
-			f.content, f.mixed = max(f.content, policyContent), root.Line
-		case manifestContent:
-			f.content = manifestContent
-			f.objects = append(f.objects, objectsOf(root, file, lines)...)
+			f.Content, f.Mixed = max(f.Content, policyContent), root.Line
+		case ManifestContent:
+			f.Content = ManifestContent
+			f.Objects = append(f.Objects, objectsOf(root, file, lines)...)
 		}
 	}
 	if empty {
-		f.content = policyContent // its emptiness is for the judgement to tell
+		f.Content = policyContent // its emptiness is for the judgement to tell
 	}
-	if f.content != manifestContent {
-		f.mixed = 0
+	if f.Content != ManifestContent {
+		f.Mixed = 0
 	}
 	return f, nil
 }
@@ -164,41 +164,41 @@ func shift(n *yaml.Node, lines int, seen map[*yaml.Node]bool) {
 
 // contentOf tells a policy from an object. A policy is known by its apiVersion; where that is wrong, by its kind or its
 // rules, if it is no object: a ClusterRole has rules too.
-func contentOf(root *yaml.Node) content {
-	metadata, kind := field(root, "metadata"), scalar(root, "kind")
+func contentOf(root *yaml.Node) Content {
+	metadata, kind := Field(root, "metadata"), Scalar(root, "kind")
 	switch {
-	case strings.HasPrefix(scalar(root, "apiVersion"), "pullsecrets/"):
+	case strings.HasPrefix(Scalar(root, "apiVersion"), "pullsecrets/"):
 		return policyContent
-	case metadata == nil && (kind == "Policy" || field(root, "rules") != nil):
+	case metadata == nil && (kind == "Policy" || Field(root, "rules") != nil):
 		return policyContent
 	case metadata != nil || kind != "":
-		return manifestContent
+		return ManifestContent
 	}
 	return otherContent
 }
 
 // objectsOf are the object of a document, or those of a list.
-func objectsOf(root *yaml.Node, file string, lines []string) []object {
-	kind := scalar(root, "kind")
-	if items := field(root, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(kind, "List") {
-		var objects []object
+func objectsOf(root *yaml.Node, file string, lines []string) []Object {
+	kind := Scalar(root, "kind")
+	if items := Field(root, "items"); items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(kind, "List") {
+		var objects []Object
 		for _, item := range items.Content {
 			objects = append(objects, objectsOf(item, file, lines)...)
 		}
 		return objects
 	}
-	metadata := field(root, "metadata")
-	return []object{{
-		file: file, apiVersion: scalar(root, "apiVersion"), kind: kind,
-		name: scalar(metadata, "name"), namespace: scalar(metadata, "namespace"), root: root, lines: lines,
+	metadata := Field(root, "metadata")
+	return []Object{{
+		File: file, APIVersion: Scalar(root, "apiVersion"), Kind: kind,
+		Name: Scalar(metadata, "name"), Namespace: Scalar(metadata, "namespace"), Root: root, lines: lines,
 	}}
 }
 
-func (o object) place() string { return fmt.Sprintf("%s line %d", o.file, o.root.Line) }
+func (o Object) Position() string { return fmt.Sprintf("%s line %d", o.File, o.Root.Line) }
 
 // policy takes the documents out of the policy ConfigMap.
-func (o object) policy() (*policySource, error) {
-	if err := o.checkKeys(); err != nil {
+func (o Object) policy() (*Source, error) {
+	if err := o.CheckKeys(); err != nil {
 		return nil, err
 	}
 	s := newPolicySource()
@@ -216,18 +216,18 @@ func (o object) policy() (*policySource, error) {
 	for key, value := range encoded {
 		content, err := base64.StdEncoding.DecodeString(value.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: the key %s under binaryData is not base64: put its text under data", o.file, value.Line, key)
+			return nil, fmt.Errorf("%s: line %d: the key %s under binaryData is not base64: put its text under data", o.File, value.Line, key)
 		}
 		for document, text := range policy.Documents(nil, map[string][]byte{key: content}) {
-			s.add(document, text, place{file: o.file, key: key, line: value.Line, within: true})
+			s.add(document, text, Position{File: o.File, Key: key, Line: value.Line, Within: true})
 		}
 	}
 	return s, nil
 }
 
-// checkKeys refuses a key that is no text or that a pasted space is part of, with which the API server would refuse the
+// CheckKeys refuses a key that is no text or that a pasted space is part of, with which the API server would refuse the
 // object, and one that is given twice: kubectl takes the last, and a reader may take the first.
-func (o object) checkKeys() error { return checkKeys(o.file, o.root) }
+func (o Object) CheckKeys() error { return checkKeys(o.File, o.Root) }
 
 func checkKeys(file string, n *yaml.Node) error {
 	seen := map[string]bool{}
@@ -253,19 +253,19 @@ func checkKeys(file string, n *yaml.Node) error {
 
 // texts are the values of a ConfigMap's data or binaryData, by key. There may be none: that there is no policy is for
 // the judgement to tell.
-func (o object) texts(name string) (map[string]*yaml.Node, error) {
+func (o Object) texts(name string) (map[string]*yaml.Node, error) {
 	values := map[string]*yaml.Node{}
-	data := field(o.root, name)
+	data := Field(o.Root, name)
 	if data == nil {
 		return nil, nil
 	}
 	for i := 0; i+1 < len(data.Content); i += 2 {
 		key, value := data.Content[i], resolved(data.Content[i+1])
 		if value.Kind != yaml.ScalarNode {
-			return nil, fmt.Errorf("%s: line %d: the key %s of a ConfigMap must be text: start it with |", o.file, key.Line, key.Value)
+			return nil, fmt.Errorf("%s: line %d: the key %s of a ConfigMap must be text: start it with |", o.File, key.Line, key.Value)
 		}
 		if len(validation.IsConfigMapKey(key.Value)) > 0 {
-			return nil, fmt.Errorf("%s: line %d: %q is no key of a ConfigMap, which has only -, _, ., letters and digits", o.file, key.Line, key.Value)
+			return nil, fmt.Errorf("%s: line %d: %q is no key of a ConfigMap, which has only -, _, ., letters and digits", o.File, key.Line, key.Value)
 		}
 		values[key.Value] = value
 	}
@@ -285,8 +285,8 @@ func plainText(value *yaml.Node) string {
 
 // placeOf finds the text of a block scalar among the file's lines. Where it does not stand there as it is, as in a
 // quoted or folded scalar, its lines have no place of their own.
-func (o object) placeOf(key string, value *yaml.Node) place {
-	at := place{file: o.file, key: key, line: value.Line, within: true, folded: value.Style&yaml.FoldedStyle != 0}
+func (o Object) placeOf(key string, value *yaml.Node) Position {
+	at := Position{File: o.File, Key: key, Line: value.Line, Within: true, folded: value.Style&yaml.FoldedStyle != 0}
 	if value.Style&yaml.LiteralStyle == 0 || value.ShortTag() == binaryTag {
 		return at
 	}
@@ -304,12 +304,12 @@ func (o object) placeOf(key string, value *yaml.Node) place {
 		}
 		indent = len(before)
 	}
-	at.column, at.within = max(indent, 0), false
+	at.Column, at.Within = max(indent, 0), false
 	return at
 }
 
-// field is a mapping's value, or nil.
-func field(n *yaml.Node, key string) *yaml.Node {
+// Field is a mapping's value, or nil.
+func Field(n *yaml.Node, key string) *yaml.Node {
 	if n == nil || n.Kind != yaml.MappingNode {
 		return nil
 	}
@@ -321,8 +321,8 @@ func field(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-func scalar(n *yaml.Node, key string) string {
-	if v := field(n, key); v != nil && v.Kind == yaml.ScalarNode {
+func Scalar(n *yaml.Node, key string) string {
+	if v := Field(n, key); v != nil && v.Kind == yaml.ScalarNode {
 		return v.Value
 	}
 	return ""
