@@ -1,3 +1,4 @@
+// Package election lets one of several processes write, by a Lease.
 package election
 
 import (

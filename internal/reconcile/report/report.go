@@ -1,3 +1,5 @@
+// Package report is where everything ends that came of the work: it logs it, sums it up for the status, counts it for the metrics
+// and writes Events.
 package report
 
 import (
