@@ -1,3 +1,5 @@
+// Package inspect looks at a cluster, or at a dump of one, without a controller: what `plan` would change, and why a namespace, a
+// service account or a pod has the pull secrets that it has (`explain`). It decides on a state.View of listed objects.
 package inspect
 
 import (
