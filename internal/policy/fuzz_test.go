@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,12 +12,8 @@ import (
 // FuzzParse holds that no text makes Parse panic, that every refusal says why, and that an accepted
 // document means the same once it was decoded and written again: nothing is lost or guessed on the way.
 func FuzzParse(f *testing.F) {
-	seeds, err := filepath.Glob("testdata/*/*.txtar")
-	if err != nil || len(seeds) == 0 {
-		f.Fatal("no seeds", err)
-	}
-	for _, path := range seeds {
-		for _, content := range readArchive(f, path).documents("problems", "rules") {
+	for _, c := range testCases(f, "testdata/*/*.txtar", 78) {
+		for _, content := range c.documents() {
 			f.Add(content)
 		}
 	}
