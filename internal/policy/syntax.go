@@ -39,9 +39,8 @@ func SyntaxError(content string) (line, column int, reason string) {
 	if strings.HasPrefix(reason, "unknown anchor") {
 		before = before[:strings.LastIndexByte(before, '*')+1] // it is only known to be unknown once it was read
 	}
-	line = 1 + strings.Count(before, "\n")
-	column = utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
-	return line, max(column, 1), reason
+	line, behind := placeAt(content, len(before))
+	return line, max(behind-1, 1), reason
 }
 
 // parserWords start an error of the parser behind sigs.k8s.io/yaml; others of its errors are about what was read.
