@@ -104,8 +104,8 @@ func TestTheHashCoversBinaryData(t *testing.T) {
 
 // TestAByteOrderMarkAndLineEndsOfWindowsChangeNothing holds that for every document of testdata.
 func TestAByteOrderMarkAndLineEndsOfWindowsChangeNothing(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/*/*.txtar", 78) {
-		documents := readArchive(t, path).documents("problems", "rules")
+	for _, c := range testCases(t, "testdata/*/*.txtar", 78) {
+		documents := c.documents()
 		marked := map[string]string{}
 		for name, content := range documents {
 			if _, problem := ReadText(byteOrderMark + content); problem != nil || strings.HasPrefix(content, byteOrderMark) {
@@ -119,12 +119,12 @@ func TestAByteOrderMarkAndLineEndsOfWindowsChangeNothing(t *testing.T) {
 		p, problems := Parse(documents, options)
 		q, problemsMarked := Parse(marked, options)
 		if (p == nil) != (q == nil) {
-			t.Errorf("%s: accepted %t, and %t as Windows writes it", path, p != nil, q != nil)
+			t.Errorf("%s: accepted %t, and %t as Windows writes it", c.path, p != nil, q != nil)
 		} else if p != nil && render(p, problems) != render(q, problemsMarked) {
-			t.Errorf("%s (-as it is +as Windows writes it):\n%s", path, cmp.Diff(render(p, problems), render(q, problemsMarked)))
+			t.Errorf("%s (-as it is +as Windows writes it):\n%s", c.path, cmp.Diff(render(p, problems), render(q, problemsMarked)))
 		}
 		if diff := cmp.Diff(problems.Error(), problemsMarked.Error()); diff != "" {
-			t.Errorf("%s (-as it is +as Windows writes it):\n%s", path, diff)
+			t.Errorf("%s (-as it is +as Windows writes it):\n%s", c.path, diff)
 		}
 	}
 }

@@ -37,10 +37,9 @@ func TestNothingFollowsFromWhatTheDecoderCannotRead(t *testing.T) {
 
 // TestNoErrorAdvisesToRemoveEverything: whoever follows an error in haste must not lose all copies.
 func TestNoErrorAdvisesToRemoveEverything(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
-		a := readArchive(t, path)
-		if strings.Contains(a.files["problems"], "rules: []") {
-			t.Errorf("%s:\n%s", path, a.files["problems"])
+	for _, c := range testCases(t, "testdata/bad/*.txtar", 60) {
+		if problems := c.file("problems"); strings.Contains(problems, "rules: []") {
+			t.Errorf("%s:\n%s", c.path, problems)
 		}
 	}
 }

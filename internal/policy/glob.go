@@ -1,8 +1,12 @@
 package policy
 
-import "strings"
+import (
+	"path"
+	"strings"
+)
 
-// glob is a pattern, anchored at both ends, in which * is any run of characters and ? is any one.
+// glob is a pattern for a whole name, in which * is any run of characters and ? is any one. path.Match decides; what else
+// is special to it, [ and \, is refused in a policy, and the one character that its stars do not cross, /, is in no name.
 type glob string
 
 func matchesAny(globs []glob, name string) bool {
@@ -14,28 +18,17 @@ func matchesAny(globs []glob, name string) bool {
 	return false
 }
 
-// matches takes time linear in the name for one star and at most pattern times name for many: it only ever
-// goes back to the last star.
+// matches compares the characters before the first * or ? by itself: most names differ from a glob there already.
+// path.Match, which reads the glob to its end, would take about four times as long for all rules and namespaces.
 func (g glob) matches(name string) bool {
-	if g == "*" {
-		return true
-	}
-	p, n := 0, 0
-	star, mark := -1, 0
-	for n < len(name) {
-		switch {
-		case p < len(g) && g[p] == '*':
-			star, mark = p, n
-			p++
-		case p < len(g) && (g[p] == '?' || g[p] == name[n]):
-			p++
-			n++
-		case star >= 0:
-			mark++
-			p, n = star+1, mark
-		default:
+	for i := 0; i < len(g) && !special(g[i]); i++ {
+		if i == len(name) || g[i] != name[i] {
 			return false
 		}
 	}
-	return strings.Trim(string(g[p:]), "*") == ""
+	if len(g)-strings.Count(string(g), "*") > len(name) {
+		return false // path.Match would hold a glob that is as long as the policy against each end of the name
+	}
+	ok, _ := path.Match(string(g), name)
+	return ok
 }

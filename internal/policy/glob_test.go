@@ -2,8 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,15 +75,81 @@ func TestGlobsMatchAsTheirRegularExpressionsDo(t *testing.T) {
 	}
 }
 
+// TestEveryShortGlobMatchesAsTheMatcherByHandSays tries every short glob with every short name.
+func TestEveryShortGlobMatchesAsTheMatcherByHandSays(t *testing.T) {
+	matched, pairs := 0, 0
+	names := slices.Collect(textsUpTo(6, "ab."))
+	for pattern := range textsUpTo(6, "ab*?") {
+		for _, name := range names {
+			want := matchesByHand(pattern, name)
+			if got := glob(pattern).matches(name); got != want {
+				t.Fatalf("%q matches %q: %t, want %t", pattern, name, got, want)
+			}
+			pairs++
+			if want {
+				matched++
+			}
+		}
+	}
+	if matched*20 < pairs {
+		t.Errorf("only %d of %d pairs match: they try too little", matched, pairs)
+	}
+}
+
+// textsUpTo are all texts of at most so many characters of an alphabet.
+func textsUpTo(longest int, alphabet string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		texts := []string{""}
+		for i := 0; i < len(texts); i++ {
+			if !yield(texts[i]) {
+				return
+			}
+			if len(texts[i]) < longest {
+				for _, c := range alphabet {
+					texts = append(texts, texts[i]+string(c))
+				}
+			}
+		}
+	}
+}
+
+// matchesByHand is a second matcher, without path.Match: it goes back to the last star whenever a character differs.
+func matchesByHand(glob, name string) bool {
+	p, n := 0, 0
+	star, mark := -1, 0
+	for n < len(name) {
+		switch {
+		case p < len(glob) && glob[p] == '*':
+			star, mark = p, n
+			p++
+		case p < len(glob) && (glob[p] == '?' || glob[p] == name[n]):
+			p++
+			n++
+		case star >= 0:
+			mark++
+			p, n = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(glob[p:], "*") == ""
+}
+
 func TestNoGlobTakesLong(t *testing.T) {
 	name := strings.Repeat("a", 253)
 	done := make(chan string, 1)
 	go func() {
+		globs := []string{"*" + strings.Repeat("a", MaxSize), strings.Repeat("*", MaxSize) + "b"}
 		for _, part := range []string{"*a", "a*", "*a*", "?*", "*?", "**a"} {
-			pattern := glob(strings.Repeat(part, 200) + "b")
-			if pattern.matches(name) {
-				done <- fmt.Sprintf("%s… matches %s…", pattern[:10], name[:10])
-				return
+			globs = append(globs, strings.Repeat(part, 200)+"b")
+		}
+		for _, text := range globs {
+			pattern := glob(text)
+			for range 100 {
+				if pattern.matches(name) {
+					done <- fmt.Sprintf("%s… matches %s…", pattern[:10], name[:10])
+					return
+				}
 			}
 		}
 		done <- ""

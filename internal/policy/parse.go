@@ -89,13 +89,7 @@ func IsDocument(name string) bool {
 
 // Hash identifies a policy text. It depends on the documents alone, not on other keys.
 func Hash(documents map[string]string) string {
-	var names []string
-	for name := range documents {
-		if IsDocument(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names, _ := documentNames(documents)
 	h := sha256.New()
 	for _, name := range names {
 		// Lengths keep two different texts from having the same bytes in a row.

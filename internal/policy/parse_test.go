@@ -4,7 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -19,45 +18,31 @@ var options = Options{Namespace: "pullsecrets", SourceNamespaces: []string{"allo
 
 // A file of testdata/bad says why in its comment, then has the documents, and as "problems" what is said of them.
 func TestParseTellsEveryProblemOfABadPolicy(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a := readArchive(t, path)
-			p, problems := Parse(a.documents("problems"), options)
+	for _, c := range testCases(t, "testdata/bad/*.txtar", 60) {
+		t.Run(c.name(), func(t *testing.T) {
+			p, problems := Parse(c.documents(), options)
 			if p != nil || len(problems.Errors()) == 0 {
-				t.Errorf("accepted: %s", a.comment)
+				t.Errorf("accepted: %s", c.Comment)
 			}
 			for _, problem := range problems {
 				if IsDocument(problem.Document) {
-					checkPlace(t, problem, a.files[problem.Document])
+					checkPlace(t, problem, c.file(problem.Document))
 				}
 			}
-			got := problems.Error() + "\n"
-			if *update {
-				a.write(t, path, "problems", got)
-			}
-			if diff := cmp.Diff(a.files["problems"], got); diff != "" {
-				t.Errorf("%s(-want +got):\n%s", a.comment, diff)
-			}
+			c.expect(t, "problems", problems.Error()+"\n")
 		})
 	}
 }
 
 // A file of testdata/good has a side file with the rules as they are understood, every default written out.
 func TestParseUnderstandsAGoodPolicy(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/good/*.txtar", 18) {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			a := readArchive(t, path)
-			p, problems := Parse(a.documents("rules"), options)
+	for _, c := range testCases(t, "testdata/good/*.txtar", 18) {
+		t.Run(c.name(), func(t *testing.T) {
+			p, problems := Parse(c.documents(), options)
 			if p == nil {
 				t.Fatalf("refused: %v", problems)
 			}
-			got := render(p, problems)
-			if *update {
-				a.write(t, path, "rules", got)
-			}
-			if diff := cmp.Diff(a.files["rules"], got); diff != "" {
-				t.Errorf("%s(-want +got):\n%s", a.comment, diff)
-			}
+			c.expect(t, "rules", render(p, problems))
 		})
 	}
 }
@@ -134,12 +119,12 @@ func TestParseRefusesATextThatIsTooLarge(t *testing.T) {
 }
 
 func TestParseSaysTheSameEveryTime(t *testing.T) {
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
-		documents := readArchive(t, path).documents("problems")
+	for _, c := range testCases(t, "testdata/bad/*.txtar", 60) {
+		documents := c.documents()
 		_, want := Parse(documents, options)
 		for range 10 { // over maps, whose order differs from one range to the next
 			if _, got := Parse(documents, options); !reflect.DeepEqual(want, got) {
-				t.Errorf("%s (-first +later):\n%s", path, cmp.Diff(want, got))
+				t.Errorf("%s (-first +later):\n%s", c.path, cmp.Diff(want, got))
 				break
 			}
 		}

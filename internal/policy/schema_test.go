@@ -9,7 +9,6 @@ import (
 	"go/token"
 	"maps"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -229,23 +228,23 @@ func TestTheSchemaAgreesWithParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := compiled.MustCompile("policy.json")
-	for _, path := range filesOf(t, "testdata/good/*.txtar", 18) {
-		for document, content := range readArchive(t, path).documents("rules") {
+	for _, c := range testCases(t, "testdata/good/*.txtar", 18) {
+		for document, content := range c.documents() {
 			if err := schemaError(t, s, content); err != nil && IsDocument(document) {
-				t.Errorf("%s: Parse accepts it, the schema does not: %v", path, err)
+				t.Errorf("%s: Parse accepts it, the schema does not: %v", c.path, err)
 			}
 		}
 	}
 	beyondAll := slices.Concat(slices.Collect(maps.Values(beyondSchema))...)
-	for _, path := range filesOf(t, "testdata/bad/*.txtar", 60) {
+	for _, c := range testCases(t, "testdata/bad/*.txtar", 60) {
 		var found []error
-		for document, content := range readArchive(t, path).documents("problems") {
+		for document, content := range c.documents() {
 			if err := schemaError(t, s, content); err != nil && IsDocument(document) {
 				found = append(found, err)
 			}
 		}
-		if beyond := slices.Contains(beyondAll, strings.TrimSuffix(filepath.Base(path), ".txtar")); beyond != (len(found) == 0) {
-			t.Errorf("%s: beyond a schema: %t, but it says: %v", path, beyond, found)
+		if beyond := slices.Contains(beyondAll, c.name()); beyond != (len(found) == 0) {
+			t.Errorf("%s: beyond a schema: %t, but it says: %v", c.path, beyond, found)
 		}
 	}
 	for _, path := range []string{

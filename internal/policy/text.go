@@ -246,9 +246,7 @@ func isNull(n *yaml.Node) bool { return n.ShortTag() == "!!null" }
 
 func (t *text) add(path *field.Path, n *yaml.Node, format string, args ...any) {
 	t.broken[pathString(path)] = true
-	t.problems = append(t.problems, Problem{
-		Document: t.name, Path: pathString(path), Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, args...),
-	})
+	t.addNode(pathString(path), n, fmt.Sprintf(format, args...))
 }
 
 // addAt places a problem at a path. Where the node there does not fit the schema, nothing is added: the problem may
