@@ -54,7 +54,7 @@ bin/bench:
 	go -C hack/bench build -o ../../bin/bench .
 
 .PHONY: bench-docs
-bench-docs: build bin/bench ## measure all sizes, for docs/performance.md; takes most of an hour on a quiet machine
+bench-docs: build bin/bench ## measure all sizes, for docs/performance-log.md; takes most of an hour on a quiet machine
 	@hack/bench/all.sh
 
 .PHONY: image-test

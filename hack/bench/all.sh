@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures every size that docs/performance.md shows, each on a control plane of its own, and writes it.
+# Measures every size that docs/performance-log.md shows, each on a control plane of its own, and writes that page and
+# docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 parts=$(mktemp -d)

@@ -30,15 +30,20 @@ func document(file string, parts []string) error {
 	if err := os.WriteFile(base+".svg", picture, 0o644); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(base + ".md")
-	if err != nil {
-		return err
+	for suffix, blocks := range pages {
+		text, err := os.ReadFile(base + suffix)
+		if err != nil {
+			return err
+		}
+		filled, err := fill(string(text), all, blocks)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(base+suffix, []byte(filled), 0o644); err != nil {
+			return err
+		}
 	}
-	filled, err := fill(string(text), all)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(base+".md", []byte(filled), 0o644)
+	return nil
 }
 
 func read(file string) (all []result, err error) {
@@ -71,14 +76,21 @@ func merge(old, newer []result) []result {
 	return old
 }
 
-// blocks are the parts of the text that are made from results, by the name in their markers.
-var blocks = map[string]func([]result) (string, error){
-	"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
-	"baseline": baselineTable,
+// blocks are parts of a text that are made from results, by the name in their markers.
+type blocks map[string]func([]result) (string, error)
+
+// pages are the texts beside the JSON file, by the end of their names: what a reader wants first, and the whole log.
+var pages = map[string]blocks{
+	".md": {"summary": summary},
+	"-log.md": {
+		"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
+		"baseline": baselineTable,
+	},
 }
 
 // fill writes the blocks between their markers.
-func fill(text string, all []result) (string, error) {
+func fill(text string, all []result, blocks blocks) (string, error) {
+	all = slices.Clone(all)
 	for i := range all {
 		all[i].judge(0)
 	}

@@ -6,7 +6,7 @@
 //	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
 //	make bench BENCHFLAGS='-only burst'         a part of it
 //	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-name tool -baseline-copy image-pull-secret'
-//	make bench-docs                             every size, for docs/performance.md; takes most of an hour
+//	make bench-docs                             every size, for docs/performance-log.md; takes most of an hour
 package main
 
 import (

@@ -15,7 +15,7 @@ func TestLinksLeadSomewhere(t *testing.T) {
 		t.Fatalf("the pages are %v: %v", pages, err)
 	}
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	for _, page := range append(pages, "../../README.md", "../../CONTRIBUTING.md", "../../MIGRATING.md", "../../SECURITY.md") {
+	for _, page := range append(pages, "../../README.md", "../../CONTRIBUTING.md", "../../MIGRATING.md", "../../SECURITY.md", "../../hack/README.md") {
 		for _, m := range link.FindAllStringSubmatch(readText(t, page), -1) {
 			file, heading, _ := strings.Cut(m[1], "#")
 			if strings.Contains(file, "://") {

@@ -14,17 +14,37 @@ type Defect string
 
 // The defects of a registry credential.
 const (
-	DefectType         Defect = "WrongType"    // neither kubernetes.io/dockerconfigjson nor kubernetes.io/dockercfg
-	DefectMissingKey   Defect = "NoKey"        // the data key of its type is missing or empty
-	DefectNotBase64    Defect = "NotBase64"    // the data key's value is not base64, as it has to be in a manifest
-	DefectNotJSON      Defect = "NotJSON"      // the value is no JSON
-	DefectField        Defect = "BadField"     // the value is JSON, but something in it has another type than the kubelet takes
-	DefectAuth         Defect = "BadAuth"      // an auth is not base64 of username:password
-	DefectNoRegistry   Defect = "NoRegistry"   // it names no registry host that the kubelet can go by
-	DefectNoCredential Defect = "NoCredential" // it names hosts, but has no username and password for any of them
-	DefectEncrypted    Defect = "Encrypted"    // it was not decrypted on its way
-	DefectNotRendered  Defect = "NotRendered"  // it is a template that was not filled in
+	DefectType         Defect = "WrongType"
+	DefectMissingKey   Defect = "NoKey"
+	DefectNotBase64    Defect = "NotBase64"
+	DefectNotJSON      Defect = "NotJSON"
+	DefectField        Defect = "BadField"
+	DefectAuth         Defect = "BadAuth"
+	DefectNoRegistry   Defect = "NoRegistry"
+	DefectNoCredential Defect = "NoCredential"
+	DefectEncrypted    Defect = "Encrypted"
+	DefectNotRendered  Defect = "NotRendered"
 )
+
+// DefectMeaning is what a defect means, whatever its cause is; docs/reasons.md is made of it.
+type DefectMeaning struct {
+	Defect   Defect
+	Says, Do string
+}
+
+// Defects are what the defects mean.
+var Defects = []DefectMeaning{
+	{DefectType, "its type is neither `kubernetes.io/dockerconfigjson` nor `kubernetes.io/dockercfg`", "make it anew with one of them: a type cannot be changed"},
+	{DefectMissingKey, "the data key of its type is missing or empty", "put the credential under `.dockerconfigjson` or `.dockercfg`, as the type asks"},
+	{DefectNotBase64, "the value is not base64, as it has to be under `data` of a manifest", "put text under `stringData`"},
+	{DefectNotJSON, "the value is no JSON", "make the secret with `kubectl create secret docker-registry`"},
+	{DefectField, "the value is JSON, but something in it has another type than the kubelet takes", "make it what the message says"},
+	{DefectAuth, "an `auth` is not base64 of `username:password`", "encode the two again, or give `username` and `password` instead"},
+	{DefectNoRegistry, "it names no registry host that the kubelet can go by", "name the host, without a path that no image has, under `auths`"},
+	{DefectNoCredential, "it names hosts, but has no username and password for any of them", "log in without a credential store, and make the secret of that file"},
+	{DefectEncrypted, "it was not decrypted on its way (SOPS)", "have the GitOps tool decrypt it"},
+	{DefectNotRendered, "it is a template or variable that was not filled in", "fill it in before it is applied"},
+}
 
 // fault is a defect with its likely cause and cure in words, without any value. The zero value is none.
 type fault struct {

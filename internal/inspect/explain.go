@@ -253,24 +253,11 @@ func describeCopy(a plan.Action) string {
 	if a.Defect != "" {
 		text += " (" + string(a.Defect) + ")"
 	}
-	if text != "" {
+	switch {
+	case text != "":
 		return text
-	}
-	switch a.Reason {
-	case plan.InSync:
-		return "it is as it should be"
-	case plan.EqualForeign:
-		return "somebody else's, with the same credentials: it is referenced and left alone"
-	case plan.OwnSource:
-		return "it is the source itself"
-	case plan.BeingDeleted:
-		return "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"
-	case plan.OthersCopy:
-		return "no rule asks for it; the installation of pullsecrets in namespace " + a.Home + " made it: it is left alone"
-	case plan.MarksCopied:
-		return "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"
-	case plan.PruneOff:
-		return "no rule asks for it any more, and its rule said that it stays (prune: false)"
+	case a.Verb == plan.None:
+		return a.Describe()
 	}
 	return aboutTo(a.Verb)
 }

@@ -25,13 +25,6 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
-// The reasons of problems with the parameters.
-const (
-	Absent   = "AdmissionAbsent"   // the component is not installed
-	TooLarge = "AdmissionTooLarge" // a rule is beyond what the API server evaluates
-	Unsaved  = "AdmissionUnsaved"  // a parameter could not be written
-)
-
 const (
 	// deleteAgain is how soon a deletion is sent again that the watch does not show: a finalizer can hold it up.
 	deleteAgain = time.Minute

@@ -16,7 +16,7 @@ const (
 	earlyTries = 6
 
 	// bulkSlots is how many slots a roll-out may use while something is urgent. More slots make a roll-out faster
-	// (docs/performance.md), but the API server then answers each request later, also those for a new namespace.
+	// (docs/performance-log.md), but the API server then answers each request later, also those for a new namespace.
 	bulkSlots = 8
 	// urgentWindow is how long something counts as urgent after it came: longer than the cluster takes to make the default
 	// account of a new namespace, which is the next thing that is urgent.

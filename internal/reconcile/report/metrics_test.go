@@ -37,6 +37,8 @@ This page is generated: ` + "`go test ./internal/reconcile/report -run MetricsPa
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
 %s
+What the label ` + "`reason`" + ` of problems and actions says, and what to do about it, is in [reasons.md](reasons.md).
+
 ## Alerts
 
 %s`

@@ -57,13 +57,6 @@ type summary struct {
 	problems []status.Problem // sorted
 }
 
-// The reasons of problems that come of writing, not of deciding.
-const (
-	WriteFailed = "WriteFailed"
-	Contested   = "Contested" // a repair waits, because somebody undoes it again and again
-	Altered     = "Altered"   // the API server keeps something else than was written
-)
-
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
 func everywhere(p status.Problem) bool {
 	switch p.Reason {
