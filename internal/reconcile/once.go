@@ -23,6 +23,8 @@ const (
 	reachAgain = 20 * time.Millisecond
 	// onceEnd is how long RunOnce waits for what it started; an informer in a pause does not notice that it ended.
 	onceEnd = 2 * time.Second
+	// onceEvents is how long RunOnce waits for Events to be written.
+	onceEvents = 2 * time.Second
 	// onceTelling is how long RunOnce waits for status and annotations to be written.
 	onceTelling = 10 * time.Second
 )
@@ -43,6 +45,9 @@ func (c *Controller) RunOnce(ctx context.Context, progress func(done, total int)
 		_ = c.Run(ctx) // without an election it has none
 	}()
 	err := c.outcome(ctx, progress)
+	if events := c.events.Load(); events != nil { // they are written in their own time
+		events.Wait(ctx, onceEvents)
+	}
 	cancel()
 	select {
 	case <-ended:

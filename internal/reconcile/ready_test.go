@@ -152,6 +152,22 @@ func becomesReady(t *testing.T, c *Controller) {
 	}
 }
 
+// TestNothingIsWaitedForBeforeItRuns: RunOnce tries for some seconds to reach an API server, and /readyz and the metrics are
+// served by then.
+func TestNothingIsWaitedForBeforeItRuns(t *testing.T) {
+	c := New(Config{Namespace: "pullsecrets", PolicyName: "the-policy", StatusName: "the-status", Workers: 1, Log: zerolog.Nop()})
+	if lists := c.Unsettled(); c.Ready() || len(lists) > 0 {
+		t.Errorf("ready is %t, and it waits for %q", c.Ready(), lists)
+	}
+	answer := httptest.NewRecorder()
+	c.Metrics().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, line := range []string{"pullsecrets_watches_unsettled 0", "pullsecrets_oldest_unsettled_watch_seconds 0"} {
+		if !strings.Contains(answer.Body.String(), line+"\n") {
+			t.Errorf("the metrics do not say %s", line)
+		}
+	}
+}
+
 // TestReadyIsWhenThePolicysWatchesAre settled, for the one that works and for one that stands by.
 func TestReadyIsWhenThePolicysWatchesAre(t *testing.T) {
 	for name, standby := range map[string]bool{"leader": false, "standby": true} {

@@ -14,18 +14,18 @@ import (
 
 // survey is what a policy comes to in all namespaces, if nothing is held.
 type survey struct {
-	removes    map[string]plan.Count // by namespace; one that loses nothing has an entry too
-	there      plan.Count            // what there is in all
-	exceptions admission.Exceptions
+	removes   map[string]plan.Count // by namespace; one that loses nothing has an entry too
+	there     plan.Count            // what there is in all
+	admission admission.Survey
 }
 
 // survey decides all namespaces once, for the limit, for the admission parameters and for the roll-out.
 func (a *Activator) survey(p *policy.Policy) survey {
-	s := survey{removes: map[string]plan.Count{}, exceptions: admission.Exceptions{}}
+	s := survey{removes: map[string]plan.Count{}, admission: a.Publisher.NewSurvey()}
 	a.DecideAll(p, func(todo plan.Plan) {
 		s.removes[todo.Namespace] = todo.Removed()
 		s.there = s.there.Plus(todo.There)
-		s.exceptions.Add(todo)
+		s.admission.Add(todo)
 		a.Limit.Seen(todo.Namespace, todo.There)
 	})
 	return s
@@ -52,7 +52,7 @@ func (a *Activator) Activate(ctx context.Context, p *policy.Policy) {
 
 // startRollout has every namespace tried under a policy.
 func (a *Activator) startRollout(ctx context.Context, p *policy.Policy, all survey) {
-	a.Publisher.Begin(ctx, p, all.exceptions)
+	a.Publisher.Begin(ctx, p, all.admission)
 	a.rollout.begin(p, all.removes)
 	a.active.Store(p)
 	a.Requeue(slices.Collect(maps.Keys(all.removes))) // one that went in the meantime has to be tried too, or the roll-out never ends

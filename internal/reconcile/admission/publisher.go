@@ -62,6 +62,7 @@ type Publisher struct {
 	mu          sync.Mutex
 	changed     bool
 	sources     bool // changed, so what is known of the copies is not true any more
+	changes     int  // of sources, so far
 	exceptions  Exceptions
 	ineffective bool // the API server was seen not to act on the parameters
 
@@ -93,6 +94,7 @@ func (a *Publisher) SourcesChanged() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changed, a.sources = true, true
+	a.changes++
 }
 
 // Note takes in what was decided about a namespace.
@@ -127,14 +129,28 @@ func (a *Publisher) MarkIneffective() {
 	a.ineffective = true
 }
 
+// Survey is what all namespaces come to under a policy, as far as the parameters depend on it.
+type Survey struct {
+	Exceptions
+	changes int // of sources, before it was begun
+}
+
+// NewSurvey returns one of no namespace, to which all are to be added.
+func (a *Publisher) NewSurvey() Survey {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Survey{Exceptions{}, a.changes}
+}
+
 // Begin brings the parameters up to date with a policy before any namespace is worked on under it: what is removed
-// from an account while its rule's parameter is still there comes back. exceptions are those of all namespaces under it.
-func (a *Publisher) Begin(ctx context.Context, p *policy.Policy, exceptions Exceptions) {
+// from an account while its rule's parameter is still there comes back. all is of all namespaces under it; where a source
+// changed since it was begun, they are looked at anew.
+func (a *Publisher) Begin(ctx context.Context, p *policy.Policy, all Survey) {
 	if !a.Enabled {
 		return
 	}
 	a.mu.Lock()
-	a.changed, a.sources, a.exceptions = true, false, exceptions
+	a.changed, a.sources, a.exceptions = true, a.changes != all.changes, all.Exceptions
 	a.mu.Unlock()
 	if a.Publish(ctx, p) > 0 {
 		a.Changed()

@@ -14,7 +14,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
 // deleter counts the deletions that are sent, by name.
@@ -60,4 +62,21 @@ func TestADeletionIsSentAndSaidOnce(t *testing.T) {
 		api.err = errors.New("no")
 		wants("it fails", shows("c"), 5, 0)
 	})
+}
+
+// TestASourceThatChangesDuringASurvey has all namespaces looked at anew, or the parameters would lack, for a moment, names
+// whose source has just gone.
+func TestASourceThatChangesDuringASurvey(t *testing.T) {
+	for _, during := range []bool{true, false} {
+		p := New(Options{Enabled: true, Cluster: state.New(state.Config{StatusName: "the-status"})})
+		p.SourcesChanged()
+		all := p.NewSurvey()
+		if during {
+			p.SourcesChanged()
+		}
+		p.Begin(t.Context(), &policy.Policy{}, all) // whether there are parameters is not known yet, so it writes none
+		if changed, sources := p.due(); !changed || sources != during {
+			t.Errorf("during it is %t: changed is %t, looked at anew is %t", during, changed, sources)
+		}
+	}
 }

@@ -24,7 +24,7 @@ const (
 	// slotTime is how long a namespace may take before it gives its slot back. Its writes probably hang, for example in an
 	// admission webhook that does not answer; as many such namespaces as there are slots would otherwise stop all others.
 	slotTime = time.Second
-	// overflowFactor bounds how many have given their slot back, per slot, and mostOverflow all of them, unless there are more
+	// overflowFactor bounds how many are worked on without a slot, per slot, and mostOverflow all of them, unless there are more
 	// slots than that.
 	overflowFactor, mostOverflow = 4, 64
 )
@@ -38,10 +38,11 @@ type Queue struct {
 
 	changed chan struct{} // a slot is free, or something urgent waits
 
-	mu       sync.Mutex
-	busy     int       // slots that are taken
-	overflow int       // namespaces that are worked on without a slot
-	urgent   time.Time // when the window ends
+	mu      sync.Mutex
+	working int       // namespaces that are worked on
+	slow    int       // those of them that take longer than slotTime
+	bulk    int       // the others, if they are not urgent
+	urgent  time.Time // when the window ends
 }
 
 // New returns an empty queue that hands out as many namespaces at a time as there are workers.
@@ -81,7 +82,7 @@ func (q *Queue) Run(ctx context.Context, reconcile func(ctx context.Context, nam
 			return
 		}
 		urgent := q.lanes.wasUrgent(namespace)
-		slot := q.take()
+		slot := q.take(urgent)
 		running.Go(func() {
 			defer slot.release()
 			defer q.Done(namespace)
@@ -132,14 +133,17 @@ func (q *Queue) turn(now time.Time) (wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch window := q.urgent.Sub(now); {
-	case q.busy >= q.slots:
+	case q.working-min(q.slow, q.mostWithout()) >= q.slots:
 		return 0, false
-	case q.busy < bulkSlots, window <= 0, q.lanes.urgentWaits():
+	case q.bulk < bulkSlots, window <= 0, q.lanes.urgentWaits():
 		return 0, true
 	default:
 		return window, false
 	}
 }
+
+// mostWithout is how many may be worked on without a slot.
+func (q *Queue) mostWithout() int { return min(overflowFactor*q.slots, max(mostOverflow, q.slots)) }
 
 func (q *Queue) wake() {
 	select {
@@ -148,34 +152,43 @@ func (q *Queue) wake() {
 	}
 }
 
-// slot is held by a namespace that is worked on.
+// slot is held by a namespace that is worked on, until that takes long.
 type slot struct {
 	q     *Queue
 	timer *time.Timer
 
-	given, ended bool // under the queue's lock
+	urgent, slow, ended bool // the last two under the queue's lock
 }
 
-func (q *Queue) take() *slot {
+func (q *Queue) take(urgent bool) *slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.busy++
-	s := &slot{q: q}
+	s := &slot{q: q, urgent: urgent}
+	q.working++
+	q.bulk += s.bulk()
 	s.timer = time.AfterFunc(slotTime, s.giveBack)
 	return s
 }
 
-// giveBack gives the slot of a namespace back that takes long.
+// bulk is what the slot counts for in Queue.bulk.
+func (s *slot) bulk() int {
+	if s.urgent || s.slow {
+		return 0
+	}
+	return 1
+}
+
+// giveBack gives the slot of a namespace back that takes long; see mostWithout.
 func (s *slot) giveBack() {
 	q := s.q
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if s.ended || q.overflow >= min(overflowFactor*q.slots, max(mostOverflow, q.slots)) {
+	if s.ended {
 		return
 	}
-	s.given = true
-	q.overflow++
-	q.busy--
+	q.bulk -= s.bulk()
+	s.slow = true
+	q.slow++
 	q.wake()
 }
 
@@ -186,10 +199,10 @@ func (s *slot) release() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s.ended = true
-	if s.given {
-		q.overflow--
-	} else {
-		q.busy--
+	q.working--
+	q.bulk -= s.bulk()
+	if s.slow {
+		q.slow--
 	}
 	q.wake()
 }

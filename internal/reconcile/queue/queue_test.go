@@ -84,11 +84,11 @@ func TestARollOutLeavesSlotsToWhatIsUrgent(t *testing.T) {
 		h.AddUrgent("new")
 		h.want(t, "nothing else waits", 1)
 		h.addBulk(30)
-		h.want(t, "while it is urgent", bulkSlots)
+		h.want(t, "while it is urgent", bulkSlots+1)
 		h.AddUrgent("newer")
-		h.want(t, "what is urgent waits for nobody", bulkSlots+1)
+		h.want(t, "what is urgent waits for nobody", bulkSlots+2)
 		h.end("newer", nil)
-		h.want(t, "its slot is not for bulk", bulkSlots)
+		h.want(t, "its slot is not for bulk", bulkSlots+1)
 		time.Sleep(urgentWindow)
 		h.want(t, "nothing is urgent any more", 20)
 		h.AddUrgent("newest")
@@ -111,12 +111,33 @@ func TestANamespaceThatHangsGivesItsSlotBack(t *testing.T) {
 			h.want(t, fmt.Sprintf("after %d seconds", round), min(2+2*round, 2+overflowFactor*2))
 			time.Sleep(slotTime)
 		}
-		h.end("bulk-00", nil)
-		h.want(t, "one that gave its slot back ends", 2+overflowFactor*2-1)
-		time.Sleep(slotTime)
-		h.want(t, "whose timer is over keeps its slot", 2+overflowFactor*2-1)
-		h.end("bulk-09", nil)
-		h.want(t, "a slot is free", 2+overflowFactor*2-1)
+		for _, ends := range []string{"bulk-00", "bulk-09", "bulk-10"} {
+			h.end(ends, nil)
+			h.want(t, "for each that ends, another one begins", 2+overflowFactor*2)
+		}
+	})
+}
+
+// TestWhatIsUrgentLeavesSlotsToARollOut however much of it there is, as long as not all slots are taken.
+func TestWhatIsUrgentLeavesSlotsToARollOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(t, 20)
+		defer h.done()
+		for i := range 30 {
+			h.AddUrgent(fmt.Sprintf("new-%02d", i))
+		}
+		h.addBulk(30)
+		h.want(t, "all slots are for what is urgent", 20)
+		for i := range 12 {
+			h.end(fmt.Sprintf("new-%02d", i), nil)
+		}
+		h.want(t, "two slots are free", 20)
+		for i := range 6 {
+			h.end(fmt.Sprintf("new-%02d", 12+i), nil)
+		}
+		h.want(t, "a roll-out takes its share", 12+bulkSlots)
+		h.end("new-18", nil)
+		h.want(t, "and no more", 11+bulkSlots)
 	})
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,17 +20,44 @@ import (
 
 // Events writes Events. client-go's recorder aggregates and throttles them; only the last step is ours, because
 // its own needs the typed clientset.
-type Events struct{ recorder record.EventRecorder }
+type Events struct {
+	recorder       record.EventRecorder
+	emitted, tried atomic.Int64
+	written        chan struct{} // one more was tried
+}
 
 // NewEvents starts a recorder that ends with ctx.
 func NewEvents(ctx context.Context, client dynamic.Interface, failed func(error)) *Events {
+	e := &Events{written: make(chan struct{}, 1)}
 	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	broadcaster.StartRecordingToSink(eventSink{ctx, client, failed})
-	return &Events{broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: cluster.FieldManager})}
+	broadcaster.StartRecordingToSink(eventSink{ctx, client, failed, e.oneTried})
+	e.recorder = broadcaster.NewRecorder(runtime.NewScheme(), corev1.EventSource{Component: cluster.FieldManager})
+	return e
+}
+
+// Wait waits until all Events were tried to be written, but no longer than patience: the recorder drops some of many.
+func (e *Events) Wait(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for e.tried.Load() < e.emitted.Load() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-e.written:
+		}
+	}
+}
+
+func (e *Events) oneTried() {
+	e.tried.Add(1)
+	select {
+	case e.written <- struct{}{}:
+	default:
+	}
 }
 
 // Emit writes an Event, whose message is bounded: the API for Events takes 1024 bytes.
 func (e *Events) Emit(about *cluster.ConfigMap, eventType, reason, message string) {
+	e.emitted.Add(1)
 	e.recorder.Event(&corev1.ObjectReference{
 		APIVersion: "v1", Kind: "ConfigMap",
 		Namespace: about.Namespace, Name: about.Name, UID: about.UID, ResourceVersion: about.ResourceVersion,
@@ -41,6 +69,7 @@ type eventSink struct {
 	ctx    context.Context
 	client dynamic.Interface
 	failed func(error)
+	tried  func() // one Event, with whatever outcome
 }
 
 const eventTimeout = 10 * time.Second
@@ -69,6 +98,7 @@ func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
 }
 
 func (s eventSink) written(u *unstructured.Unstructured, err error) (*corev1.Event, error) {
+	defer s.tried()
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.failed(err)

@@ -1,6 +1,8 @@
 package state
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -39,17 +41,22 @@ func (c *Cluster) Followed(p *policy.Policy) (out []types.NamespacedName) {
 }
 
 // Settled reports whether every list has been answered, be it that it is forbidden.
-func (c *Cluster) Settled() bool { return len(c.Unsettled()) == 0 }
+func (c *Cluster) Settled() bool {
+	return !slices.ContainsFunc(c.informers(), func(one *watch.Informer) bool { return !one.Settled() })
+}
 
-// Unsettled returns which lists have not been answered yet, the oldest first.
-func (c *Cluster) Unsettled() []watch.Waiting {
+// Unsettled returns which lists were asked for and have not been answered yet, the oldest first.
+func (c *Cluster) Unsettled() []watch.Waiting { return watch.Unsettled(c.informers()) }
+
+// informers returns those that are waited for, in no order.
+func (c *Cluster) informers() []*watch.Informer {
 	all := append(c.named.all(), c.namespaces, c.accounts, c.status)
 	for _, one := range []*watch.Informer{c.policy, c.parameters} {
 		if one != nil {
 			all = append(all, one)
 		}
 	}
-	return watch.Unsettled(all)
+	return all
 }
 
 // ConfigMapsSettled reports whether it is known what the policy and the status ConfigMap hold.

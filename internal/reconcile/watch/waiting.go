@@ -34,11 +34,11 @@ type Waiting struct {
 	LastErr string // why the last request failed; empty if none did
 }
 
-// Unsettled returns which of some informers have not given their first answer yet, the oldest first.
+// Unsettled returns which of some informers were started and have not given their first answer yet, the oldest first.
 func Unsettled(all []*Informer) (out []Waiting) {
 	for _, one := range all {
-		if !one.Settled() {
-			out = append(out, one.waiting())
+		if waiting := one.waiting(); !waiting.Since.IsZero() && !one.Settled() {
+			out = append(out, waiting)
 		}
 	}
 	slices.SortFunc(out, func(a, b Waiting) int {
