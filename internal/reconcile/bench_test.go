@@ -73,6 +73,7 @@ func cached(p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *fille
 func cachedBy(cfg Config, p *policy.Policy, ins []policy.Inputs, haves []plan.Observed) *filled {
 	f := &filled{New(cfg), state.NewFilling(p.CopyNames(), func(key types.NamespacedName) policy.SourceState { return ins[0].Sources[key] })}
 	f.cluster.Fill(f.caches)
+	f.cluster.Ensure(nil, p.CopyNames())
 	for i, in := range ins {
 		_ = f.caches.Namespaces.Add(in.Namespace)
 		for _, sa := range in.Accounts {

@@ -11,35 +11,69 @@ import (
 
 // Filling are stores that a test fills, in place of informers.
 type Filling struct {
-	Namespaces, Accounts cache.Indexer
-	Copies               map[string]cache.Indexer // by name
-	Source               func(types.NamespacedName) policy.SourceState
+	Namespaces, Accounts       cache.Indexer
+	Policy, Status, Parameters cache.Indexer            // of ConfigMaps, and of admission parameters
+	Copies                     map[string]cache.Indexer // by name; there is nothing under any other name
+	Source                     func(types.NamespacedName) policy.SourceState
+
+	Forbidden func(kube.Target) bool // may not be listed; nil if all may be
 }
 
 // NewFilling returns empty stores for these copy names.
 func NewFilling(names []string, source func(types.NamespacedName) policy.SourceState) Filling {
-	store := func(of kube.Target) cache.Indexer {
-		return cache.NewIndexer(cache.MetaNamespaceKeyFunc, watch.Indexers(of.Resource))
-	}
 	f := Filling{
-		Namespaces: store(kube.Target{Resource: kube.Namespaces}), Accounts: store(kube.Target{Resource: kube.ServiceAccounts}),
-		Copies: map[string]cache.Indexer{}, Source: source,
+		Namespaces: emptyStore(kube.Target{Resource: kube.Namespaces}), Accounts: emptyStore(kube.Target{Resource: kube.ServiceAccounts}),
+		Policy: emptyStore(kube.Target{Resource: kube.ConfigMaps}), Status: emptyStore(kube.Target{Resource: kube.ConfigMaps}),
+		Parameters: emptyStore(kube.Target{Resource: kube.AdmissionRules}),
+		Copies:     map[string]cache.Indexer{}, Source: source,
 	}
 	for _, name := range names {
-		f.Copies[name] = store(kube.Target{Resource: kube.Secrets})
+		f.Copies[name] = emptyStore(kube.Target{Resource: kube.Secrets})
 	}
 	return f
 }
 
-// Fill has a Cluster that was not started show what is in the stores. It is for tests.
+func emptyStore(of kube.Target) cache.Indexer {
+	return cache.NewIndexer(cache.MetaNamespaceKeyFunc, watch.Indexers(of.Resource))
+}
+
+// Fill has a Cluster that was not started show what is in the stores, of the copy names that it follows now or later. It is for
+// tests, which call it again when something else is forbidden than before.
 func (c *Cluster) Fill(f Filling) {
-	c.namespaces = watch.Filled(kube.Target{Resource: kube.Namespaces}, f.Namespaces)
-	c.accounts = watch.Filled(kube.Target{Resource: kube.ServiceAccounts}, f.Accounts)
-	c.status = watch.Filled(kube.Target{Resource: kube.ConfigMaps}, cache.NewIndexer(cache.MetaNamespaceKeyFunc, nil))
-	c.policy = nil
-	for name, store := range f.Copies {
-		c.named.copies[name] = watch.Filled(kube.Target{Resource: kube.Secrets, Name: name}, store)
+	for _, one := range []struct {
+		informer **watch.Informer
+		store    cache.Indexer
+	}{
+		{&c.namespaces, f.Namespaces}, {&c.accounts, f.Accounts}, {&c.status, f.Status}, {&c.policy, f.Policy}, {&c.parameters, f.Parameters},
+	} {
+		if *one.informer != nil {
+			*one.informer = f.informer((*one.informer).Target, one.store)
+		}
 	}
-	c.named.listed = nil
+	n := &c.named
+	n.add = func(spec watch.Spec) *watch.Informer { return f.named(spec.Target) }
+	for name := range n.copies {
+		n.copies[name] = f.named(n.copies[name].Target)
+	}
+	for name := range n.aside {
+		n.aside[name] = f.named(n.aside[name].Target)
+	}
+	n.listed = nil
 	c.sources.read = f.Source
+}
+
+// named is the informer of a source or of a copy's name.
+func (f Filling) named(of kube.Target) *watch.Informer {
+	store := f.Copies[of.Name]
+	if store == nil || of.Namespace != "" { // what is said of sources is said by Source
+		store = emptyStore(of)
+	}
+	return f.informer(of, store)
+}
+
+func (f Filling) informer(of kube.Target, store cache.Indexer) *watch.Informer {
+	if f.Forbidden != nil && f.Forbidden(of) {
+		store = nil
+	}
+	return watch.Filled(of, store)
 }

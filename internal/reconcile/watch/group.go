@@ -96,7 +96,10 @@ func (w *Informer) Stop() {
 	w.stop()
 }
 
-// Filled returns an informer that is settled and never runs, over a store that the caller fills. It is for tests.
+// Filled returns an informer that is settled and never runs, over a store that the caller fills; nil is one that is forbidden.
+// It is for tests.
 func Filled(what kube.Target, store cache.Indexer) *Informer {
-	return &Informer{Spec: Spec{Target: what}, group: NewGroup(Options{}), store: store, synced: true, stop: func() {}}
+	return &Informer{
+		Spec: Spec{Target: what}, group: NewGroup(Options{}), store: store, synced: store != nil, denied: store == nil, stop: func() {},
+	}
 }
