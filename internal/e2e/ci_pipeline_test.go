@@ -30,8 +30,7 @@ func newPipeline(t *testing.T) *pipeline {
 	for _, part := range []string{"kustomize", "examples"} {
 		harness.Must(t, os.CopyFS(filepath.Join(root, part), os.DirFS("../../"+part)))
 	}
-	program, err := harness.Binary()
-	harness.Must(t, err)
+	program := harness.Binary(t)
 	c := &pipeline{t, root, t.TempDir(), filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")}
 	c.git("init", "-q")
 	return c

@@ -63,8 +63,7 @@ func TestTheShellsCompleteWhatIsInTheCluster(t *testing.T) {
 	s.Account(ns, "builder")
 	s.Pod(ns, "web-1", "default")
 	s.Pod(ns, "web-2", "default")
-	program, err := harness.Binary()
-	harness.Must(t, err)
+	program := harness.Binary(t)
 	folder := t.TempDir()
 	harness.Must(t, os.WriteFile(folder+"/policy.yaml", nil, 0o600))
 	for shell, args := range shellsAsked {
@@ -110,8 +109,7 @@ func TestTheShellsCompleteWhatIsInTheCluster(t *testing.T) {
 func TestKubectlCompletesThePlugin(t *testing.T) {
 	s := newSandbox(t)
 	ns := s.Namespace("a")
-	program, err := harness.Binary()
-	harness.Must(t, err)
+	program := harness.Binary(t)
 	folder := t.TempDir()
 	harness.Must(t, os.Symlink(program, folder+"/kubectl-pullsecrets"))
 	page, err := os.ReadFile("../../docs/commands.md")

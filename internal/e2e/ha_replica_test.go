@@ -69,8 +69,7 @@ func (s *sandbox) trio(pause time.Duration, change ...func(*rest.Config)) (all [
 // replica starts a process, whose writes take pause longer than they would.
 func (s *sandbox) replica(name string, pause time.Duration, change ...func(*rest.Config)) *replica {
 	s.T.Helper()
-	binary, err := harness.Binary()
-	harness.Must(s.T, err)
+	binary := harness.Binary(s.T)
 	r := &replica{s: s, name: name, log: &harness.Buffer{}, ended: make(chan struct{}), health: freeAddress(s.T), metric: freeAddress(s.T)}
 	config := rest.CopyConfig(s.Config)
 	for _, f := range change {

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -15,15 +16,22 @@ import (
 // Root is the folder of the repository: tests run in their package's folder, somewhere below it.
 func Root(t *testing.T) string {
 	t.Helper()
-	folder, err := os.Getwd()
+	root, err := repository()
 	Must(t, err)
+	return root
+}
+
+func repository() (string, error) {
+	folder, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
 	for ; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
 		if _, err := os.Stat(filepath.Join(folder, "kustomize", "base")); err == nil {
-			return folder
+			return folder, nil
 		}
 	}
-	t.Fatal("not within the repository")
-	return ""
+	return "", errors.New("not within the repository")
 }
 
 // Kustomize builds a folder of the repository, or one that has an absolute path, with the real kustomize.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"testing"
 
 	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -108,14 +109,27 @@ func (s *Sandbox) Purge() (*purge.Purge, error) {
 	return purge.New(s.Ctx, s.Client, inspect.Place{Namespace: api.Home, StatusName: "pullsecrets-status"}, zerolog.Nop())
 }
 
-// Binary is the program, built once.
-var Binary = sync.OnceValues(func() (string, error) {
+// Binary returns the path of the program, built once, static as the image has it.
+func Binary(t *testing.T) string {
+	t.Helper()
+	path, err := binary()
+	Must(t, err)
+	return path
+}
+
+var binary = sync.OnceValues(func() (string, error) {
+	root, err := repository()
+	if err != nil {
+		return "", err
+	}
 	folder, err := os.MkdirTemp("", "pullsecrets-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(folder, "pullsecrets")
-	if out, err := exec.Command("go", "build", "-o", path, "github.com/pullsecrets/pullsecrets").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-trimpath", "-o", path, ".")
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
