@@ -104,9 +104,9 @@ func (s *sandbox) atOnce(prefix string, n int, f func(ns string)) {
 	wg.Wait()
 }
 
-// awaits is eventually for other goroutines than the test's.
+// awaits is Eventually for other goroutines than the test's, and more patient: hundreds of namespaces come at once.
 func (s *sandbox) awaits(what string, condition func() error) {
-	for deadline := time.Now().Add(harness.Patient); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(4 * harness.Patient); time.Now().Before(deadline); {
 		if condition() == nil {
 			return
 		}

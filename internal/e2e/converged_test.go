@@ -64,7 +64,7 @@ func TestASecondRunOnAConvergedClusterWritesAndReadsNothing(t *testing.T) {
 	}
 	r := s.Start()
 	s.Revised("Ready", harness.OneRule)
-	s.WantStatusOf(20)
+	s.WantStatusOf("hub", 20)
 	r.Stop()
 
 	before := s.requests()

@@ -191,7 +191,8 @@ func TestALeaderThatSleptRevertsNothing(t *testing.T) {
 `)
 	s.wantCrowd(all, two, "reg", "more")
 	t.Logf("stopped by a signal: the next leader wrote after %s", second.tookOver(slept))
-	s.WantStatusOf(many) // the leader counts up to 5 s after the last namespace
+	s.WantStatusOf("hub", many) // the leader counts up to 5 s after the last namespace
+	s.WantStatusOf("more", many)
 	before := s.versions(all)
 
 	sent := first.writes.Load()
@@ -200,7 +201,7 @@ func TestALeaderThatSleptRevertsNothing(t *testing.T) {
 	if status := first.exits(); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
 	}
-	if lines := (&harness.Running{Log: first.log}).Lines("the Lease was lost"); len(lines) == 0 {
+	if lines := first.log.Lines("the Lease was lost"); len(lines) == 0 {
 		t.Error("no line says why it ended")
 	}
 	if n := first.writes.Load(); n != sent {

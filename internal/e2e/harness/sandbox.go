@@ -65,10 +65,11 @@ func (s *Sandbox) Name(short string) string { return s.Prefix + short }
 // Expand replaces PREFIX by the sandbox's prefix.
 func (s *Sandbox) Expand(text string) string { return strings.ReplaceAll(text, "PREFIX", s.Prefix) }
 
-// Alone waits until the namespaces of earlier tests are gone.
+// Alone waits until the namespaces of earlier tests are gone. A test may leave hundreds, and a cluster ends about five in
+// a second.
 func (s *Sandbox) Alone() {
 	s.T.Helper()
-	s.Eventually("the namespaces of earlier tests are gone", func() error {
+	Eventually(s.T, 10*Patient, "the namespaces of earlier tests are gone", func() error {
 		list, err := s.Client.Resource(api.Namespaces).List(s.Ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

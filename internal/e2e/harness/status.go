@@ -39,12 +39,12 @@ func (s *Sandbox) checkStatus(status string, words ...string) error {
 	return nil
 }
 
-// WantStatusOf waits until status.json counts this many copies of rule hub.
-func (s *Sandbox) WantStatusOf(copies int) {
+// WantStatusOf waits until status.json counts this many copies of a rule.
+func (s *Sandbox) WantStatusOf(rule string, copies int) {
 	s.T.Helper()
 	s.Eventually("the status counts the copies", func() error {
 		data, _ := s.Get(api.ConfigMaps, api.Home, "pullsecrets-status").Object["data"].(map[string]any)
-		if text, _ := data["status.json"].(string); !strings.Contains(text, fmt.Sprintf(`"hub": %d`, copies)) {
+		if text, _ := data["status.json"].(string); !strings.Contains(text, fmt.Sprintf(`%q: %d`, rule, copies)) {
 			return fmt.Errorf("%s", text)
 		}
 		return nil
