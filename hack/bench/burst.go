@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // birth is a namespace that the bench makes, and when it asked for it.
@@ -32,7 +34,7 @@ func (r *running) births(prefix string, many int, every time.Duration, stop <-ch
 		for i := 0; i < many && err == nil; i++ {
 			b := &birth{name: fmt.Sprintf("%s-%03d", prefix, i), at: time.Now()}
 			r.w.see(func() { s.all = append(s.all, b) })
-			err = r.l.create(namespaces, "", b.name, nil)
+			err = r.l.create(api.Namespaces, "", b.name, nil)
 			select {
 			case <-stop:
 				many = 0
@@ -133,7 +135,7 @@ func (r *running) bury(all []*birth) error {
 	deadline := time.Now().Add(3 * time.Minute)
 	err := r.l.parallel(1, names, func(ns string) error {
 		for time.Now().Before(deadline) {
-			_, err := r.l.client.Resource(namespaces).Get(r.l.ctx, ns, metav1.GetOptions{})
+			_, err := r.l.client.Resource(api.Namespaces).Get(r.l.ctx, ns, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return nil
 			}

@@ -16,6 +16,8 @@ import (
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // bareLoop is what the floor is measured with: the writes, and nothing that decides.
@@ -77,14 +79,14 @@ func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*uns
 		if !b.accounts {
 			break
 		}
-		if err := apply(accounts, l.referencing(account, b.copies)); err != nil {
+		if err := apply(api.Accounts, l.referencing(account, b.copies)); err != nil {
 			return err
 		}
 	}
 	for i := b.from; i < b.copies; i++ {
 		u := copyOf(ns, fmt.Sprintf("reg-%d", i), credential(i, b.password),
-			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", home, i)})
-		if err := apply(secrets, u); err != nil {
+			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", api.Home, i)})
+		if err := apply(api.Secrets, u); err != nil {
 			return err
 		}
 	}
@@ -114,16 +116,16 @@ func (l *lab) distribute(b bareLoop) error {
 func (b bareLoop) inform(l *lab) {
 	var synced sync.WaitGroup
 	follow := func(resource schema.GroupVersionResource, selector string) {
-		api := l.client.Resource(resource)
+		client := l.client.Resource(resource)
 		_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
 			ListerWatcher: cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 				ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 					o.FieldSelector = selector
-					return api.List(ctx, o)
+					return client.List(ctx, o)
 				},
 				WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
 					o.FieldSelector = selector
-					return api.Watch(ctx, o)
+					return client.Watch(ctx, o)
 				},
 			}, l.client),
 			ObjectType: &unstructured.Unstructured{},
@@ -141,10 +143,10 @@ func (b bareLoop) inform(l *lab) {
 		go informer.RunWithContext(l.ctx)
 		synced.Go(func() { cache.WaitForCacheSync(l.ctx.Done(), informer.HasSynced) })
 	}
-	follow(namespaces, "")
-	follow(accounts, "")
+	follow(api.Namespaces, "")
+	follow(api.Accounts, "")
 	for _, name := range l.copyNames(b.copies) {
-		follow(secrets, "metadata.name="+name)
+		follow(api.Secrets, "metadata.name="+name)
 	}
 	synced.Wait()
 	time.Sleep(100 * time.Millisecond) // the bookmarks have gone by

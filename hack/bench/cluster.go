@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,16 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-)
 
-const home = "pullsecrets"
-
-var (
-	namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	accounts   = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	configMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // lab is the cluster that is measured on.
@@ -37,12 +30,7 @@ type lab struct {
 }
 
 func connect(ctx context.Context, c config) (*lab, error) {
-	config, err := clientcmd.BuildConfigFromFlags("", c.kubeconfig)
-	if err != nil {
-		return nil, err
-	}
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
+	config, client, err := api.Connect(c.kubeconfig)
 	return &lab{config: c, ctx: ctx, rest: config, client: client}, err
 }
 
@@ -51,7 +39,7 @@ func newLab(ctx context.Context, c config) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := l.create(namespaces, "", home, nil); err != nil {
+	if err := l.create(api.Namespaces, "", api.Home, nil); err != nil {
 		return nil, err
 	}
 	return l, l.crowd(c.unrelated)
@@ -66,13 +54,13 @@ func (l *lab) crowd(n int) error {
 	for i := range n {
 		names = append(names, fmt.Sprintf("s-%05d", i))
 	}
-	err := l.parallel(16, spaces, func(ns string) error { return l.create(namespaces, "", ns, nil) })
+	err := l.parallel(16, spaces, func(ns string) error { return l.create(api.Namespaces, "", ns, nil) })
 	if err != nil {
 		return err
 	}
 	data := map[string]any{"data": map[string]any{"x": base64.StdEncoding.EncodeToString(make([]byte, 8<<10))}}
 	return l.parallel(16, names, func(name string) error {
-		return l.create(secrets, spaces[int(name[len(name)-1]-'0')%len(spaces)], name, data)
+		return l.create(api.Secrets, spaces[int(name[len(name)-1]-'0')%len(spaces)], name, data)
 	})
 }
 
@@ -86,12 +74,8 @@ func (l *lab) named(n int) {
 // create makes an object; one that is there is fine.
 func (l *lab) create(resource schema.GroupVersionResource, namespace, name string, fields map[string]any) error {
 	kinds := map[string]string{"namespaces": "Namespace", "serviceaccounts": "ServiceAccount", "secrets": "Secret", "configmaps": "ConfigMap"}
-	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": kinds[resource.Resource]}}
-	for k, v := range fields {
-		u.Object[k] = v
-	}
-	u.SetName(name)
-	u.SetNamespace(namespace)
+	u := api.Object("v1", kinds[resource.Resource], namespace, name)
+	maps.Copy(u.Object, fields)
 	_, err := l.client.Resource(resource).Namespace(namespace).Create(l.ctx, u, metav1.CreateOptions{})
 	return ignore(err, apierrors.IsAlreadyExists)
 }
@@ -101,11 +85,11 @@ func (l *lab) grow(n int) error {
 	from := len(l.names)
 	l.named(n)
 	return l.parallel(16, l.names[from:], func(ns string) error {
-		if err := l.create(namespaces, "", ns, nil); err != nil {
+		if err := l.create(api.Namespaces, "", ns, nil); err != nil {
 			return err
 		}
 		for _, account := range l.accountNames() {
-			if err := l.create(accounts, ns, account, nil); err != nil {
+			if err := l.create(api.Accounts, ns, account, nil); err != nil {
 				return err
 			}
 		}
@@ -116,21 +100,21 @@ func (l *lab) grow(n int) error {
 // end deletes a namespace and what is in it. The cluster would empty it too, 5 s later and 5 in a second; where it was
 // faster all the same, it does the rest.
 func (l *lab) end(ns string) error {
-	api := l.client.Resource(namespaces)
-	if err := api.Delete(l.ctx, ns, metav1.DeleteOptions{}); err != nil {
+	spaces := l.client.Resource(api.Namespaces)
+	if err := spaces.Delete(l.ctx, ns, metav1.DeleteOptions{}); err != nil {
 		return ignore(err, apierrors.IsNotFound)
 	}
-	for _, resource := range []schema.GroupVersionResource{secrets, accounts, configMaps} {
+	for _, resource := range []schema.GroupVersionResource{api.Secrets, api.Accounts, api.ConfigMaps} {
 		if err := l.client.Resource(resource).Namespace(ns).DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
 			return err
 		}
 	}
-	u, err := api.Get(l.ctx, ns, metav1.GetOptions{})
+	u, err := spaces.Get(l.ctx, ns, metav1.GetOptions{})
 	if err != nil {
 		return ignore(err, apierrors.IsNotFound)
 	}
 	unstructured.RemoveNestedField(u.Object, "spec", "finalizers")
-	_, err = api.Update(l.ctx, u, metav1.UpdateOptions{}, "finalize")
+	_, err = spaces.Update(l.ctx, u, metav1.UpdateOptions{}, "finalize")
 	return ignore(ignore(err, apierrors.IsNotFound), apierrors.IsConflict)
 }
 
@@ -195,7 +179,7 @@ func (l *lab) reset() error {
 			}
 		}
 		for _, account := range l.accountNames() {
-			_, err := l.client.Resource(accounts).Namespace(ns).Patch(l.ctx, account, types.MergePatchType,
+			_, err := l.client.Resource(api.Accounts).Namespace(ns).Patch(l.ctx, account, types.MergePatchType,
 				[]byte(`{"imagePullSecrets":null,"metadata":{"annotations":null,"managedFields":[{}]}}`), metav1.PatchOptions{})
 			if err != nil {
 				return err
@@ -207,13 +191,13 @@ func (l *lab) reset() error {
 
 // remove deletes a copy, if it is there.
 func (l *lab) remove(namespace, name string) error {
-	return ignore(l.client.Resource(secrets).Namespace(namespace).Delete(l.ctx, name, metav1.DeleteOptions{}), apierrors.IsNotFound)
+	return ignore(l.client.Resource(api.Secrets).Namespace(namespace).Delete(l.ctx, name, metav1.DeleteOptions{}), apierrors.IsNotFound)
 }
 
 // clear removes policy and status.
 func (l *lab) clear() error {
 	for _, name := range []string{"pullsecrets-policy", "pullsecrets-status"} {
-		err := l.client.Resource(configMaps).Namespace(home).Delete(l.ctx, name, metav1.DeleteOptions{})
+		err := l.client.Resource(api.ConfigMaps).Namespace(api.Home).Delete(l.ctx, name, metav1.DeleteOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -228,18 +212,13 @@ func credential(i int, password string) string {
 
 // source writes the source of copy number i.
 func (l *lab) source(i int, password string) error {
-	u := copyOf(home, fmt.Sprintf("source-%d", i), credential(i, password), nil)
-	_, err := l.client.Resource(secrets).Namespace(home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
+	u := copyOf(api.Home, fmt.Sprintf("source-%d", i), credential(i, password), nil)
+	_, err := l.client.Resource(api.Secrets).Namespace(api.Home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
 	return err
 }
 
 func copyOf(namespace, name, content string, annotations map[string]string) *unstructured.Unstructured {
-	u := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-		"data": map[string]any{".dockerconfigjson": base64.StdEncoding.EncodeToString([]byte(content))},
-	}}
-	u.SetNamespace(namespace)
-	u.SetName(name)
+	u := api.Secret(namespace, name, content)
 	if annotations != nil {
 		u.SetAnnotations(annotations)
 		u.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "pullsecrets"})
@@ -255,9 +234,8 @@ func (l *lab) policy(n int, comment string) error {
 		fmt.Fprintf(&b, "- name: rule-%d\n  secrets: [{source: {name: source-%d}, name: reg-%d}]\n", i, i, i)
 		b.WriteString("  namespaces: {include: [\"bench-*\"]}\n  serviceAccounts: {include: [\"*\"]}\n")
 	}
-	u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "ConfigMap", "data": map[string]any{"policy.yaml": b.String()}}}
-	u.SetName("pullsecrets-policy")
-	u.SetNamespace(home)
-	_, err := l.client.Resource(configMaps).Namespace(home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
+	u := api.Object("v1", "ConfigMap", api.Home, "pullsecrets-policy")
+	u.Object["data"] = map[string]any{"policy.yaml": b.String()}
+	_, err := l.client.Resource(api.ConfigMaps).Namespace(api.Home).Apply(l.ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "bench", Force: true})
 	return err
 }

@@ -9,6 +9,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // floorWorkers are tried, and the best of them is the floor.
@@ -119,7 +121,7 @@ func (l *lab) referencing(account *unstructured.Unstructured, n int) *unstructur
 }
 
 func (l *lab) accountsByNamespace() (map[string][]*unstructured.Unstructured, error) {
-	list, err := l.client.Resource(accounts).List(l.ctx, metav1.ListOptions{})
+	list, err := l.client.Resource(api.Accounts).List(l.ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}

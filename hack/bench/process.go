@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // process is what is measured: pullsecrets, or another program, as a process of its own.
@@ -32,7 +34,7 @@ func (l *lab) startWith(kubeconfig string) (*process, error) {
 	}
 	health := free.Addr().String()
 	_ = free.Close()
-	p, err := l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", home, "-health-addr", health, "-log-format", "json")
+	p, err := l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", api.Home, "-health-addr", health, "-log-format", "json")
 	p.health = health
 	return p, err
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // witness sees through watches of its own when something is complete, in the same way for everybody who is measured.
@@ -32,7 +34,7 @@ func (l *lab) witness(copies []string) *witness {
 		l: l, cancel: cancel, changed: make(chan struct{}, 1),
 		copies: map[string]string{}, lists: map[string]int{}, born: map[string]time.Time{},
 	}
-	w.follow(ctx, accounts, "", func(u *unstructured.Unstructured, gone bool) {
+	w.follow(ctx, api.Accounts, "", func(u *unstructured.Unstructured, gone bool) {
 		list, _, _ := unstructured.NestedSlice(u.Object, "imagePullSecrets")
 		w.lists[u.GetNamespace()+"/"+u.GetName()] = len(list)
 		if _, known := w.born[u.GetNamespace()]; !known && u.GetName() == "default" {
@@ -40,7 +42,7 @@ func (l *lab) witness(copies []string) *witness {
 		}
 	})
 	for _, name := range copies {
-		w.follow(ctx, secrets, "metadata.name="+name, func(u *unstructured.Unstructured, gone bool) {
+		w.follow(ctx, api.Secrets, "metadata.name="+name, func(u *unstructured.Unstructured, gone bool) {
 			content, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
 			if gone {
 				content = ""

@@ -11,7 +11,6 @@ require (
 	github.com/fluxcd/pkg/runtime v0.115.0
 	github.com/fluxcd/pkg/ssa v0.76.1
 	github.com/pullsecrets/pullsecrets v0.0.0-00010101000000-000000000000
-	github.com/rs/zerolog v1.35.1
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/client-go v0.37.2
@@ -24,6 +23,8 @@ require (
 	github.com/fluxcd/pkg/envsubst v1.8.0 // indirect
 	github.com/fluxcd/pkg/sourceignore v0.19.0 // indirect
 	github.com/opencontainers/go-digest v1.0.0 // indirect
+	github.com/peterbourgon/ff/v3 v3.4.0 // indirect
+	github.com/rs/zerolog v1.35.1 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 )
 

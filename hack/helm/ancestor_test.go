@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 // ofList are values as people give them to JanSvoboda's chart, ofMapping to tamcore's.
@@ -47,8 +49,8 @@ func reused(given, ofTheirChart values) values {
 func withoutDefaults(t *testing.T) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "pullsecrets")
-	must(t, os.CopyFS(folder, os.DirFS(chartFolder)))
-	must(t, os.WriteFile(filepath.Join(folder, "values.yaml"), nil, 0o644))
+	harness.Must(t, os.CopyFS(folder, os.DirFS(chartFolder)))
+	harness.Must(t, os.WriteFile(filepath.Join(folder, "values.yaml"), nil, 0o644))
 	return folder
 }
 
@@ -61,9 +63,9 @@ func TestMissingValuesAreFilledIn(t *testing.T) {
 	eachEngine(t, func(t *testing.T, h engine) {
 		for name, given := range map[string]values{"a policy": one(), "more": everything, "JanSvoboda's": ofList(), "tamcore's": ofMapping()} {
 			want, err := h.Template(here, given)
-			must(t, err)
+			harness.Must(t, err)
 			got, err := h.Template(bare, given)
-			must(t, err)
+			harness.Must(t, err)
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(result{})); diff != "" {
 				t.Errorf("%s (-with the chart's values +without):\n%s", name, diff)
 			}
@@ -81,12 +83,12 @@ type shown struct {
 func show(t *testing.T, h engine, given values) (shown, corev1.PodSpec, result) {
 	t.Helper()
 	r, err := h.Template(target{release: "ips", namespace: "registry", chart: chartFolder}, given)
-	must(t, err)
+	harness.Must(t, err)
 	out, pod := shown{}, corev1.PodSpec{}
 	for _, u := range objects(t, r.manifest) {
 		out.Objects = append(out.Objects, u.GetKind()+" "+u.GetName())
 		if spec, ok, _ := unstructured.NestedMap(u.Object, "spec", "template", "spec"); ok {
-			must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(spec, &pod))
+			harness.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(spec, &pod))
 		}
 	}
 	container := pod.Containers[0]
@@ -186,7 +188,7 @@ func TestAPodThatRunsAsRootMayGoOnToDoSo(t *testing.T) {
 			overlay(given, values{place: values{"runAsUser": 0.0}})
 			for _, chart := range []string{chartFolder, withoutDefaults(t)} { // with -f, and with --reuse-values
 				r, err := h.Template(target{release: "ips", namespace: "registry", chart: chart}, given)
-				must(t, err)
+				harness.Must(t, err)
 				if !strings.Contains(r.manifest, "runAsUser: 0") || strings.Contains(r.manifest, "runAsNonRoot: true") {
 					t.Errorf("%s: the kubelet will not start the container:\n%s", place, r.manifest)
 				}
@@ -219,12 +221,12 @@ func TestNumbersKeepTheirDigits(t *testing.T) {
 	overlay(mapping, values{"env": values{"CONFIG_MAX_CONCURRENT_RECONCILES": 10000000.0}})
 	eachEngine(t, func(t *testing.T, h engine) {
 		r, err := h.Template(here, list)
-		must(t, err)
+		harness.Must(t, err)
 		for _, u := range objects(t, r.manifest) {
 			if u.GetKind() == "Secret" {
 				text, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
 				got, err := base64.StdEncoding.DecodeString(text)
-				must(t, err)
+				harness.Must(t, err)
 				if want := `{"auths":{"hub.example.com":{"email":null,"password":"12345678901","username":"100200300"}}}`; string(got) != want {
 					t.Errorf("the secret has %s", got)
 				}

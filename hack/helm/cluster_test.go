@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,90 +16,52 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
-// kinds are those that the tests ask for.
-var kinds = struct{ namespaces, accounts, secrets, configMaps, deployments schema.GroupVersionResource }{
-	namespaces:  schema.GroupVersionResource{Version: "v1", Resource: "namespaces"},
-	accounts:    schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"},
-	secrets:     schema.GroupVersionResource{Version: "v1", Resource: "secrets"},
-	configMaps:  schema.GroupVersionResource{Version: "v1", Resource: "configmaps"},
-	deployments: schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"},
-}
-
-// patient is how long a condition may take before it counts as never.
-const patient = 60 * time.Second
+// deployments is what a release runs the controller by.
+var deployments = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
 
 // cluster is the API server that the tests are given.
 type cluster struct {
-	t          *testing.T
-	kubeconfig string
-	config     *rest.Config
-	client     dynamic.Interface
-	typed      *kubernetes.Clientset
+	*harness.Cluster
+	typed *kubernetes.Clientset
 }
 
 // newCluster skips the test where there is no API server.
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
-	if kubeconfig == "" {
-		t.Skip("needs an API server: run make helm-test")
-	}
-	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
-	must(t, err)
-	config.QPS = -1
-	client, err := dynamic.NewForConfig(config)
-	must(t, err)
-	typed, err := kubernetes.NewForConfig(config)
-	must(t, err)
-	return &cluster{t, kubeconfig, config, client, typed}
-}
-
-// eventually waits for a condition. Nothing else waits for a time.
-func (c *cluster) eventually(what string, condition func() error) {
-	c.t.Helper()
-	eventually(c.t, patient, what, condition)
-}
-
-func eventually(t *testing.T, within time.Duration, what string, condition func() error) {
-	t.Helper()
+	c := &cluster{Cluster: harness.NewCluster(t, "helm-test")}
+	c.Patience = time.Minute
 	var err error
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); <-tick.C {
-		if err = condition(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("not within %s: %s: %v", within, what, err)
+	c.typed, err = kubernetes.NewForConfig(c.Config)
+	harness.Must(t, err)
+	return c
 }
 
 // namespace makes one.
 func (c *cluster) namespace(name string) {
-	c.t.Helper()
-	ns := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": name}}}
-	_, err := c.client.Resource(kinds.namespaces).Create(c.t.Context(), ns, metav1.CreateOptions{})
-	must(c.t, err)
-	c.eventually("the account of "+name, func() error {
-		_, err := c.client.Resource(kinds.accounts).Namespace(name).Get(c.t.Context(), "default", metav1.GetOptions{})
+	c.T.Helper()
+	c.Create(api.Namespaces, api.Object("v1", "Namespace", "", name))
+	c.Eventually("the account of "+name, func() error {
+		_, err := c.Client.Resource(api.Accounts).Namespace(name).Get(c.T.Context(), "default", metav1.GetOptions{})
 		return err
 	})
 }
 
 // forget deletes namespaces at the end, and waits until they are gone.
 func (c *cluster) forget(names ...string) {
-	ctx := context.WithoutCancel(c.t.Context())
-	c.t.Cleanup(func() {
+	ctx := context.WithoutCancel(c.T.Context())
+	c.T.Cleanup(func() {
 		left := names
-		c.eventually("the namespaces are gone", func() error {
+		c.Eventually("the namespaces are gone", func() error {
 			left = slices.DeleteFunc(left, func(name string) bool {
-				return apierrors.IsNotFound(c.client.Resource(kinds.namespaces).Delete(ctx, name, metav1.DeleteOptions{}))
+				return apierrors.IsNotFound(c.Client.Resource(api.Namespaces).Delete(ctx, name, metav1.DeleteOptions{}))
 			})
 			if len(left) > 0 {
 				return fmt.Errorf("left: %v", left)
@@ -112,38 +72,34 @@ func (c *cluster) forget(names ...string) {
 }
 
 func (c *cluster) get(resource schema.GroupVersionResource, namespace, name string) *unstructured.Unstructured {
-	c.t.Helper()
-	u, err := c.client.Resource(resource).Namespace(namespace).Get(c.t.Context(), name, metav1.GetOptions{})
+	c.T.Helper()
+	u, err := c.Client.Resource(resource).Namespace(namespace).Get(c.T.Context(), name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	must(c.t, err)
+	harness.Must(c.T, err)
 	return u
 }
 
 // pulls are the names in an account's list.
-func (c *cluster) pulls(namespace, account string) (names []string) {
-	c.t.Helper()
-	u := c.get(kinds.accounts, namespace, account)
+func (c *cluster) pulls(namespace, account string) []string {
+	c.T.Helper()
+	u := c.get(api.Accounts, namespace, account)
 	if u == nil {
 		return nil
 	}
-	list, _, _ := unstructured.NestedSlice(u.Object, "imagePullSecrets")
-	for _, entry := range list {
-		names = append(names, fmt.Sprint(entry.(map[string]any)["name"]))
-	}
-	return names
+	return api.PullSecrets(u)
 }
 
 // served waits until a namespace has the copies, and its default account the names.
 func (c *cluster) served(namespace string, names ...string) {
-	c.t.Helper()
-	c.eventually(fmt.Sprintf("%s has %v", namespace, names), func() error {
+	c.T.Helper()
+	c.Eventually(fmt.Sprintf("%s has %v", namespace, names), func() error {
 		if got := c.pulls(namespace, "default"); !slices.Equal(got, names) {
 			return fmt.Errorf("its account has %v", got)
 		}
 		for _, name := range names {
-			if c.get(kinds.secrets, namespace, name) == nil {
+			if c.get(api.Secrets, namespace, name) == nil {
 				return fmt.Errorf("there is no copy %s", name)
 			}
 		}
@@ -153,22 +109,22 @@ func (c *cluster) served(namespace string, names ...string) {
 
 // snapshot has the version of everything in the cluster but what the API server itself keeps anew all the time.
 func (c *cluster) snapshot() map[string]string {
-	c.t.Helper()
+	c.T.Helper()
 	lists, err := c.typed.Discovery().ServerPreferredResources()
-	must(c.t, err)
+	harness.Must(c.T, err)
 	out := map[string]string{}
 	for _, list := range lists {
 		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		must(c.t, err)
+		harness.Must(c.T, err)
 		for _, r := range list.APIResources {
 			if !slices.Contains(r.Verbs, "list") || r.Name == "leases" || r.Name == "events" || r.Name == "componentstatuses" || r.Name == "apiservices" {
 				continue
 			}
-			found, err := c.client.Resource(gv.WithResource(r.Name)).List(c.t.Context(), metav1.ListOptions{})
+			found, err := c.Client.Resource(gv.WithResource(r.Name)).List(c.T.Context(), metav1.ListOptions{})
 			if apierrors.IsNotFound(err) { // a definition that has just gone
 				continue
 			}
-			must(c.t, err)
+			harness.Must(c.T, err)
 			for _, u := range found.Items {
 				out[strings.Join([]string{r.Kind, u.GetNamespace(), u.GetName()}, " ")] = string(u.GetUID()) + " " + u.GetResourceVersion()
 			}
@@ -198,45 +154,22 @@ func changes(before, after map[string]string) (came, went, written []string) {
 	return came, went, written
 }
 
-var program = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "pullsecrets")
-	if err != nil {
-		return "", err
-	}
-	file := filepath.Join(folder, "pullsecrets")
-	build := exec.Command("go", "build", "-trimpath", "-o", file, ".")
-	build.Dir, build.Env = "../..", append(os.Environ(), "CGO_ENABLED=0")
-	out, err := build.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
-	}
-	return file, nil
-})
-
-// theProgram is built as the image has it: static.
-func theProgram(t *testing.T) string {
-	t.Helper()
-	file, err := program()
-	must(t, err)
-	return file
-}
-
 // controller is the program as a Deployment of a release starts it, with the token of its service account.
 type controller struct {
 	cmd *exec.Cmd
-	log logText
+	log harness.Buffer
 }
 
 // start runs what the live Deployment says. Ports are left out, because tests run beside each other.
 func (c *cluster) start(namespace, deployment string, env ...string) *controller {
-	c.t.Helper()
-	pod, _, _ := unstructured.NestedMap(c.get(kinds.deployments, namespace, deployment).Object, "spec", "template", "spec")
+	c.T.Helper()
+	pod, _, _ := unstructured.NestedMap(c.get(deployments, namespace, deployment).Object, "spec", "template", "spec")
 	container := pod["containers"].([]any)[0].(map[string]any)
 	args := []string{}
 	for _, arg := range container["args"].([]any) {
 		args = append(args, arg.(string))
 	}
-	p := &controller{cmd: exec.Command(theProgram(c.t), append(args, "-kubeconfig", c.token(namespace, pod["serviceAccountName"].(string)), "-metrics-addr=", "-health-addr=", "-log-format=json")...)}
+	p := &controller{cmd: exec.Command(harness.Binary(c.T), append(args, "-kubeconfig", c.token(namespace, pod["serviceAccountName"].(string)), "-metrics-addr=", "-health-addr=", "-log-format=json")...)}
 	p.cmd.Env = append(os.Environ(), "POD_NAMESPACE="+namespace)
 	for _, entry := range container["env"].([]any) {
 		if variable := entry.(map[string]any); variable["value"] != nil {
@@ -245,11 +178,11 @@ func (c *cluster) start(namespace, deployment string, env ...string) *controller
 	}
 	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	must(c.t, p.cmd.Start())
-	c.t.Cleanup(func() {
+	harness.Must(c.T, p.cmd.Start())
+	c.T.Cleanup(func() {
 		p.stop()
-		if c.t.Failed() {
-			c.t.Logf("the controller's log:\n%s", p.log.String())
+		if c.T.Failed() {
+			c.T.Logf("the controller's log:\n%s", p.log.String())
 		}
 	})
 	return p
@@ -264,34 +197,17 @@ func (p *controller) stop() {
 
 // token writes a kubeconfig with the token of a service account.
 func (c *cluster) token(namespace, account string) string {
-	c.t.Helper()
-	token, err := c.typed.CoreV1().ServiceAccounts(namespace).CreateToken(c.t.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	must(c.t, err)
+	c.T.Helper()
+	token, err := c.typed.CoreV1().ServiceAccounts(namespace).CreateToken(c.T.Context(), account, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	harness.Must(c.T, err)
 	config := clientcmdapi.Config{
-		Clusters: map[string]*clientcmdapi.Cluster{"c": {Server: c.config.Host, CertificateAuthority: c.config.CAFile,
-			CertificateAuthorityData: c.config.CAData, InsecureSkipTLSVerify: c.config.Insecure}},
+		Clusters: map[string]*clientcmdapi.Cluster{"c": {Server: c.Config.Host, CertificateAuthority: c.Config.CAFile,
+			CertificateAuthorityData: c.Config.CAData, InsecureSkipTLSVerify: c.Config.Insecure}},
 		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"a": {Token: token.Status.Token}},
 		Contexts:       map[string]*clientcmdapi.Context{"x": {Cluster: "c", AuthInfo: "a"}},
 		CurrentContext: "x",
 	}
-	path := filepath.Join(c.t.TempDir(), "kubeconfig")
-	must(c.t, clientcmd.WriteToFile(config, path))
+	path := filepath.Join(c.T.TempDir(), "kubeconfig")
+	harness.Must(c.T, clientcmd.WriteToFile(config, path))
 	return path
-}
-
-type logText struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *logText) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *logText) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

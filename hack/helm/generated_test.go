@@ -15,21 +15,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 var update = flag.Bool("update", false, "write the generated files of the chart")
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func read(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	must(t, err)
+	harness.Must(t, err)
 	return string(text)
 }
 
@@ -38,7 +33,7 @@ func upToDate(t *testing.T, path, want string) {
 	t.Helper()
 	got, err := os.ReadFile(path)
 	if *update && string(got) != want {
-		must(t, os.WriteFile(path, []byte(want), 0o644))
+		harness.Must(t, os.WriteFile(path, []byte(want), 0o644))
 		return
 	}
 	if diff := cmp.Diff(want, string(got)); diff != "" {
@@ -61,9 +56,9 @@ func TestGeneratedFilesAreThoseOfKustomize(t *testing.T) {
 // TestGeneratedDefaultsAreThoseOfTheValues holds that what is filled in for missing values is what values.yaml says.
 func TestGeneratedDefaultsAreThoseOfTheValues(t *testing.T) {
 	var given values
-	must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &given))
+	harness.Must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &given))
 	text, err := json.MarshalIndent(given, "", " ") // which templates read faster than YAML
-	must(t, err)
+	harness.Must(t, err)
 	upToDate(t, chartFolder+"/templates/_defaults.tpl",
 		"{{/* values.yaml, for a release whose values come from another chart. Generated: go -C hack/helm test . -run Generated -update */}}\n"+
 			"{{- define \"pullsecrets.defaults\" -}}\n"+string(text)+"\n{{- end -}}\n")
@@ -72,8 +67,8 @@ func TestGeneratedDefaultsAreThoseOfTheValues(t *testing.T) {
 // TestGeneratedSchemaOfThePolicyIsThatOfThePolicy holds that the values' schema takes what a policy may be.
 func TestGeneratedSchemaOfThePolicyIsThatOfThePolicy(t *testing.T) {
 	var schema, policy map[string]any
-	must(t, json.Unmarshal([]byte(read(t, chartFolder+"/values.schema.json")), &schema))
-	must(t, json.Unmarshal([]byte(read(t, "../../schema/policy.json")), &policy))
+	harness.Must(t, json.Unmarshal([]byte(read(t, chartFolder+"/values.schema.json")), &schema))
+	harness.Must(t, json.Unmarshal([]byte(read(t, "../../schema/policy.json")), &policy))
 	properties := policy["properties"].(map[string]any)
 	rules := maps.Clone(properties["rules"].(map[string]any))
 	rules["type"] = []string{"array", "null"} // not given is told by a template, in more words
@@ -86,7 +81,7 @@ func TestGeneratedSchemaOfThePolicyIsThatOfThePolicy(t *testing.T) {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	must(t, encoder.Encode(schema))
+	harness.Must(t, encoder.Encode(schema))
 	upToDate(t, chartFolder+"/values.schema.json", b.String())
 }
 
@@ -101,7 +96,7 @@ func TestGeneratedTableHasTheValues(t *testing.T) {
 		t.Fatalf("%s has no place for the values", path)
 	}
 	var document yamlv3.Node
-	must(t, yamlv3.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &document))
+	harness.Must(t, yamlv3.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &document))
 	rows := valueRows(t, document.Content[0], "")
 	upToDate(t, path, before+tableStart+"| value | default | |\n| --- | --- | --- |\n"+strings.Join(rows, "")+tableEnd+after)
 }
@@ -127,7 +122,7 @@ func valueRows(t *testing.T, mapping *yamlv3.Node, prefix string) (rows []string
 			t.Errorf("values.yaml: %s has no comment", path)
 		}
 		asJSON, err := yaml.YAMLToJSON([]byte(text(t, value)))
-		must(t, err)
+		harness.Must(t, err)
 		rows = append(rows, fmt.Sprintf("| `%s` | `%s` | %s |\n", path, asJSON, strings.Join(comment, " ")))
 	}
 	return rows
@@ -145,7 +140,7 @@ func hasComments(n *yamlv3.Node) bool {
 func text(t *testing.T, n *yamlv3.Node) string {
 	t.Helper()
 	out, err := yamlv3.Marshal(n)
-	must(t, err)
+	harness.Must(t, err)
 	return string(out)
 }
 

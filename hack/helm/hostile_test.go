@@ -13,6 +13,8 @@ import (
 	kubejson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 // hostile is what people put into values by mistake: another type, an empty one, and text that YAML takes for something else.
@@ -55,7 +57,7 @@ func TestHostileValuesAreRefusedOrRendered(t *testing.T) {
 func pathsOf(t *testing.T) [][]string {
 	t.Helper()
 	var defaults values
-	must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &defaults))
+	harness.Must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &defaults))
 	var out [][]string
 	var walk func(v values, at []string)
 	walk = func(v values, at []string) {
@@ -127,7 +129,7 @@ func TestNamesThatYAMLTakesForSomethingElse(t *testing.T) {
 	eachEngine(t, func(t *testing.T, h engine) {
 		for name, given := range map[string]values{"a policy": policy, "JanSvoboda's": list, "tamcore's": mapping} {
 			r, err := h.Template(target{release: "1", namespace: "123", chart: chartFolder}, given)
-			must(t, err)
+			harness.Must(t, err)
 			if err := decoded(r.manifest); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}

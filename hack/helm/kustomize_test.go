@@ -14,6 +14,8 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 // switches are the values that do what a component does.
@@ -28,7 +30,7 @@ var switches = map[string]values{
 // TestEveryComponentHasASwitch finds a component that the chart lacks.
 func TestEveryComponentHasASwitch(t *testing.T) {
 	folders, err := os.ReadDir("../../kustomize/components")
-	must(t, err)
+	harness.Must(t, err)
 	for _, f := range folders {
 		if switches[f.Name()] == nil {
 			t.Errorf("kustomize/components/%s has no switch in the chart: add one, and name it here", f.Name())
@@ -43,7 +45,7 @@ func TestEveryComponentHasASwitch(t *testing.T) {
 func combinations(t *testing.T) [][]string {
 	t.Helper()
 	folders, err := os.ReadDir("../../kustomize/components")
-	must(t, err)
+	harness.Must(t, err)
 	slices.Reverse(folders) // ha before admission, as the chart has their arguments
 	sets := [][]string{nil}
 	for _, f := range folders {
@@ -75,7 +77,7 @@ func TestTheChartIsEqualToKustomize(t *testing.T) {
 					delete(given["policy"].(values), "rules")
 				}
 				r, err := h.Template(target{release: "pullsecrets", namespace: "pullsecrets", chart: chartFolder}, given)
-				must(t, err)
+				harness.Must(t, err)
 				if diff := cmp.Diff(want, normal(t, objects(t, r.manifest))); diff != "" {
 					t.Errorf("(-kustomize +chart):\n%s", diff)
 				}
@@ -95,7 +97,7 @@ func TestTheChartIsEqualToAFolderOfOnesOwn(t *testing.T) {
 	want := normal(t, build(t, folder))
 	eachEngine(t, func(t *testing.T, h engine) {
 		r, err := h.Template(target{release: "pullsecrets", namespace: "pullsecrets", chart: chartFolder}, given)
-		must(t, err)
+		harness.Must(t, err)
 		if diff := cmp.Diff(want, normal(t, objects(t, r.manifest))); diff != "" {
 			t.Errorf("(-kustomize +chart):\n%s", diff)
 		}
@@ -108,7 +110,7 @@ func TestTheGuardHoldsWhateverTheAccountIsCalled(t *testing.T) {
 		given := one()
 		given["serviceAccount"] = values{"name": "other.name", "create": false}
 		r, err := h.Template(here, given)
-		must(t, err)
+		harness.Must(t, err)
 		if want := "matches('^system:serviceaccount:[^:]+:other[.]name$')"; !strings.Contains(r.manifest, want) {
 			t.Errorf("the guard has not %s", want)
 		}
@@ -136,7 +138,7 @@ func overlay(to, from values) {
 func policyOf(t *testing.T, document string) values {
 	t.Helper()
 	policy := values{}
-	must(t, yaml.Unmarshal([]byte(document), &policy))
+	harness.Must(t, yaml.Unmarshal([]byte(document), &policy))
 	return policy
 }
 
@@ -144,11 +146,11 @@ func policyOf(t *testing.T, document string) values {
 func kustomize(t *testing.T, components []string) []*unstructured.Unstructured {
 	t.Helper()
 	folder, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+	harness.Must(t, err)
 	root, err := filepath.Abs("../../kustomize")
-	must(t, err)
+	harness.Must(t, err)
 	root, err = filepath.Rel(folder, root) // kustomize takes no absolute paths
-	must(t, err)
+	harness.Must(t, err)
 	kustomization := "resources: [" + root + "/base]\ncomponents:\n"
 	for _, c := range components {
 		kustomization += "- " + root + "/components/" + c + "\n"
@@ -159,7 +161,7 @@ func kustomize(t *testing.T, components []string) []*unstructured.Unstructured {
 	before, after, revision := strings.Cut(kustomization, "@")
 	kustomization = before + after
 	if revision {
-		must(t, os.WriteFile(folder+"/policy.yaml", []byte(read(t, "../../kustomize/base/policy.yaml")), 0o644))
+		harness.Must(t, os.WriteFile(folder+"/policy.yaml", []byte(read(t, "../../kustomize/base/policy.yaml")), 0o644))
 		kustomization += `
 configMapGenerator:
 - name: pullsecrets-policy
@@ -176,17 +178,17 @@ configMapGenerator:
     annotations: {config.kubernetes.io/local-config: "true"}
 `
 	}
-	must(t, os.WriteFile(folder+"/kustomization.yaml", []byte(kustomization), 0o644))
+	harness.Must(t, os.WriteFile(folder+"/kustomization.yaml", []byte(kustomization), 0o644))
 	return build(t, folder)
 }
 
 func build(t *testing.T, folder string) (out []*unstructured.Unstructured) {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
-	must(t, err)
+	harness.Must(t, err)
 	for _, r := range built.Resources() {
 		text, err := r.AsYAML()
-		must(t, err)
+		harness.Must(t, err)
 		out = append(out, objects(t, string(text))...)
 	}
 	return out
@@ -197,7 +199,7 @@ func objects(t *testing.T, manifest string) (out []*unstructured.Unstructured) {
 	t.Helper()
 	for document := range strings.SplitSeq("\n"+manifest, "\n---\n") {
 		u := &unstructured.Unstructured{}
-		must(t, yaml.Unmarshal([]byte(document), &u.Object))
+		harness.Must(t, yaml.Unmarshal([]byte(document), &u.Object))
 		if len(u.Object) > 0 {
 			out = append(out, u)
 		}
@@ -234,13 +236,13 @@ func normal(t *testing.T, list []*unstructured.Unstructured) map[string]any {
 			u.SetAnnotations(annotations)
 		}
 		if document, ok, _ := unstructured.NestedString(u.Object, "data", "policy.yaml"); ok {
-			must(t, unstructured.SetNestedField(u.Object, map[string]any(policyOf(t, document)), "data", "policy.yaml"))
+			harness.Must(t, unstructured.SetNestedField(u.Object, map[string]any(policyOf(t, document)), "data", "policy.yaml"))
 		}
 		if data, ok, _ := unstructured.NestedStringMap(u.Object, "data"); ok && u.GetKind() == "Secret" {
 			for key, value := range data {
 				data[key] = strings.ReplaceAll(value, "\n", "") // base64 that kustomize has broken into lines
 			}
-			must(t, unstructured.SetNestedStringMap(u.Object, data, "data"))
+			harness.Must(t, unstructured.SetNestedStringMap(u.Object, data, "data"))
 		}
 		out[id] = withoutBlankLines(u.Object)
 	}

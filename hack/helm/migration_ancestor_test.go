@@ -7,6 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // ancestorProgram writes as one of the ancestors does. They are not run: their images are not here.
@@ -52,16 +55,16 @@ func tamcore(secret string, accounts func(string) bool, excluded func(string) bo
 
 // run does once what the program does again and again.
 func (a ancestorProgram) run(m *migrating, content string) {
-	m.t.Helper()
-	list, err := m.client.Resource(kinds.namespaces).List(m.ctx, metav1.ListOptions{})
-	must(m.t, err)
+	m.T.Helper()
+	list, err := m.Client.Resource(api.Namespaces).List(m.Ctx, metav1.ListOptions{})
+	harness.Must(m.T, err)
 	for _, ns := range list.Items {
 		if ns.GetDeletionTimestamp() != nil || !a.served(&ns) {
 			continue
 		}
 		a.copyTo(m, ns.GetName(), content)
-		accounts, err := m.client.Resource(kinds.accounts).Namespace(ns.GetName()).List(m.ctx, metav1.ListOptions{})
-		must(m.t, err)
+		accounts, err := m.Client.Resource(api.Accounts).Namespace(ns.GetName()).List(m.Ctx, metav1.ListOptions{})
+		harness.Must(m.T, err)
 		for _, account := range accounts.Items {
 			if a.accounts(account.GetName()) && !(a.labels && isTrue(account.GetAnnotations()[tamcoreExclude])) {
 				a.attach(m, &account)
@@ -72,24 +75,24 @@ func (a ancestorProgram) run(m *migrating, content string) {
 
 // copyTo creates the copy, unless there is one, as the source is in JanSvoboda's chart.
 func (a ancestorProgram) copyTo(m *migrating, namespace, content string) {
-	m.t.Helper()
-	if _, err := m.client.Resource(kinds.secrets).Namespace(namespace).Get(m.ctx, a.secret, metav1.GetOptions{}); err == nil {
+	m.T.Helper()
+	if _, err := m.Client.Resource(api.Secrets).Namespace(namespace).Get(m.Ctx, a.secret, metav1.GetOptions{}); err == nil {
 		return
 	}
-	made := object("v1", "Secret", namespace, a.secret)
+	made := api.Object("v1", "Secret", namespace, a.secret)
 	made.Object["type"] = "kubernetes.io/dockerconfigjson"
 	made.Object["stringData"] = map[string]any{".dockerconfigjson": content}
 	made.SetAnnotations(map[string]string{ancestorMark: "imagepullsecret-patcher"})
 	if a.labels {
 		made.SetLabels(map[string]string{ancestorMark: "imagepullsecret-patcher"})
 	}
-	_, err := m.client.Resource(kinds.secrets).Namespace(namespace).Create(m.ctx, made, metav1.CreateOptions{FieldManager: a.manager})
-	must(m.t, err)
+	_, err := m.Client.Resource(api.Secrets).Namespace(namespace).Create(m.Ctx, made, metav1.CreateOptions{FieldManager: a.manager})
+	harness.Must(m.T, err)
 }
 
 // attach appends the name to the account's list.
 func (a ancestorProgram) attach(m *migrating, account *unstructured.Unstructured) {
-	m.t.Helper()
+	m.T.Helper()
 	names := listOf(account)
 	if slices.Contains(names, a.secret) {
 		return
@@ -99,10 +102,10 @@ func (a ancestorProgram) attach(m *migrating, account *unstructured.Unstructured
 		entries = append(entries, map[string]string{"name": name})
 	}
 	patch, err := json.Marshal(map[string]any{"imagePullSecrets": entries})
-	must(m.t, err)
-	_, err = m.client.Resource(kinds.accounts).Namespace(account.GetNamespace()).Patch(m.ctx, account.GetName(), a.patchType, patch,
+	harness.Must(m.T, err)
+	_, err = m.Client.Resource(api.Accounts).Namespace(account.GetNamespace()).Patch(m.Ctx, account.GetName(), a.patchType, patch,
 		metav1.PatchOptions{FieldManager: a.manager})
-	must(m.t, err)
+	harness.Must(m.T, err)
 }
 
 // listOf are the names of an account's list.

@@ -13,6 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // documented are the blocks of code under a heading of MIGRATING.md: what a test does is what a user is told to do.
@@ -31,26 +34,26 @@ func documented(t *testing.T, heading string) (blocks []string) {
 
 // here puts what is in this checkout in the place of what is published.
 func (m *migrating) here(text string) string {
-	m.t.Helper()
+	m.T.Helper()
 	root, err := filepath.Abs("../..")
-	must(m.t, err)
+	harness.Must(m.T, err)
 	relative, err := filepath.Rel(m.folder, root)
-	must(m.t, err)
+	harness.Must(m.T, err)
 	text = regexp.MustCompile(`oci://ghcr\.io/pullsecrets/charts/pullsecrets --version \S+`).ReplaceAllString(text, root+"/charts/pullsecrets")
 	return regexp.MustCompile(`github\.com/pullsecrets/pullsecrets/(\S+)\?ref=\S+`).ReplaceAllString(text, relative+"/$1")
 }
 
 // byHand runs the commands in the comments of what migrate printed.
 func (m *migrating) byHand(file string) {
-	m.t.Helper()
+	m.T.Helper()
 	var commands []string
-	for line := range strings.Lines(read(m.t, filepath.Join(m.folder, file))) {
+	for line := range strings.Lines(read(m.T, filepath.Join(m.folder, file))) {
 		if command, ok := strings.CutPrefix(line, "#      "); ok {
 			commands = append(commands, command)
 		}
 	}
 	if len(commands) == 0 {
-		m.t.Fatalf("%s says nothing that is to be done", file)
+		m.T.Fatalf("%s says nothing that is to be done", file)
 	}
 	m.shell(strings.Join(commands, ""))
 }
@@ -66,9 +69,9 @@ func marksOf(home, source string) func(namespace string) map[string]string {
 
 // settled waits until the program has done what it had to do, and holds that it complains of nothing but what is expected.
 func (p *pod) settled(warnings ...string) {
-	t := p.m.t
+	t := p.m.T
 	t.Helper()
-	p.m.eventually("it is done", p.ready)
+	p.m.Eventually("it is done", p.ready)
 	p.answers()
 	said := append(p.lines(`"level":"warn"`), p.lines(`"level":"error"`)...)
 	if len(said) != len(warnings) {
@@ -86,7 +89,7 @@ func (p *pod) ready() error {
 	if len(p.lines(`"status":"Ready"`)) > 0 {
 		return nil
 	}
-	u, err := p.m.client.Resource(kinds.configMaps).Namespace(p.namespace).Get(p.m.ctx, "pullsecrets-policy", metav1.GetOptions{})
+	u, err := p.m.Client.Resource(api.ConfigMaps).Namespace(p.namespace).Get(p.m.Ctx, "pullsecrets-policy", metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -98,14 +101,14 @@ func (p *pod) ready() error {
 
 // serves makes a namespace and wants it to be served.
 func (m *migrating) serves(namespace, secret, content string) {
-	m.t.Helper()
+	m.T.Helper()
 	m.namespace(namespace)
-	m.eventually(namespace+" is served", func() error {
-		u, err := m.client.Resource(kinds.secrets).Namespace(namespace).Get(m.ctx, secret, metav1.GetOptions{})
+	m.Eventually(namespace+" is served", func() error {
+		u, err := m.Client.Resource(api.Secrets).Namespace(namespace).Get(m.Ctx, secret, metav1.GetOptions{})
 		if err != nil || contentOf(u) != content {
 			return fmt.Errorf("the copy: %v", err)
 		}
-		if list := listOf(m.get(kinds.accounts, namespace, "default")); !slices.Equal(list, []string{secret}) {
+		if list := listOf(m.Get(api.Accounts, namespace, "default")); !slices.Equal(list, []string{secret}) {
 			return fmt.Errorf("the account has %q", list)
 		}
 		return nil
@@ -114,8 +117,8 @@ func (m *migrating) serves(namespace, secret, content string) {
 
 // withdraw removes what the test leaves in the cluster at its end.
 func (m *migrating) withdraw(secret string, namespaces ...string) {
-	m.t.Cleanup(func() {
-		m.delete(kinds.namespaces, append(namespaces, m.made...)...)
+	m.T.Cleanup(func() {
+		m.delete(api.Namespaces, append(namespaces, m.made...)...)
 		admission := schema.GroupVersion{Group: "admissionregistration.k8s.io", Version: "v1"}
 		rbac := schema.GroupVersion{Group: "rbac.authorization.k8s.io", Version: "v1"}
 		for _, resource := range []schema.GroupVersionResource{
@@ -132,11 +135,11 @@ func (m *migrating) withdraw(secret string, namespaces ...string) {
 func (m *migrating) forget(secret string) {
 	now, _ := m.state(secret)
 	for _, u := range now.copies {
-		_ = m.client.Resource(kinds.secrets).Namespace(u.GetNamespace()).Delete(m.ctx, secret, metav1.DeleteOptions{})
+		_ = m.Client.Resource(api.Secrets).Namespace(u.GetNamespace()).Delete(m.Ctx, secret, metav1.DeleteOptions{})
 	}
 	for _, u := range now.accounts {
 		if slices.Contains(listOf(u), secret) {
-			_, _ = m.client.Resource(kinds.accounts).Namespace(u.GetNamespace()).Patch(m.ctx, u.GetName(), types.MergePatchType,
+			_, _ = m.Client.Resource(api.Accounts).Namespace(u.GetNamespace()).Patch(m.Ctx, u.GetName(), types.MergePatchType,
 				[]byte(`{"imagePullSecrets":null,"metadata":{"annotations":{"pullsecrets/added":null}}}`), metav1.PatchOptions{})
 		}
 	}
@@ -156,7 +159,7 @@ type manifests struct {
 func TestMigrationFromManifests(t *testing.T) {
 	const secret = "image-pull-secret"
 	data, err := filepath.Abs("testdata/migration")
-	must(t, err)
+	harness.Must(t, err)
 	titansoft := manifests{
 		apply: "kubectl apply -f " + data + "/titansoft/patcher.yaml", source: "image-pull-secret-src",
 		program:        original(secret, all, func(string) bool { return false }),
@@ -180,10 +183,10 @@ func (c manifests) migrate(t *testing.T, secret string) {
 	m := newMigrating(t, c.helm)
 	m.withdraw(secret, patcher, "pullsecrets")
 	m.shell(c.apply)
-	content := contentOf(m.get(kinds.secrets, patcher, c.source))
+	content := contentOf(m.Get(api.Secrets, patcher, c.source))
 	m.namespace("team-a", "ci", "web")
 	m.namespace("out")
-	m.annotate(kinds.namespaces, "", "out", "k8s.titansoft.com/imagepullsecret-patcher-exclude", "true")
+	m.annotate(api.Namespaces, "", "out", "k8s.titansoft.com/imagepullsecret-patcher-exclude", "true")
 	m.patchList("team-a", "default", "theirs", "other")
 	c.program.run(m, content)
 	want := after{marks: marksOf("pullsecrets", "pullsecrets/"+secret), untouched: []string{patcher + "/" + secret}}
@@ -220,10 +223,10 @@ func TestMigrationWhereTheProgramWasExchangedByItsImageAlone(t *testing.T) {
 	const secret, patcher = "image-pull-secret", "imagepullsecret-patcher"
 	m := newMigrating(t, "helm.sh/helm/v3/cmd/helm")
 	manifest, err := filepath.Abs("testdata/migration/titansoft/patcher.yaml")
-	must(t, err)
+	harness.Must(t, err)
 	m.withdraw(secret, patcher)
 	m.shell("kubectl apply -f " + manifest)
-	content := contentOf(m.get(kinds.secrets, patcher, "image-pull-secret-src"))
+	content := contentOf(m.Get(api.Secrets, patcher, "image-pull-secret-src"))
 	m.namespace("team-a", "ci")
 	original(secret, all, func(string) bool { return false }).run(m, content)
 	want := after{untouched: []string{patcher + "/" + secret}}
@@ -247,19 +250,19 @@ func TestMigrationWhereTheProgramWasExchangedByItsImageAlone(t *testing.T) {
 
 // patchList gives an account names of somebody else.
 func (m *migrating) patchList(namespace, account string, names ...string) {
-	m.t.Helper()
+	m.T.Helper()
 	patch := `{"imagePullSecrets":[{"name":"` + strings.Join(names, `"},{"name":"`) + `"}]}`
-	_, err := m.client.Resource(kinds.accounts).Namespace(namespace).Patch(m.ctx, account, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
-	must(m.t, err)
+	_, err := m.Client.Resource(api.Accounts).Namespace(namespace).Patch(m.Ctx, account, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl"})
+	harness.Must(m.T, err)
 }
 
 // isOut holds that a namespace that is opted out got nothing.
 func (m *migrating) isOut(namespace, secret string) {
-	m.t.Helper()
-	list, err := m.client.Resource(kinds.secrets).Namespace(namespace).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
-	must(m.t, err)
-	if names := listOf(m.get(kinds.accounts, namespace, "default")); len(list.Items) > 0 || len(names) > 0 {
-		m.t.Errorf("%s has %d copies and %q", namespace, len(list.Items), names)
+	m.T.Helper()
+	list, err := m.Client.Resource(api.Secrets).Namespace(namespace).List(m.Ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
+	harness.Must(m.T, err)
+	if names := listOf(m.Get(api.Accounts, namespace, "default")); len(list.Items) > 0 || len(names) > 0 {
+		m.T.Errorf("%s has %d copies and %q", namespace, len(list.Items), names)
 	}
 }
 
@@ -321,19 +324,19 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 	const home = "imagepullsecret-patcher"
 	m := newMigrating(t, helm)
 	chart, err := filepath.Abs("testdata/migration/" + r.chart)
-	must(t, err)
+	harness.Must(t, err)
 	m.withdraw(r.secret, home)
 	m.file("given.yaml", r.values)
 	m.shell("helm install " + home + " " + chart + " -n " + home + " --create-namespace -f given.yaml")
-	content := contentOf(m.get(kinds.secrets, home, r.source))
+	content := contentOf(m.Get(api.Secrets, home, r.source))
 	m.namespace("team-a", "ci", "web")
 	m.namespace("out")
-	m.annotate(kinds.namespaces, "", "out", r.optedOut, "true")
+	m.annotate(api.Namespaces, "", "out", r.optedOut, "true")
 	m.namespace("later-out") // it keeps what it has
 	m.patchList("team-a", "default", "theirs", "other")
 	r.program.run(m, content)
-	m.annotate(kinds.namespaces, "", "later-out", r.optedOut, "true")
-	m.annotate(kinds.accounts, "team-a", "web", r.optedOut, "true")
+	m.annotate(api.Namespaces, "", "later-out", r.optedOut, "true")
+	m.annotate(api.Accounts, "team-a", "web", r.optedOut, "true")
 	untouched := []string{home + "/" + r.secret, "later-out/" + r.secret}
 
 	w := m.watching(r.secret)
@@ -367,14 +370,14 @@ func (r forkRelease) migrate(t *testing.T, helm string, reuseValues bool) {
 // isUndone rolls the release back and forth: the old program is what would run between, and nothing happens to what was
 // distributed.
 func (m *migrating) isUndone(r forkRelease, upgrade, content string) {
-	m.t.Helper()
+	m.T.Helper()
 	const home = "imagepullsecret-patcher"
 	w := m.watching(r.secret)
 	before := w.before
 	m.shell("helm rollback " + home + " 1 -n " + home)
-	image, _, _ := unstructured.NestedSlice(m.get(kinds.deployments, home, home).Object, "spec", "template", "spec", "containers")
+	image, _, _ := unstructured.NestedSlice(m.Get(deployments, home, home).Object, "spec", "template", "spec", "containers")
 	if got := image[0].(map[string]any)["image"]; !strings.Contains(got.(string), "/imagepullsecret-patcher:") {
-		m.t.Errorf("after helm rollback the image is %s", got)
+		m.T.Errorf("after helm rollback the image is %s", got)
 	}
 	m.shell(upgrade)
 	w.same(w.ends(content), after{untouched: slices.Collect(maps.Keys(before.copies))})

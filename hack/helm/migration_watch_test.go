@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // state is what there is of copies and of service accounts, by namespace/name.
@@ -27,24 +30,24 @@ type witness struct {
 
 // watching starts at the present.
 func (m *migrating) watching(secret string) *witness {
-	m.t.Helper()
+	m.T.Helper()
 	w := &witness{m: m, secret: secret, watches: map[string]watch.Interface{}}
 	var versions map[string]string
 	w.before, versions = m.state(secret)
-	for what, resource := range map[string]schema.GroupVersionResource{"secrets": kinds.secrets, "serviceaccounts": kinds.accounts} {
-		one, err := m.client.Resource(resource).Watch(m.ctx, metav1.ListOptions{ResourceVersion: versions[what]})
-		must(m.t, err)
+	for what, resource := range map[string]schema.GroupVersionResource{"secrets": api.Secrets, "serviceaccounts": api.Accounts} {
+		one, err := m.Client.Resource(resource).Watch(m.Ctx, metav1.ListOptions{ResourceVersion: versions[what]})
+		harness.Must(m.T, err)
 		w.watches[what] = one
 	}
 	return w
 }
 
 func (m *migrating) state(secret string) (state, map[string]string) {
-	m.t.Helper()
-	secrets, err := m.client.Resource(kinds.secrets).List(m.ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
-	must(m.t, err)
-	accounts, err := m.client.Resource(kinds.accounts).List(m.ctx, metav1.ListOptions{})
-	must(m.t, err)
+	m.T.Helper()
+	secrets, err := m.Client.Resource(api.Secrets).List(m.Ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + secret})
+	harness.Must(m.T, err)
+	accounts, err := m.Client.Resource(api.Accounts).List(m.Ctx, metav1.ListOptions{})
+	harness.Must(m.T, err)
 	return state{byKey(secrets), byKey(accounts)}, map[string]string{"secrets": secrets.GetResourceVersion(), "serviceaccounts": accounts.GetResourceVersion()}
 }
 
@@ -61,16 +64,16 @@ func key(u *unstructured.Unstructured) string { return u.GetNamespace() + "/" + 
 // ends reads what happened, and holds every single event: no copy goes, none is without its content, and no list is
 // without a name that it had. What a chart itself brings and takes away is not looked at. It returns what there is now.
 func (w *witness) ends(content string) state {
-	w.m.t.Helper()
+	w.m.T.Helper()
 	const sentinel = "sentinel"
 	for what, kind := range map[string]string{"secrets": "Secret", "serviceaccounts": "ServiceAccount"} {
 		resource := schema.GroupVersionResource{Version: "v1", Resource: what}
-		w.m.create(resource, object("v1", kind, "default", sentinel)) // what comes before it in the watch has happened before
-		must(w.m.t, w.m.client.Resource(resource).Namespace("default").Delete(w.m.ctx, sentinel, metav1.DeleteOptions{}))
+		w.m.Create(resource, api.Object("v1", kind, "default", sentinel)) // what comes before it in the watch has happened before
+		harness.Must(w.m.T, w.m.Client.Resource(resource).Namespace("default").Delete(w.m.Ctx, sentinel, metav1.DeleteOptions{}))
 		for event := range w.watches[what].ResultChan() {
 			u, ok := event.Object.(*unstructured.Unstructured)
 			if !ok {
-				w.m.t.Fatalf("the watch of %s ended: %v", what, event.Object)
+				w.m.T.Fatalf("the watch of %s ended: %v", what, event.Object)
 			}
 			if u.GetName() == sentinel {
 				break
@@ -84,16 +87,16 @@ func (w *witness) ends(content string) state {
 }
 
 func (w *witness) hold(event watch.EventType, u *unstructured.Unstructured, content string) {
-	w.m.t.Helper()
+	w.m.T.Helper()
 	if had := w.before.copies[key(u)]; had != nil && u.GetKind() == "Secret" {
 		if event == watch.Deleted || had.GetUID() != u.GetUID() || contentOf(u) != content {
-			w.m.t.Errorf("%s: the copy %s, with the uid %s and %d bytes", event, key(u), u.GetUID(), len(contentOf(u)))
+			w.m.T.Errorf("%s: the copy %s, with the uid %s and %d bytes", event, key(u), u.GetUID(), len(contentOf(u)))
 		}
 	}
 	if had := w.before.accounts[key(u)]; had != nil && u.GetKind() == "ServiceAccount" && len(listOf(had)) > 0 {
 		lost := slices.DeleteFunc(listOf(had), func(name string) bool { return slices.Contains(listOf(u), name) })
 		if event == watch.Deleted || len(lost) > 0 {
-			w.m.t.Errorf("%s: the account %s is without %q", event, key(u), lost)
+			w.m.T.Errorf("%s: the account %s is without %q", event, key(u), lost)
 		}
 	}
 }
@@ -114,7 +117,7 @@ type after struct {
 // same holds that all copies and accounts of before are there now, the same objects, and all but the copies' marks as it
 // was.
 func (w *witness) same(now state, want after) {
-	t := w.m.t
+	t := w.m.T
 	t.Helper()
 	maps.DeleteFunc(now.copies, func(key string, _ *unstructured.Unstructured) bool { return slices.Contains(want.appeared, key) })
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(w.before.copies)), slices.Sorted(maps.Keys(now.copies))); diff != "" {
@@ -139,10 +142,10 @@ func (w *witness) same(now state, want after) {
 }
 
 func (w *witness) sameCopy(key string, before, now *unstructured.Unstructured, want after) {
-	w.m.t.Helper()
+	w.m.T.Helper()
 	if slices.Contains(want.untouched, key) {
 		if before.GetResourceVersion() != now.GetResourceVersion() {
-			w.m.t.Errorf("%s was written", key)
+			w.m.T.Errorf("%s was written", key)
 		}
 		return
 	}
@@ -150,7 +153,7 @@ func (w *witness) sameCopy(key string, before, now *unstructured.Unstructured, w
 	expected.SetLabels(map[string]string{ancestorMark: "pullsecrets"})
 	expected.SetAnnotations(want.marks(before.GetNamespace()))
 	if diff := cmp.Diff(plain(expected), plain(now)); diff != "" {
-		w.m.t.Errorf("the copy %s (-want +now):\n%s", key, diff)
+		w.m.T.Errorf("the copy %s (-want +now):\n%s", key, diff)
 	}
 }
 

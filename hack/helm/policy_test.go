@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
@@ -33,7 +34,7 @@ func TestTheRolesAreThoseOfTheProgram(t *testing.T) {
 				"policy": values{"rules": rules}, "sourceNamespaces": []any{"vault", "attic"},
 				"rbac": values{"also": also}, "admission": values{"enabled": admission},
 			})
-			must(t, err)
+			harness.Must(t, err)
 			list := objects(t, r1.manifest)
 			p, problems := policy.Parse(data(t, list), policy.Options{Namespace: home, SourceNamespaces: []string{"vault", "attic"}})
 			if p == nil {
@@ -58,9 +59,9 @@ func TestTheRolesAreThoseOfTheProgram(t *testing.T) {
 func asObject(t *testing.T, typed any) *unstructured.Unstructured {
 	t.Helper()
 	text, err := json.Marshal(typed)
-	must(t, err)
+	harness.Must(t, err)
 	u := &unstructured.Unstructured{}
-	must(t, yaml.Unmarshal(text, &u.Object))
+	harness.Must(t, yaml.Unmarshal(text, &u.Object))
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
 	return u
 }
@@ -71,7 +72,7 @@ func data(t *testing.T, list []*unstructured.Unstructured) map[string]string {
 	for _, u := range list {
 		if u.GetKind() == "ConfigMap" && u.GetName() == "pullsecrets-policy" {
 			out, _, err := unstructured.NestedStringMap(u.Object, "data")
-			must(t, err)
+			harness.Must(t, err)
 			return out
 		}
 	}
@@ -248,7 +249,7 @@ func TestBadPoliciesAreRefused(t *testing.T) {
 	for _, h := range engines {
 		for _, kind := range []string{"bad", "good"} {
 			files, err := filepath.Glob("../../internal/policy/testdata/" + kind + "/*.txtar")
-			must(t, err)
+			harness.Must(t, err)
 			if len(files) < 10 {
 				t.Fatalf("only %d policies", len(files))
 			}
@@ -289,7 +290,7 @@ func judge(t *testing.T, h engine, name string, documents []string, bad bool) {
 func documents(t *testing.T, file string) (out []string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	must(t, err)
+	harness.Must(t, err)
 	for i, part := range strings.Split("\n"+string(text), "\n-- ") {
 		name, content, _ := strings.Cut(part+"\n", " --\n")
 		if i > 0 && policy.IsDocument(name) {

@@ -6,6 +6,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -23,7 +24,7 @@ func TestALengthIsRefused(t *testing.T) {
 		"512 KiB":          rules(values{"namespaces": values{"exclude": many}}),
 	} {
 		document, err := yaml.Marshal(values{"apiVersion": "pullsecrets/v1alpha1", "kind": "Policy", "rules": list})
-		must(t, err)
+		harness.Must(t, err)
 		if p, _ := policy.Parse(map[string]string{"policy.yaml": string(document)}, policy.Options{Namespace: home}); p != nil {
 			t.Errorf("%s: the program takes it", word)
 		}
@@ -78,12 +79,12 @@ func TestTheReadmesValuesAreTaken(t *testing.T) {
 	_, rest, _ := strings.Cut(read(t, chartFolder+"/README.md"), "```yaml\n")
 	example, _, ok := strings.Cut(rest, "```")
 	given := values{}
-	if must(t, yaml.Unmarshal([]byte(example), &given)); !ok || given["policy"] == nil {
+	if harness.Must(t, yaml.Unmarshal([]byte(example), &given)); !ok || given["policy"] == nil {
 		t.Fatal("the README has no policy")
 	}
 	eachEngine(t, func(t *testing.T, h engine) {
 		r, err := h.Template(here, given)
-		must(t, err)
+		harness.Must(t, err)
 		if want := "kubectl -n pullsecrets create secret docker-registry dockerhub"; !strings.Contains(r.notes, want) {
 			t.Errorf("NOTES do not say %s:\n%s", want, r.notes)
 		}

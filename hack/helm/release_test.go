@@ -11,6 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // rule is one that gives a secret to the namespaces of these tests.
@@ -28,7 +31,7 @@ func TestTheLifeOfARelease(t *testing.T) {
 	for i, h := range engines {
 		t.Run(h.Name(), func(t *testing.T) {
 			c := newCluster(t)
-			to := target{kubeconfig: c.kubeconfig, release: "pullsecrets", namespace: []string{home, "registry-credentials"}[i], chart: chartFolder}
+			to := target{kubeconfig: c.Kubeconfig, release: "pullsecrets", namespace: []string{home, "registry-credentials"}[i], chart: chartFolder}
 			c.forget(to.namespace, "helm-team-a", "helm-team-b")
 			c.namespace("helm-team-a")
 			c.namespace("helm-team-b")
@@ -55,8 +58,8 @@ type life struct {
 }
 
 func (l *life) must(err error) {
-	l.t.Helper()
-	must(l.t, err)
+	l.T.Helper()
+	harness.Must(l.T, err)
 }
 
 // one is the policy of one rule, and two that of two.
@@ -75,7 +78,7 @@ func two() values {
 
 // refuses gives what the schema, a template or Helm refuses, and sees that nothing is written.
 func (l *life) refuses(command string, try func(values) error) {
-	l.t.Helper()
+	l.T.Helper()
 	before := l.snapshot()
 	bad := func(change func(values)) values { given := one(); change(given); return given }
 	for word, given := range map[string]values{
@@ -93,12 +96,12 @@ func (l *life) refuses(command string, try func(values) error) {
 	} {
 		err := try(given)
 		if err == nil || !strings.Contains(err.Error(), word) || strings.Contains(err.Error(), "not-a-real-token") {
-			l.t.Errorf("%s with a mistake says %v, and nothing of %q, or the credential", command, err, word)
+			l.T.Errorf("%s with a mistake says %v, and nothing of %q, or the credential", command, err, word)
 		}
 	}
 	// Helm notes upgrades that failed, but not those that it could not even render.
 	if came, went, written := changes(before, l.snapshot()); len(came)+len(went)+len(written) > 0 {
-		l.t.Errorf("%s that is refused changed: %v %v %v", command, came, went, written)
+		l.T.Errorf("%s that is refused changed: %v %v %v", command, came, went, written)
 	}
 }
 
@@ -109,22 +112,22 @@ func (l *life) installs() {
 	l.must(err)
 	want := []string{"Namespace  " + l.to.namespace, "ServiceAccount " + l.to.namespace + " default",
 		"Secret " + l.to.namespace + " sh.helm.release.v1.pullsecrets.v1"}
-	for _, u := range objects(l.t, r.manifest) {
+	for _, u := range objects(l.T, r.manifest) {
 		want = append(want, strings.Join([]string{u.GetKind(), u.GetNamespace(), u.GetName()}, " "))
 	}
 	slices.Sort(want)
 	var came, went, written []string
-	l.eventually("the new namespace has its account", func() error {
+	l.Eventually("the new namespace has its account", func() error {
 		if came, went, written = changes(l.before, l.snapshot()); !slices.Contains(came, want[slices.IndexFunc(want, func(id string) bool { return strings.HasSuffix(id, " default") })]) {
 			return fmt.Errorf("came: %v", came)
 		}
 		return nil
 	})
 	if diff := cmp.Diff(want, came); diff != "" || len(went)+len(written) > 0 {
-		l.t.Errorf("install (-rendered +came):\n%s\nwent: %v, written: %v", diff, went, written)
+		l.T.Errorf("install (-rendered +came):\n%s\nwent: %v, written: %v", diff, went, written)
 	}
 	if strings.Contains(r.notes, "not-a-real-token") || strings.Contains(r.notes, "create secret") || !strings.Contains(r.notes, "pullsecrets/status") {
-		l.t.Errorf("NOTES: %s", r.notes)
+		l.T.Errorf("NOTES: %s", r.notes)
 	}
 	l.run = l.start(l.to.namespace, "pullsecrets")
 	l.served("helm-team-a", "regcred")
@@ -135,28 +138,28 @@ func (l *life) installs() {
 
 // tells runs the command in NOTES that shows what became of the policy.
 func (l *life) tells(notes string) {
-	l.t.Helper()
+	l.T.Helper()
 	if _, err := exec.LookPath("kubectl"); err != nil {
 		return
 	}
 	for line := range strings.SplitSeq(notes, "\n") {
 		if strings.Contains(line, "get configmap pullsecrets-policy") {
 			cmd := exec.Command("sh", "-c", line)
-			cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig)
+			cmd.Env = append(os.Environ(), "KUBECONFIG="+l.Kubeconfig)
 			if out, err := cmd.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "Ready: ") {
-				l.t.Errorf("%s\n%v %s", line, err, out)
+				l.T.Errorf("%s\n%v %s", line, err, out)
 			}
 			return
 		}
 	}
-	l.t.Errorf("NOTES have no such command:\n%s", notes)
+	l.T.Errorf("NOTES have no such command:\n%s", notes)
 }
 
 // judged waits until the policy has a status.
 func (l *life) judged(want string) {
-	l.t.Helper()
-	l.eventually("the policy is "+want, func() error {
-		annotations := l.get(kinds.configMaps, l.to.namespace, "pullsecrets-policy").GetAnnotations()
+	l.T.Helper()
+	l.Eventually("the policy is "+want, func() error {
+		annotations := l.get(api.ConfigMaps, l.to.namespace, "pullsecrets-policy").GetAnnotations()
 		if got := annotations["pullsecrets/status"]; got != want {
 			return fmt.Errorf("it is %s: %s", got, annotations["pullsecrets/message"])
 		}
@@ -165,17 +168,17 @@ func (l *life) judged(want string) {
 }
 
 func (l *life) deployment() *unstructured.Unstructured {
-	l.t.Helper()
-	return l.get(kinds.deployments, l.to.namespace, "pullsecrets")
+	l.T.Helper()
+	return l.get(deployments, l.to.namespace, "pullsecrets")
 }
 
 // keepsPods adds a rule, which must not start the pods anew, and no copy may change.
 func (l *life) keepsPods() {
-	copyBefore, account := l.get(kinds.secrets, "helm-team-a", "regcred"), l.deployment().GetGeneration()
+	copyBefore, account := l.get(api.Secrets, "helm-team-a", "regcred"), l.deployment().GetGeneration()
 	_, err := l.h.Upgrade(l.to, two(), false)
 	l.must(err)
 	if got := l.deployment().GetGeneration(); got != account {
-		l.t.Errorf("a policy of another text has the Deployment at generation %d, after %d", got, account)
+		l.T.Errorf("a policy of another text has the Deployment at generation %d, after %d", got, account)
 	}
 	l.served("helm-team-a", "regcred", "quay")
 	l.served("helm-team-b", "regcred", "quay")
@@ -186,42 +189,42 @@ func (l *life) keepsPods() {
 
 // changesNothing upgrades to what is there, which writes Helm's own records alone; the controller may note its status.
 func (l *life) changesNothing(given values) {
-	l.t.Helper()
+	l.T.Helper()
 	before := l.snapshot()
 	_, err := l.h.Upgrade(l.to, given, false)
 	l.must(err)
 	came, went, written := changes(before, l.snapshot())
 	for _, id := range slices.Concat(came, went, written) {
 		if !strings.HasPrefix(id, "Secret "+l.to.namespace+" sh.helm.release.") && id != "ConfigMap "+l.to.namespace+" pullsecrets-status" {
-			l.t.Errorf("the same values change %s", id)
+			l.T.Errorf("the same values change %s", id)
 		}
 	}
 }
 
 // same sees that a copy was not written.
 func (l *life) same(was *unstructured.Unstructured) {
-	l.t.Helper()
-	is := l.get(kinds.secrets, was.GetNamespace(), was.GetName())
+	l.T.Helper()
+	is := l.get(api.Secrets, was.GetNamespace(), was.GetName())
 	if is == nil || is.GetUID() != was.GetUID() || is.GetResourceVersion() != was.GetResourceVersion() {
-		l.t.Errorf("the copy %s/%s was written", was.GetNamespace(), was.GetName())
+		l.T.Errorf("the copy %s/%s was written", was.GetNamespace(), was.GetName())
 	}
 }
 
 // upgradesAndRollsBack goes to another strategy of the Deployment and back.
 func (l *life) upgradesAndRollsBack() {
-	copyBefore := l.get(kinds.secrets, "helm-team-a", "quay")
+	copyBefore := l.get(api.Secrets, "helm-team-a", "quay")
 	before := l.deployment()
 	given := two()
 	given["ha"], given["logLevel"] = values{"enabled": true}, "debug"
 	_, err := l.h.Upgrade(l.to, given, false)
 	l.must(err)
 	if got, _, _ := unstructured.NestedString(l.deployment().Object, "spec", "strategy", "type"); got != "RollingUpdate" {
-		l.t.Errorf("with ha.enabled the strategy is %q", got)
+		l.T.Errorf("with ha.enabled the strategy is %q", got)
 	}
 	l.must(l.h.Rollback(l.to, 2))
 	after := l.deployment()
 	if diff := cmp.Diff(before.Object["spec"], after.Object["spec"]); diff != "" {
-		l.t.Errorf("rolled back (-before +after):\n%s", diff)
+		l.T.Errorf("rolled back (-before +after):\n%s", diff)
 	}
 	l.served("helm-team-b", "regcred", "quay")
 	l.same(copyBefore)
@@ -235,8 +238,8 @@ func (l *life) removesARule() {
 	l.must(err)
 	l.served("helm-team-a", "regcred")
 	l.served("helm-team-b", "regcred")
-	l.eventually("the copies are gone", func() error {
-		if l.get(kinds.secrets, "helm-team-a", "quay") != nil || l.get(kinds.secrets, "helm-team-b", "quay") != nil {
+	l.Eventually("the copies are gone", func() error {
+		if l.get(api.Secrets, "helm-team-a", "quay") != nil || l.get(api.Secrets, "helm-team-b", "quay") != nil {
 			return errors.New("there still")
 		}
 		return nil
@@ -249,14 +252,14 @@ func (l *life) removesARule() {
 
 // uninstalls sees that what was distributed stays, and nothing else but what the docs say; purge removes it.
 func (l *life) uninstalls() {
-	a, b := l.get(kinds.secrets, "helm-team-a", "regcred"), l.get(kinds.secrets, "helm-team-b", "quay")
+	a, b := l.get(api.Secrets, "helm-team-a", "regcred"), l.get(api.Secrets, "helm-team-b", "quay")
 	l.run.stop()
 	l.must(l.h.Uninstall(l.to))
 	l.same(a)
 	l.same(b)
 	l.served("helm-team-a", "regcred", "quay")
 	var came, went, written []string
-	l.eventually("the definition is gone", func() error {
+	l.Eventually("the definition is gone", func() error {
 		if came, went, written = changes(l.before, l.snapshot()); slices.ContainsFunc(came, func(id string) bool { return strings.HasPrefix(id, "CustomResource") }) {
 			return fmt.Errorf("left: %v", came)
 		}
@@ -268,19 +271,19 @@ func (l *life) uninstalls() {
 		"Secret helm-team-b regcred", "ServiceAccount " + ns + " default"}
 	slices.Sort(left)
 	if diff := cmp.Diff(left, came); diff != "" || len(went) > 0 {
-		l.t.Errorf("uninstall leaves (-want +got):\n%s\nwent: %v", diff, went)
+		l.T.Errorf("uninstall leaves (-want +got):\n%s\nwent: %v", diff, went)
 	}
 	if diff := cmp.Diff([]string{"ServiceAccount helm-team-a default", "ServiceAccount helm-team-b default"}, written); diff != "" {
-		l.t.Errorf("written (-want +got):\n%s", diff)
+		l.T.Errorf("written (-want +got):\n%s", diff)
 	}
-	out, err := exec.Command(theProgram(l.t), "purge", "-kubeconfig", l.kubeconfig, "-namespace", ns, "-yes").CombinedOutput()
+	out, err := exec.Command(harness.Binary(l.T), "purge", "-kubeconfig", l.Kubeconfig, "-namespace", ns, "-yes").CombinedOutput()
 	if err != nil {
-		l.t.Errorf("purge: %v\n%s", err, out)
+		l.T.Errorf("purge: %v\n%s", err, out)
 	}
 	for _, team := range []string{"helm-team-a", "helm-team-b"} {
 		l.served(team)
-		if l.get(kinds.secrets, team, "regcred") != nil || l.get(kinds.secrets, team, "quay") != nil {
-			l.t.Errorf("purge leaves copies in %s:\n%s", team, out)
+		if l.get(api.Secrets, team, "regcred") != nil || l.get(api.Secrets, team, "quay") != nil {
+			l.T.Errorf("purge leaves copies in %s:\n%s", team, out)
 		}
 	}
 }

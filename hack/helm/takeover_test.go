@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // TestHelmTakesOverWhatKubectlApplied runs the command of the chart's README, and upgrades what came of it.
@@ -22,23 +25,23 @@ func TestHelmTakesOverWhatKubectlApplied(t *testing.T) {
 			m := newMigrating(t, helm)
 			m.withdraw("regcred", "pullsecrets")
 			root, err := filepath.Abs("../..")
-			must(t, err)
+			harness.Must(t, err)
 			relative, err := filepath.Rel(m.folder, root)
-			must(t, err)
+			harness.Must(t, err)
 			m.file("kustomization.yaml", "resources: ["+relative+"/kustomize/base]\n")
 			m.shell("kubectl apply -k .")
-			before := m.get(kinds.deployments, "pullsecrets", "pullsecrets")
+			before := m.Get(deployments, "pullsecrets", "pullsecrets")
 			m.file("values.yaml", "policy: {rules: []}\n")
 			m.shell(m.here(strings.TrimSpace(install)) + more)
 			m.shell("helm upgrade pullsecrets -n pullsecrets --reuse-values --set ha.enabled=true" + more + " " + root + "/charts/pullsecrets")
-			after := m.get(kinds.deployments, "pullsecrets", "pullsecrets")
+			after := m.Get(deployments, "pullsecrets", "pullsecrets")
 			if before.GetUID() != after.GetUID() {
 				t.Error("the Deployment was made anew")
 			}
 			if replicas, _, _ := unstructured.NestedInt64(after.Object, "spec", "replicas"); replicas != 2 {
 				t.Errorf("after the upgrade there are %d replicas", replicas)
 			}
-			document, _, _ := unstructured.NestedString(m.get(kinds.configMaps, "pullsecrets", "pullsecrets-policy").Object, "data", "policy.yaml")
+			document, _, _ := unstructured.NestedString(m.Get(api.ConfigMaps, "pullsecrets", "pullsecrets-policy").Object, "data", "policy.yaml")
 			if diff := cmp.Diff([]any{}, policyOf(t, document)["rules"]); diff != "" {
 				t.Errorf("the policy (-want +got):\n%s", diff)
 			}

@@ -11,8 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -21,7 +22,7 @@ import (
 // the parameters.
 func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	s := newSandbox(t)
-	s.component()
+	s.Component()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0)), s: s, projector: cluster.NewProjector([]byte("k"))}
@@ -32,7 +33,7 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	for range 25 {
 		p := g.newPolicy()
 		world := g.newState(p)
-		world.told = s.parameters(p, world.promises(p))
+		world.told = s.Parameters(p, world.promises(p))
 		for _, ns := range g.namespaces {
 			for _, sa := range []*unstructured.Unstructured{g.account(ns, false), g.account(ns, true)} {
 				n := world.compare(p, ns, sa)
@@ -48,24 +49,6 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	if added < compared/5 {
 		t.Errorf("only %d names were added to %d accounts: the policies match too little to tell anything", added, compared)
 	}
-}
-
-// parameters puts a policy's parameters in place of those that are there, and returns them.
-func (s *sandbox) parameters(p *policy.Policy, o admission.Dependencies) *admission.Parameters {
-	s.t.Helper()
-	must(s.t, s.client.Resource(admissionRules).Namespace(home).DeleteCollection(s.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}))
-	rules, errs := admission.Rules(p, o)
-	if len(errs) > 0 {
-		s.t.Fatal(errs)
-	}
-	specs := map[string]any{}
-	for _, u := range rules {
-		specs[u.GetName()] = u.Object["spec"]
-		_, err := s.client.Resource(admissionRules).Namespace(home).Create(s.ctx, u, metav1.CreateOptions{})
-		must(s.t, err)
-	}
-	s.seen()
-	return admission.NewParameters(home, specs)
 }
 
 type generator struct {
@@ -104,11 +87,11 @@ func (g *generator) annotations(optOuts ...string) map[string]string {
 }
 
 func (g *generator) addNamespace() {
-	u := object("v1", "Namespace", "", g.s.name(fmt.Sprintf("%s-%d", pick(g, "x", "y", "prod"), len(g.namespaces))))
+	u := api.Object("v1", "Namespace", "", g.s.Name(fmt.Sprintf("%s-%d", pick(g, "x", "y", "prod"), len(g.namespaces))))
 	u.SetLabels(g.labels())
 	u.SetAnnotations(g.annotations(cluster.AnnotationExclude, cluster.AnnotationExcludeAncestor))
-	u, err := g.s.client.Resource(namespaces).Create(g.s.ctx, u, metav1.CreateOptions{})
-	must(g.s.t, err)
+	u, err := g.s.Client.Resource(api.Namespaces).Create(g.s.Ctx, u, metav1.CreateOptions{})
+	harness.Must(g.s.T, err)
 	g.namespaces = append(g.namespaces, cluster.NewNamespace(u))
 }
 
@@ -124,7 +107,7 @@ func (g *generator) newPolicy() *policy.Policy {
 		g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names[:1+g.IntN(3)] {
 			fmt.Fprintf(&b, "  - {source: {name: %s, namespace: %s}, name: %s}\n",
-				pick(g, "hub", "hub", "hub", "other", "other", "missing"), pick(g, home, home, g.namespaces[0].Name), name)
+				pick(g, "hub", "hub", "hub", "other", "other", "missing"), pick(g, api.Home, api.Home, g.namespaces[0].Name), name)
 		}
 		fmt.Fprintf(&b, "  namespaces: {include: [%s], exclude: [%s]%s}\n",
 			pick(g, `"*"`, `"*"`, `"PREFIX*"`, `"PREFIXx-*", "*prod*"`, `"PREFIXx-?"`),
@@ -133,11 +116,11 @@ func (g *generator) newPolicy() *policy.Policy {
 			pick(g, `"*"`, `"*"`, "default", `"ci-*", default`, `"*.b*"`, "", `"ci-?", "x?y"`),
 			pick(g, "", "", `"ci-2"`, `"*-1"`), g.selector())
 	}
-	text := g.s.expand(b.String())
+	text := g.s.Expand(b.String())
 	p, problems := policy.Parse(map[string]string{"policy.yaml": text},
-		policy.Options{Namespace: home, SourceNamespaces: []string{g.namespaces[0].Name}})
+		policy.Options{Namespace: api.Home, SourceNamespaces: []string{g.namespaces[0].Name}})
 	if p == nil {
-		g.s.t.Fatalf("%v\n%s", problems, text)
+		g.s.T.Fatalf("%v\n%s", problems, text)
 	}
 	return p
 }
@@ -158,11 +141,11 @@ func (g *generator) selector() string {
 
 // account makes up an account as somebody writes it; one that exists is written again with a list of its own.
 func (g *generator) account(ns *cluster.Namespace, exists bool) *unstructured.Unstructured {
-	u := object("v1", "ServiceAccount", ns.Name, pick(g, "default", "ci-1", "ci-2", "a.b", "xzy"))
+	u := api.Object("v1", "ServiceAccount", ns.Name, pick(g, "default", "ci-1", "ci-2", "a.b", "xzy"))
 	if exists {
 		u.SetName("default")
-		g.s.eventually("the default account is born", func() (err error) {
-			u, err = g.s.client.Resource(accounts).Namespace(ns.Name).Get(g.s.ctx, "default", metav1.GetOptions{})
+		g.s.Eventually("the default account is born", func() (err error) {
+			u, err = g.s.Client.Resource(api.Accounts).Namespace(ns.Name).Get(g.s.Ctx, "default", metav1.GetOptions{})
 			return err
 		})
 		delete(u.Object, "imagePullSecrets")
@@ -176,7 +159,7 @@ func (g *generator) account(ns *cluster.Namespace, exists bool) *unstructured.Un
 	annotations := g.annotations(cluster.AnnotationExclude)
 	if g.IntN(2) == 0 {
 		annotations[cluster.AnnotationAdded] = pick(g, "", "reg-a", "reg-b,hub", " reg-a ,,reg-a,gone", "gone",
-			here.Ledger(ns.Name, []string{"reg-a", "gone"}), " "+home+"/"+ns.Name+" : hub ,, hub", here.For(ns.Name)+":",
+			here.Ledger(ns.Name, []string{"reg-a", "gone"}), " "+api.Home+"/"+ns.Name+" : hub ,, hub", here.For(ns.Name)+":",
 			here.Ledger("elsewhere", []string{"reg-a"}), "other/"+ns.Name+": reg-a", "other/elsewhere: reg-a", ": reg-a", "/"+ns.Name+": reg-a")
 	}
 	if g.IntN(4) > 0 {

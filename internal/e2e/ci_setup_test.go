@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 // TestTheActionInstallsWhatHasTheRightChecksum runs the action setup against a server that has what a release has.
@@ -78,14 +80,14 @@ func TestTheActionInstallsWhatHasTheRightChecksum(t *testing.T) {
 // TestGitLabsJobsInstallWhatHasTheRightChecksum runs what stands before the scripts of examples/ci/gitlab-ci.yaml.
 func TestGitLabsJobsInstallWhatHasTheRightChecksum(t *testing.T) {
 	text, err := os.ReadFile("../../examples/ci/gitlab-ci.yaml")
-	must(t, err)
+	harness.Must(t, err)
 	var config struct {
 		Programs struct {
 			Before []string `json:"before_script"`
 		} `json:".programs"`
 		Check, Plan struct{ Script []string }
 	}
-	must(t, yaml.Unmarshal(text, &config))
+	harness.Must(t, yaml.Unmarshal(text, &config))
 	release := newFakeRelease(t)
 	kubectl := []byte("#!/bin/sh\n")
 	release.files["kubectl"], release.files["kubectl.sha256"] = kubectl, fmt.Appendf(nil, "%x", sha256.Sum256(kubectl))
@@ -153,11 +155,11 @@ func tarGz(t *testing.T, name, content string) []byte {
 	var b bytes.Buffer
 	compressed := gzip.NewWriter(&b)
 	archive := tar.NewWriter(compressed)
-	must(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}))
+	harness.Must(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(content))}))
 	_, err := archive.Write([]byte(content))
-	must(t, err)
-	must(t, archive.Close())
-	must(t, compressed.Close())
+	harness.Must(t, err)
+	harness.Must(t, archive.Close())
+	harness.Must(t, compressed.Close())
 	return b.Bytes()
 }
 
@@ -168,10 +170,10 @@ func zipped(t *testing.T, name, content string) []byte {
 	header := &zip.FileHeader{Name: name}
 	header.SetMode(0o755)
 	w, err := archive.CreateHeader(header)
-	must(t, err)
+	harness.Must(t, err)
 	_, err = w.Write([]byte(content))
-	must(t, err)
-	must(t, archive.Close())
+	harness.Must(t, err)
+	harness.Must(t, archive.Close())
 	return b.Bytes()
 }
 
@@ -179,6 +181,6 @@ func zipped(t *testing.T, name, content string) []byte {
 func ourOwn(t *testing.T, name, script string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
-	must(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
+	harness.Must(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755))
 	return folder
 }

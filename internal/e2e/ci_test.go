@@ -17,6 +17,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // TestTheCheckOfAMergeRequest runs the action check as a pipeline does: with the program that was built, the real
@@ -42,7 +45,7 @@ func TestTheCheckOfAMergeRequest(t *testing.T) {
 	if status, out := check(); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 		t.Errorf("with roles of another policy: exit %d, want 1\n%s", status, out)
 	}
-	must(t, os.Remove(c.folder()+"/rbac.yaml"))
+	harness.Must(t, os.Remove(c.folder()+"/rbac.yaml"))
 	kustomization := c.read("kustomization.yaml")
 	c.write("kustomization.yaml", strings.Replace(kustomization, "patches:\n- path: rbac.yaml", "#", 1))
 	if status, out := check(); status == 0 {
@@ -81,13 +84,13 @@ pullsecrets rbac -f "$FOLDER/policy.yaml" >"$FOLDER/rbac.yaml"`
 		}
 		roles := filepath.Join(c.checkout, cmp.Or(example.controller, example.folder), "rbac.yaml")
 		text, err := os.ReadFile(roles)
-		must(t, err)
+		harness.Must(t, err)
 		for _, line := range []string{"  - regcred\n", "  - admissionrules\n"} {
 			lacking := strings.ReplaceAll(string(text), line, "")
 			if lacking == string(text) || line == "  - admissionrules\n" && example.folder == "examples/flux/oci/policy" {
 				continue // nothing in that folder says which controller it is for
 			}
-			must(t, os.WriteFile(roles, []byte(lacking), 0o644))
+			harness.Must(t, os.WriteFile(roles, []byte(lacking), 0o644))
 			if status, out := c.action("check", inputs, "KUBECONFIG=/dev/null"); status != 1 || !strings.Contains(out, "rbac.yaml lacks that") {
 				t.Errorf("%+v without %q: exit %d, want 1\n%s", example, line, status, out)
 			}
@@ -100,12 +103,12 @@ pullsecrets rbac -f "$FOLDER/policy.yaml" >"$FOLDER/rbac.yaml"`
 func TestThePlanOfAMergeRequest(t *testing.T) {
 	s := newSandbox(t)
 	s.planRole()
-	s.source("dockerhub", credential("https://index.docker.io/v1/", "s3cret"))
-	ns := s.namespace("a")
+	s.Source("dockerhub", api.Credential("https://index.docker.io/v1/", "s3cret"))
+	ns := s.Namespace("a")
 	c := newPipeline(t)
 	kubeconfig := s.kubeconfigOf("pullsecrets-plan")
 	plan := func(commit string) (status int, said, comment string) {
-		must(t, os.RemoveAll(c.checkout+"/plan.md"))
+		harness.Must(t, os.RemoveAll(c.checkout+"/plan.md"))
 		status, said = c.action("plan", map[string]string{"folder": pipelineFolder, "commit": commit, "kubeconfig": kubeconfig})
 		text, _ := os.ReadFile(c.checkout + "/plan.md")
 		return status, said, string(text)
@@ -135,8 +138,8 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	c.write("line\n::error::of a log.yaml", "rules: 7\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n")
 	c.write("huge.yaml", "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n"+strings.Repeat("- name: a\n", 60_000))
 	secret := filepath.Join(t.TempDir(), "secret")
-	must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
-	must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
+	harness.Must(t, os.WriteFile(secret, []byte("rules: s3cret\napiVersion: pullsecrets/v1alpha1\nkind: Policy\n"), 0o600))
+	harness.Must(t, os.Symlink(secret, filepath.Join(c.folder(), "another.yaml")))
 	if status, said, comment := plan(c.commit()); status != 0 || strings.Contains(said+comment, "s3cret") || fetched.Load() || strings.Contains(said, "\n::error") {
 		t.Errorf("exit %d, fetched %t\n%s%s", status, fetched.Load(), comment, said)
 	}
@@ -169,7 +172,7 @@ func TestGitHubsPullRequestHasOneCommentOfOurs(t *testing.T) {
 		t.Skip("jq is not installed")
 	}
 	text, err := os.ReadFile("../../examples/ci/github-plan.yaml")
-	must(t, err)
+	harness.Must(t, err)
 	var workflow struct {
 		Jobs map[string]struct {
 			Steps []struct {
@@ -178,12 +181,12 @@ func TestGitHubsPullRequestHasOneCommentOfOurs(t *testing.T) {
 			}
 		}
 	}
-	must(t, yaml.Unmarshal(text, &workflow))
+	harness.Must(t, yaml.Unmarshal(text, &workflow))
 	steps := workflow.Jobs["plan"].Steps
 	last := steps[len(steps)-1]
 	folder := t.TempDir()
-	must(t, os.WriteFile(folder+"/gh", []byte(ghStandIn), 0o755))
-	must(t, os.WriteFile(folder+"/pr", []byte(`{"number": 7, "headRefOid": "c0ffee"}`), 0o600))
+	harness.Must(t, os.WriteFile(folder+"/gh", []byte(ghStandIn), 0o755))
+	harness.Must(t, os.WriteFile(folder+"/pr", []byte(`{"number": 7, "headRefOid": "c0ffee"}`), 0o600))
 	comment := func(id int, login, body string) string {
 		return fmt.Sprintf(`{"id": %d, "user": {"login": %q}, "body": %q}`, id, login, body)
 	}
@@ -195,14 +198,14 @@ func TestGitHubsPullRequestHasOneCommentOfOurs(t *testing.T) {
 		{"c0ffee", another + "," + forged + "," + ours, "PATCH repos/o/r/issues/comments/3"},
 		{"another", ours, ""},
 	} {
-		must(t, os.WriteFile(folder+"/comments", []byte("["+tt.comments+"]"), 0o600))
-		must(t, os.WriteFile(folder+"/plan.md", []byte("a plan\n"), 0o600))
+		harness.Must(t, os.WriteFile(folder+"/comments", []byte("["+tt.comments+"]"), 0o600))
+		harness.Must(t, os.WriteFile(folder+"/plan.md", []byte("a plan\n"), 0o600))
 		cmd := exec.Command("bash", "--noprofile", "--norc", "-e", "-c", last.Run)
 		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH"), "ANSWERS="+folder, "COMMIT="+tt.commit, "HEAD=-rf", "GH_REPO=o/r", "MARK="+last.Env["MARK"])
 		out, _ := cmd.CombinedOutput()
 		plan, err := os.ReadFile(folder + "/plan.md")
-		must(t, err)
+		harness.Must(t, err)
 		if ok := cmd.ProcessState.Success(); ok != (tt.want != "") || !strings.Contains(string(out), tt.want) || ok && !strings.Contains(string(plan), last.Env["MARK"]) {
 			t.Errorf("%s: want %q, but %v: %s", tt.comments, tt.want, cmd.ProcessState, out)
 		}
@@ -217,8 +220,8 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 	}
 	s := newSandbox(t)
 	s.planRole()
-	s.source("dockerhub", credential("https://index.docker.io/v1/", "s3cret"))
-	s.namespace("a")
+	s.Source("dockerhub", api.Credential("https://index.docker.io/v1/", "s3cret"))
+	s.Namespace("a")
 	c := newPipeline(t)
 	main := c.commit()
 	policy := c.read("policy.yaml")
@@ -227,7 +230,7 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 	c.write("policy.yaml", "rules: 7\n")
 	broken := c.commit()
 	c.git("checkout", "-q", main)
-	must(t, os.WriteFile(c.checkout+"/README", nil, 0o644))
+	harness.Must(t, os.WriteFile(c.checkout+"/README", nil, 0o644))
 	elsewhere := c.commit()
 	c.git("checkout", "-q", main)
 	for number, commit := range map[string]string{"1": changed, "2": elsewhere, "3": broken} {
@@ -242,7 +245,7 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 	server := httptest.NewServer(gitlab)
 	defer server.Close()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
+	harness.Must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
 
 	plan := func(kubeconfig string) (int, string) {
 		return c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
@@ -305,142 +308,34 @@ func (g *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // planRole applies examples/ci/plan-role.yaml for the time of a test.
 func (s *sandbox) planRole() {
-	s.t.Helper()
+	s.T.Helper()
 	role, err := os.ReadFile("../../examples/ci/plan-role.yaml")
-	must(s.t, err)
-	s.applied(string(role))
-	s.t.Cleanup(func() { s.withdraw(string(role)) })
-}
-
-// pipelineFolder has the policy in a checkout.
-const pipelineFolder = "examples/argocd/pullsecrets"
-
-// pipeline is a clone of a repository that has our examples, and what a runner has installed.
-type pipeline struct {
-	t              *testing.T
-	checkout, temp string
-	path           string
-}
-
-func newPipeline(t *testing.T) *pipeline {
-	t.Helper()
-	// kustomize takes no temporary folder of macOS, which is a link.
-	root, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
-	for _, part := range []string{"kustomize", "examples"} {
-		must(t, os.CopyFS(filepath.Join(root, part), os.DirFS("../../"+part)))
-	}
-	program, err := theProgram()
-	must(t, err)
-	c := &pipeline{t, root, t.TempDir(), filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")}
-	c.git("init", "-q")
-	return c
-}
-
-func (c *pipeline) folder() string { return filepath.Join(c.checkout, pipelineFolder) }
-
-func (c *pipeline) read(file string) string {
-	c.t.Helper()
-	text, err := os.ReadFile(filepath.Join(c.folder(), file))
-	must(c.t, err)
-	return string(text)
-}
-
-func (c *pipeline) write(file, text string) {
-	c.t.Helper()
-	must(c.t, os.WriteFile(filepath.Join(c.folder(), file), []byte(text), 0o644))
-}
-
-func (c *pipeline) git(args ...string) string {
-	c.t.Helper()
-	cmd := exec.Command("git", append([]string{"-c", "user.name=somebody", "-c", "user.email=somebody@example.com"}, args...)...)
-	cmd.Dir = c.checkout
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		c.t.Fatalf("git %q: %v\n%s", args, err, out)
-	}
-	return strings.TrimSpace(string(out))
-}
-
-// commit commits what is there.
-func (c *pipeline) commit() string {
-	c.t.Helper()
-	c.git("add", "-A")
-	c.git("commit", "-q", "--allow-empty", "-m", "a change")
-	return c.git("rev-parse", "HEAD")
-}
-
-// action runs the steps of one of our actions as a runner does, and returns the status of the first that failed.
-func (c *pipeline) action(name string, inputs map[string]string, env ...string) (status int, said string) {
-	c.t.Helper()
-	folder, err := filepath.Abs("../../actions/" + name)
-	must(c.t, err)
-	text, err := os.ReadFile(folder + "/action.yml")
-	must(c.t, err)
-	var action struct {
-		Inputs map[string]struct{ Default string }
-		Runs   struct {
-			Steps []struct {
-				Run, Shell string
-				Env        map[string]string
-			}
-		}
-	}
-	must(c.t, yaml.Unmarshal(text, &action))
-	for _, step := range action.Runs.Steps {
-		stepEnv := append([]string{"GITHUB_ACTION_PATH=" + folder, "RUNNER_TEMP=" + c.temp}, env...)
-		for variable, value := range step.Env {
-			input := strings.TrimSuffix(strings.TrimPrefix(value, "${{ inputs."), " }}")
-			given, ok := inputs[input]
-			if !ok {
-				given = action.Inputs[input].Default
-			}
-			stepEnv = append(stepEnv, variable+"="+given)
-		}
-		if step.Shell != "bash" || strings.Contains(step.Run, "${{") {
-			c.t.Errorf("%s: what is given to a step goes through its environment, and never into its text", name)
-		}
-		var out string
-		status, out = c.bash(step.Run, stepEnv...)
-		said += out
-		if status != 0 {
-			break
-		}
-	}
-	return status, said
-}
-
-// bash runs a step in the checkout.
-func (c *pipeline) bash(script string, env ...string) (status int, said string) {
-	c.t.Helper()
-	cmd := exec.Command("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
-	cmd.Dir = c.checkout
-	cmd.Env = append(append(os.Environ(), "PATH="+c.path, "GITHUB_ACTIONS="), env...)
-	out, _ := cmd.CombinedOutput()
-	return cmd.ProcessState.ExitCode(), string(out)
+	harness.Must(s.T, err)
+	s.Apply(string(role))
+	s.T.Cleanup(func() { s.Withdraw(string(role)) })
 }
 
 // kubeconfigOf is that of an account of the controller's namespace.
 func (s *sandbox) kubeconfigOf(account string) string {
-	s.t.Helper()
-	request := object("authentication.k8s.io/v1", "TokenRequest", home, account)
-	answer, err := s.client.Resource(accounts).Namespace(home).Create(s.ctx, request, metav1.CreateOptions{}, "token")
-	must(s.t, err)
+	s.T.Helper()
+	request := api.Object("authentication.k8s.io/v1", "TokenRequest", api.Home, account)
+	answer, err := s.Client.Resource(api.Accounts).Namespace(api.Home).Create(s.Ctx, request, metav1.CreateOptions{}, "token")
+	harness.Must(s.T, err)
 	token, _, _ := unstructured.NestedString(answer.Object, "status", "token")
-	authority := s.config.CAData
+	authority := s.Config.CAData
 	if len(authority) == 0 {
-		authority, err = os.ReadFile(s.config.CAFile)
-		must(s.t, err)
+		authority, err = os.ReadFile(s.Config.CAFile)
+		harness.Must(s.T, err)
 	}
 	return fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
   clusters: [{name: a, cluster: {server: %q, certificate-authority-data: %s}}], users: [{name: a, user: {token: %s}}]}`,
-		s.config.Host, base64.StdEncoding.EncodeToString(authority), token)
+		s.Config.Host, base64.StdEncoding.EncodeToString(authority), token)
 }
 
 // onlyReads asks the API server about everything that an account may do.
 func (s *sandbox) onlyReads(account string) {
-	s.t.Helper()
-	as := "system:serviceaccount:" + home + ":" + account
+	s.T.Helper()
+	as := "system:serviceaccount:" + api.Home + ":" + account
 	for _, c := range []struct {
 		want string
 		ask  []string
@@ -450,12 +345,12 @@ func (s *sandbox) onlyReads(account string) {
 		{"no", []string{"list", "secrets", "-A"}},
 		{"no", []string{"patch", "secrets/regcred", "-n", "kube-system"}},
 		{"no", []string{"patch", "serviceaccounts/default", "-n", "default"}},
-		{"no", []string{"patch", "configmaps/pullsecrets-policy", "-n", home}},
-		{"no", []string{"create", "serviceaccounts/token", "-n", home}},
+		{"no", []string{"patch", "configmaps/pullsecrets-policy", "-n", api.Home}},
+		{"no", []string{"create", "serviceaccounts/token", "-n", api.Home}},
 	} {
-		out, _ := s.kubectl("", append([]string{"auth", "can-i", "--quiet=false", "--as", as}, c.ask...)...)
+		out, _ := s.Kubectl("", append([]string{"auth", "can-i", "--quiet=false", "--as", as}, c.ask...)...)
 		if got := strings.TrimSpace(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:]); got != c.want {
-			s.t.Errorf("%s may %v: %s", account, c.ask, out)
+			s.T.Errorf("%s may %v: %s", account, c.ask, out)
 		}
 	}
 }

@@ -2,85 +2,59 @@ package e2e
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
-
-// fourteen copies, of which more than ten may not go at once.
-func (s *sandbox) fourteen() (all []string) {
-	for i := range 14 {
-		all = append(all, s.namespace(fmt.Sprintf("n%02d", i), "pull=yes"))
-	}
-	return all
-}
-
-func (s *sandbox) confirm() {
-	s.t.Helper()
-	observed := s.get(configMaps, home, "pullsecrets-policy").GetAnnotations()["pullsecrets/observed"]
-	s.merge(configMaps, home, "pullsecrets-policy", fmt.Sprintf(`{"metadata":{"annotations":{"pullsecrets/confirm-prune":%q}}}`, observed))
-}
-
-// wantAll checks that all namespaces have their copy and reference now, or that none has.
-func (s *sandbox) wantAll(all []string, there bool) {
-	s.t.Helper()
-	for _, ns := range all {
-		list, err := s.listOf(ns, "default")
-		must(s.t, err)
-		_, err = s.client.Resource(secrets).Namespace(ns).Get(s.ctx, s.name("reg"), metav1.GetOptions{})
-		if (len(list) > 0) != there || (err == nil) != there {
-			s.t.Errorf("%s: list %v, copy %v; want them there: %t", ns, list, err == nil, there)
-		}
-	}
-}
-
-const onlyLabelled = `
-- name: hub
-  secrets: [{source: {name: hub}, name: PREFIXreg}]
-  namespaces: {include: ["PREFIX*"], selector: {matchLabels: {pull: "yes"}}}
-`
 
 func TestAnEditThatRemovesTooMuchIsHeldUntilConfirmed(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
-	all := s.fourteen()
-	r := s.start()
-	s.revised("Ready", onlyLabelled)
-	s.revised("Degraded", noRules)
-	s.wantStatus("Degraded", "PruneHeld", "pullsecrets/confirm-prune")
-	s.wantAll(all, true)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.Fourteen()
+	r := s.Start()
+	s.Revised("Ready", harness.OnlyLabelled)
+	s.Revised("Degraded", harness.NoRules)
+	s.WantStatus("Degraded", "PruneHeld", "pullsecrets/confirm-prune")
+	s.WantAll(all, true)
 
 	// A restart does not forget it, and additions go on meanwhile.
-	r.stop()
-	s.start()
-	s.revised("Degraded", `
+	r.Stop()
+	s.Start()
+	s.Revised("Degraded", `
 - name: other
   secrets: [{source: {name: hub}, name: PREFIXother}]
   namespaces: {include: ["PREFIXn00"]}
 `)
-	s.wantCopy(all[0], "other", credential("hub.example", "one"))
-	s.wantList(all[0], "default", "+reg", "+other")
-	s.wantAll(all, true)
+	s.WantCopy(all[0], "other", api.Credential("hub.example", "one"))
+	s.WantList(all[0], "default", "+reg", "+other")
+	s.WantAll(all, true)
 
-	s.confirm()
-	s.wantStatus("Ready")
-	s.wantAll(all[1:], false)
-	s.wantList(all[0], "default", "+other")
+	s.Confirm()
+	s.WantStatus("Ready")
+	s.WantAll(all[1:], false)
+	s.WantList(all[0], "default", "+other")
 }
 
 func TestLabelsThatVanishEverywhereAreHeldToo(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
-	all := s.fourteen()
-	s.start()
-	s.revised("Ready", onlyLabelled)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.Fourteen()
+	s.Start()
+	s.Revised("Ready", harness.OnlyLabelled)
 	for _, ns := range all {
-		s.merge(namespaces, "", ns, `{"metadata":{"labels":{"pull":null}}}`)
+		s.Merge(api.Namespaces, "", ns, `{"metadata":{"labels":{"pull":null}}}`)
 	}
-	s.wantStatus("Degraded", "PruneHeld")
+	s.WantStatus("Degraded", "PruneHeld")
 	left := 0
 	for _, ns := range all {
-		if list, err := s.listOf(ns, "default"); err == nil && len(list) > 0 {
+		if list, err := s.ListOf(ns, "default"); err == nil && len(list) > 0 {
 			left++
 		}
 	}
@@ -88,53 +62,157 @@ func TestLabelsThatVanishEverywhereAreHeldToo(t *testing.T) {
 		t.Errorf("%d of 14 are left, want at least 4", left)
 	}
 	for _, ns := range all {
-		s.merge(namespaces, "", ns, `{"metadata":{"labels":{"pull":"yes"}}}`)
+		s.Merge(api.Namespaces, "", ns, `{"metadata":{"labels":{"pull":"yes"}}}`)
 	}
 	for _, ns := range all {
-		s.wantList(ns, "default", "+reg")
+		s.WantList(ns, "default", "+reg")
 	}
-	s.wantStatus("Ready")
+	s.WantStatus("Ready")
 
 	for _, ns := range all {
-		s.merge(namespaces, "", ns, `{"metadata":{"labels":{"pull":null}}}`)
+		s.Merge(api.Namespaces, "", ns, `{"metadata":{"labels":{"pull":null}}}`)
 	}
-	s.wantStatus("Degraded", "PruneHeld")
-	s.confirm()
-	s.wantStatus("Ready")
-	s.wantAll(all, false)
+	s.WantStatus("Degraded", "PruneHeld")
+	s.Confirm()
+	s.WantStatus("Ready")
+	s.WantAll(all, false)
 }
 
 // A mistyped account name would take the references of all pods away, and no copy.
 func TestReferencesThatVanishEverywhereAreHeldToo(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
-	all := s.fourteen()
-	s.start()
-	s.revised("Ready", onlyLabelled)
-	s.revised("Degraded", onlyLabelled+"  serviceAccounts: {include: [defualt]}\n")
-	s.wantStatus("Degraded", "PruneHeld")
-	s.wantAll(all, true)
-	s.confirm()
-	s.wantStatus("Ready")
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.Fourteen()
+	s.Start()
+	s.Revised("Ready", harness.OnlyLabelled)
+	s.Revised("Degraded", harness.OnlyLabelled+"  serviceAccounts: {include: [defualt]}\n")
+	s.WantStatus("Degraded", "PruneHeld")
+	s.WantAll(all, true)
+	s.Confirm()
+	s.WantStatus("Ready")
 	for _, ns := range all {
-		s.wantList(ns, "default")
-		s.wantCopy(ns, "reg", credential("hub.example", "one"))
+		s.WantList(ns, "default")
+		s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
 	}
 }
 
-// Somebody deletes the status while we are away, and a rule goes too: what the ledgers name is still ours.
-func TestALostStatusIsRecoveredFromTheLedgers(t *testing.T) {
+func TestAConfirmationIsUsedUp(t *testing.T) {
 	s := newSandbox(t)
-	s.source("hub", credential("hub.example", "one"))
-	ns := s.namespace("a")
-	r := s.start()
-	s.revised("Ready", oneRule)
-	s.wantCopy(ns, "reg", credential("hub.example", "one"))
-	r.stop()
-	s.delete(configMaps, home, "pullsecrets-status")
-	s.policy(noRules)
-	s.start()
-	s.wantList(ns, "default")
-	s.wantNoCopy(ns, "reg")
-	s.wantStatus("Ready")
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.Fourteen()
+	label := func(value string) {
+		for _, ns := range all {
+			s.Merge(api.Namespaces, "", ns, fmt.Sprintf(`{"metadata":{"labels":{"pull":%s}}}`, value))
+		}
+	}
+	r := s.Start()
+	s.Revised("Ready", harness.OnlyLabelled)
+	label("null")
+	s.WantStatus("Degraded", "PruneHeld")
+	s.Confirm()
+	s.WantStatus("Ready")
+	s.WantAll(all, false)
+	label(`"yes"`)
+	for _, ns := range all {
+		s.WantList(ns, "default", "+reg")
+		s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	}
+	s.Eventually("that it was used up is saved", func() error {
+		data, _ := s.Get(api.ConfigMaps, api.Home, "pullsecrets-status").Object["data"].(map[string]any)
+		if text, _ := data["status.json"].(string); !strings.Contains(text, `"confirmed"`) {
+			return fmt.Errorf("%s", text)
+		}
+		return nil
+	})
+	r.Stop()
+	s.Start()
+	s.WantList(s.Namespace("proof", "pull=yes"), "default", "+reg") // the new one is at work
+	label("null")
+	s.WantStatus("Degraded", "PruneHeld")
+	s.Merge(api.ConfigMaps, api.Home, "pullsecrets-policy", `{"metadata":{"annotations":{"pullsecrets/confirm-prune":null}}}`)
+	s.WantStatus("Degraded", "PruneHeld")
+	time.Sleep(200 * time.Millisecond) // the removal has to be seen before the next
+	s.Confirm()
+	s.WantStatus("Ready")
+	s.WantAll(all, false)
+}
+
+func TestWhatWasRemovedWhileTheControllerWasDownIsPruned(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.Source("ghcr", api.Credential("ghcr.example", "two"))
+	ns := s.Namespace("a")
+	r := s.Start()
+	both := harness.OneRule + `
+- name: ghcr
+  secrets: [{source: {name: ghcr}, name: PREFIXghcr}]
+  namespaces: {include: ["PREFIX*"]}
+`
+	s.Revised("Ready", both)
+	s.WantList(ns, "default", "+reg", "+ghcr")
+	r.Stop()
+	s.Policy(harness.OneRule)
+	r = s.Start()
+	s.WantList(ns, "default", "+reg")
+	s.WantNoCopy(ns, "ghcr")
+	s.WantNames("+reg")
+	r.Stop()
+
+	s.Delete(api.Secrets, api.Home, "hub") // the source of a rule that is gone is no reason to keep its copies
+	s.Policy(harness.NoRules)
+	s.Start()
+	s.WantList(ns, "default")
+	s.WantNoCopy(ns, "reg")
+	s.WantNames()
+}
+
+// TestWhatABackupBringsBackOfAGoneRuleIsPruned restores a copy and a ledger while the controller runs, in the form of an
+// earlier version, and in that of today.
+func TestWhatABackupBringsBackOfAGoneRuleIsPruned(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns, now := s.Namespace("a"), s.Namespace("b")
+	r := s.Start()
+	s.Revised("Ready", harness.OneRule)
+	s.WantList(ns, "default", "+reg")
+	s.WantList(now, "default", "+reg")
+	restore := func(ns, ledger string, marks map[string]string) {
+		u := api.Secret(ns, s.Name("gone"), api.Credential("gone.example", "x"))
+		u.SetLabels(map[string]string{"app.kubernetes.io/managed-by": "pullsecrets", "velero.io/restore-name": "r1"})
+		u.SetAnnotations(marks)
+		s.Create(api.Secrets, u)
+		_, err := s.Client.Resource(api.Accounts).Namespace(ns).Patch(s.Ctx, "default", types.MergePatchType, fmt.Appendf(nil,
+			`{"metadata":{"annotations":{"pullsecrets/added":%q}},"imagePullSecrets":[{"name":%q},{"name":%q}]}`, ledger, s.Name("reg"), s.Name("gone")),
+			metav1.PatchOptions{FieldManager: "velero-server"})
+		harness.Must(t, err)
+	}
+	restore(ns, s.Name("reg")+","+s.Name("gone"), map[string]string{"pullsecrets/rule": "gone", "pullsecrets/source": "pullsecrets/gone"})
+	restore(now, s.Ledger(now, "reg", "gone"), map[string]string{"pullsecrets/rule": "gone", "pullsecrets/source": "pullsecrets/gone", "pullsecrets/for": "pullsecrets/" + now})
+	for _, ns := range []string{ns, now} {
+		s.WantNoCopy(ns, "gone")
+		s.WantList(ns, "default", "+reg")
+	}
+	if len(r.Lines("names in their ledgers that no rule has", s.Name("gone"))) == 0 {
+		t.Error("the log does not tell of it")
+	}
+	s.Eventually("the name leaves the status", func() error {
+		names, _, _ := unstructured.NestedString(s.Get(api.ConfigMaps, api.Home, "pullsecrets-status").Object, "data", "names")
+		if names != s.Name("reg") {
+			return fmt.Errorf("names: %q", names)
+		}
+		return nil
+	})
+	s.WantStatus("Ready")
+}
+
+func TestPruneOffOutlivesItsRule(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Start()
+	s.Revised("Ready", harness.OneRule+"  prune: false\n")
+	s.WantList(ns, "default", "+reg")
+	s.Revised("Ready", harness.NoRules)
+	s.WantList(ns, "default", "+reg")
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
 }

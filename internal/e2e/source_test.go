@@ -1,10 +1,89 @@
 package e2e
 
 import (
-	"os"
+	"errors"
 	"strings"
 	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
+
+func TestTheSourceIsNeverWritten(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.Source("other", api.Credential("other.example", "two"))
+	ns := s.Namespace("a")
+	s.Start()
+	before := s.Get(api.Secrets, api.Home, "hub")
+	// Both rules match the controller's own namespace; the second would overwrite the source of the first there.
+	s.Revised("Degraded", `
+- name: own
+  secrets: [{source: {name: hub}}]
+  namespaces: {include: ["PREFIX*", pullsecrets]}
+  serviceAccounts: {include: []}
+- name: other
+  secrets: [{source: {name: other}, name: hub}]
+  namespaces: {include: [pullsecrets]}
+  serviceAccounts: {include: []}
+  force: true
+`)
+	s.Eventually("the namespace has its copy", func() error {
+		u, err := s.Client.Resource(api.Secrets).Namespace(ns).Get(s.Ctx, "hub", metav1.GetOptions{})
+		if err == nil && api.Content(u) != api.Credential("hub.example", "one") {
+			err = errors.New("other content")
+		}
+		return err
+	})
+	s.Revised("Ready", harness.NoRules)
+	if got := s.Get(api.Secrets, api.Home, "hub"); got.GetResourceVersion() != before.GetResourceVersion() {
+		t.Error("the source was written")
+	}
+}
+
+func TestASourceThatIsMissingOrBrokenKeepsTheCopies(t *testing.T) {
+	s := newSandbox(t)
+	ns := s.Namespace("a")
+	s.Start()
+	s.Policy(harness.OneRule)
+	s.WantStatus("Degraded", "rule hub", "the source secret does not exist", "SourceMissing")
+	s.WantList(ns, "default")
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.WantList(ns, "default", "+reg")
+	before := s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	s.WantStatus("Ready")
+
+	for _, broken := range []struct{ why, patch, status string }{
+		{"no registry host", `{"data":{".dockerconfigjson":"e30="}}`, "NoRegistry"},
+		{"no JSON of the right shape", `{"data":{".dockerconfigjson":"eyJhdXRocyI6W119"}}`, ""},
+	} {
+		u, err := s.Client.Resource(api.Secrets).Namespace(api.Home).Patch(s.Ctx, "hub", "application/merge-patch+json", []byte(broken.patch), metav1.PatchOptions{})
+		if err != nil {
+			continue // the API server refused it itself
+		}
+		_ = u
+		s.WantStatus("Degraded", "SourceInvalid", broken.status)
+		s.WantList(ns, "default", "+reg")
+	}
+	s.Delete(api.Secrets, api.Home, "hub")
+	s.WantStatus("Degraded", "SourceMissing")
+	opaque := api.Object("v1", "Secret", api.Home, "hub")
+	opaque.Object["type"] = "Opaque"
+	s.Create(api.Secrets, opaque)
+	s.WantStatus("Degraded", "SourceInvalid", "WrongType")
+	s.WantList(ns, "default", "+reg")
+	if after := s.WantCopy(ns, "reg", api.Credential("hub.example", "one")); after.GetResourceVersion() != before.GetResourceVersion() {
+		t.Error("the copy was written while its source was broken")
+	}
+	s.Delete(api.Secrets, api.Home, "hub")
+	s.Source("hub", api.Credential("hub.example", "two"))
+	if after := s.WantCopy(ns, "reg", api.Credential("hub.example", "two")); after.GetUID() != before.GetUID() {
+		t.Error("the copy was re-created when its source was")
+	}
+	s.WantStatus("Ready")
+}
 
 // badSource is a value of a source that is of no use to the kubelet, and what is said of it.
 type badSource struct{ why, value, defect, cause string }
@@ -34,52 +113,52 @@ func TestASourceWithoutACredentialKeepsTheCopies(t *testing.T) {
 func wantSourceRefused(t *testing.T, values ...badSource) {
 	t.Helper()
 	s := newSandbox(t)
-	ns := s.namespace("a")
-	s.source("hub", credential("hub.example", "one"))
-	s.start()
-	s.policy(oneRule)
-	before := s.wantCopy(ns, "reg", credential("hub.example", "one"))
-	s.wantList(ns, "default", "+reg")
-	s.wantStatus("Ready")
+	ns := s.Namespace("a")
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.Start()
+	s.Policy(harness.OneRule)
+	before := s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	s.WantList(ns, "default", "+reg")
+	s.WantStatus("Ready")
 	for _, bad := range values {
-		s.source("hub", bad.value)
-		s.wantStatus("Degraded", "SourceInvalid", bad.defect, bad.cause)
-		s.wantList(ns, "default", "+reg")
-		if after := s.wantCopy(ns, "reg", credential("hub.example", "one")); after.GetResourceVersion() != before.GetResourceVersion() {
+		s.Source("hub", bad.value)
+		s.WantStatus("Degraded", "SourceInvalid", bad.defect, bad.cause)
+		s.WantList(ns, "default", "+reg")
+		if after := s.WantCopy(ns, "reg", api.Credential("hub.example", "one")); after.GetResourceVersion() != before.GetResourceVersion() {
 			t.Errorf("%s: the copy was written", bad.why)
 		}
-		if _, text, errs := s.command("explain", "-kubeconfig", os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), ns); !strings.Contains(text, bad.cause) {
+		if _, text, errs := s.Command("explain", "-kubeconfig", s.Kubeconfig, ns); !strings.Contains(text, bad.cause) {
 			t.Errorf("%s: explain does not tell it:\n%s%s", bad.why, text, errs)
 		}
 	}
-	s.source("hub", credential("hub.example", "two"))
-	if after := s.wantCopy(ns, "reg", credential("hub.example", "two")); after.GetUID() != before.GetUID() {
+	s.Source("hub", api.Credential("hub.example", "two"))
+	if after := s.WantCopy(ns, "reg", api.Credential("hub.example", "two")); after.GetUID() != before.GetUID() {
 		t.Error("the copy was made anew")
 	}
-	s.wantStatus("Ready")
+	s.WantStatus("Ready")
 }
 
 // Go's JSON, and so the kubelet, ignores the case of keys, and auth is username:password.
 func TestTheSameCredentialInAnotherFormIsEqual(t *testing.T) {
 	s := newSandbox(t)
-	login, template, caps := s.namespace("login"), s.namespace("template"), s.namespace("caps")
-	s.source("hub", credential("hub.example", "one"))
+	login, template, caps := s.Namespace("login"), s.Namespace("template"), s.Namespace("caps")
+	s.Source("hub", api.Credential("hub.example", "one"))
 	for ns, value := range map[string]string{
 		login:    `{"auths":{"hub.example":{"auth":"cm9ib3Q6b25l"}}}`,
 		template: `{"auths":{"hub.example":{"username":"robot","password":"one"}}}`,
 		caps:     `{"Auths":{"hub.example":{"Username":"robot","Password":"one","email":"robot@hub.example"}}}`,
 	} {
-		s.create(secrets, secret(ns, s.name("reg"), value))
+		s.Create(api.Secrets, api.Secret(ns, s.Name("reg"), value))
 	}
-	s.start()
-	s.policy(forced)
-	s.wantStatus("Ready")
+	s.Start()
+	s.Policy(harness.Forced)
+	s.WantStatus("Ready")
 	for _, ns := range []string{login, template, caps} {
-		s.wantList(ns, "default", "+reg")
-		if fields := s.get(secrets, ns, s.name("reg")).GetManagedFields(); len(fields) != 1 || fields[0].Manager != "somebody" {
+		s.WantList(ns, "default", "+reg")
+		if fields := s.Get(api.Secrets, ns, s.Name("reg")).GetManagedFields(); len(fields) != 1 || fields[0].Manager != "somebody" {
 			t.Errorf("%s: the secret was written: %v", ns, fields)
 		}
 	}
-	s.source("hub", `{"AUTHS":{"hub.example":{"AUTH":"cm9ib3Q6dHdv"}}}`)
-	s.wantCopy(login, "reg", `{"AUTHS":{"hub.example":{"AUTH":"cm9ib3Q6dHdv"}}}`)
+	s.Source("hub", `{"AUTHS":{"hub.example":{"AUTH":"cm9ib3Q6dHdv"}}}`)
+	s.WantCopy(login, "reg", `{"AUTHS":{"hub.example":{"AUTH":"cm9ib3Q6dHdv"}}}`)
 }

@@ -76,10 +76,10 @@ func newApplication(t *testing.T, binary string, steps []string) *application {
 	_, _ = a.Kubectl("", "create", "namespace", "argocd")
 	t.Cleanup(func() { _, _ = a.Kubectl("", "delete", "namespace", "argocd") }) // and waits: the next one makes it anew
 	a.Follow(steps...)
-	app, err := a.Get(a.ctx, object("argoproj.io/v1alpha1", "Application", "argocd", "pullsecrets"))
+	app, err := a.Get(a.ctx, cases.Object("argoproj.io/v1alpha1", "Application", "argocd", "pullsecrets"))
 	a.must(err)
 	chosen, _, _ := unstructured.NestedStringSlice(app.Object, "spec", "syncPolicy", "syncOptions")
-	config, err := a.Get(a.ctx, object("v1", "ConfigMap", "argocd", "argocd-cm"))
+	config, err := a.Get(a.ctx, cases.Object("v1", "ConfigMap", "argocd", "argocd-cm"))
 	a.must(err)
 	script, _, _ := unstructured.NestedString(config.Object, "data", luahealth.Key)
 	a.argo = newArgo(a.Cluster, options{
@@ -181,8 +181,8 @@ func (a *application) componentGoes() {
 func (a *application) wantCopies() {
 	a.T.Helper()
 	for _, u := range []*unstructured.Unstructured{
-		object("v1", "Secret", "default", "regcred"), object("v1", "Secret", cases.Home, "regcred"),
-		object("v1", "ConfigMap", cases.Home, "pullsecrets-rolled-out"),
+		cases.Object("v1", "Secret", "default", "regcred"), cases.Object("v1", "Secret", cases.Home, "regcred"),
+		cases.Object("v1", "ConfigMap", cases.Home, "pullsecrets-rolled-out"),
 	} {
 		if live, err := a.Get(a.ctx, u); err != nil || live == nil {
 			a.T.Errorf("the sync has succeeded, and there is no %s (%v)", cases.ID(u), err)
@@ -204,13 +204,4 @@ func (a *application) must(err error) {
 	if err != nil {
 		a.T.Fatal(err)
 	}
-}
-
-func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
-	u := &unstructured.Unstructured{Object: map[string]any{}}
-	u.SetAPIVersion(apiVersion)
-	u.SetKind(kind)
-	u.SetNamespace(namespace)
-	u.SetName(name)
-	return u
 }

@@ -107,7 +107,7 @@ func (c *Cluster) eventually(what string, condition func() error) {
 // empty makes the controller's namespace, and takes away what another story left in it.
 func (c *Cluster) empty(ctx context.Context) {
 	c.T.Helper()
-	_, err := c.Client.Resource(namespaces).Create(ctx, object("v1", "Namespace", "", Home), metav1.CreateOptions{})
+	_, err := c.Client.Resource(namespaces).Create(ctx, Object("v1", "Namespace", "", Home), metav1.CreateOptions{})
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		c.T.Fatal(err)
 	}

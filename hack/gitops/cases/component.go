@@ -63,7 +63,7 @@ func (c *Cluster) removeComponent(ctx context.Context) {
 func (c *Cluster) promised(ctx context.Context, ns string, names []string) {
 	c.T.Helper()
 	c.eventually(fmt.Sprintf("new accounts in %s are born with %v", ns, names), func() error {
-		u, err := c.Client.Resource(accounts).Namespace(ns).Create(ctx, object("v1", "ServiceAccount", ns, "probe"),
+		u, err := c.Client.Resource(accounts).Namespace(ns).Create(ctx, Object("v1", "ServiceAccount", ns, "probe"),
 			metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err != nil {
 			return err

@@ -4,5 +4,6 @@
 // the real program, with and without the admission component, and write what came of it into docs/gitops.md. Before all
 // that comes the first install: a newcomer, who follows that page step by step.
 //
-// It is a module of its own because Argo CD's engine and the others need different versions of Kubernetes' libraries.
+// It is a module of its own because Argo CD's engine and the others need different versions of Kubernetes' libraries. For
+// the same reason it has a small harness of its own: internal/e2e/harness comes with the versions that pullsecrets needs.
 package cases

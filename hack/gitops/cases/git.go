@@ -31,7 +31,7 @@ func (a account) id() string { return a.namespace + "/" + a.name }
 // objects are the manifests, new ones each time, as a tool may change them.
 func (g git) objects(prefix string) (all []*unstructured.Unstructured) {
 	for _, name := range g.namespaces {
-		ns := object("v1", "Namespace", "", name)
+		ns := Object("v1", "Namespace", "", name)
 		ns.SetLabels(map[string]string{"team": "a"})
 		all = append(all, ns)
 	}
@@ -44,7 +44,7 @@ func (g git) objects(prefix string) (all []*unstructured.Unstructured) {
 		all = append(all, g.policy(prefix))
 	}
 	for _, a := range g.accounts {
-		u := object("v1", "ServiceAccount", a.namespace, a.name)
+		u := Object("v1", "ServiceAccount", a.namespace, a.name)
 		u.SetLabels(map[string]string{"team": "a"})
 		if a.list != nil {
 			u.Object["imagePullSecrets"] = entries(a.list)
@@ -59,7 +59,7 @@ func (g git) policy(prefix string) *unstructured.Unstructured {
 	for _, name := range g.names {
 		secrets = append(secrets, fmt.Sprintf("{source: {name: %s}}", name))
 	}
-	u := object("v1", "ConfigMap", Home, "pullsecrets-policy")
+	u := Object("v1", "ConfigMap", Home, "pullsecrets-policy")
 	u.Object["data"] = map[string]any{"policy.yaml": fmt.Sprintf(`apiVersion: pullsecrets/v1alpha1
 kind: Policy
 rules:
@@ -110,7 +110,8 @@ func entries(names []string) []any {
 	return list
 }
 
-func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
+// Object returns an object with these names and nothing else.
+func Object(apiVersion, kind, namespace, name string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	u.SetAPIVersion(apiVersion)
 	u.SetKind(kind)
@@ -120,7 +121,7 @@ func object(apiVersion, kind, namespace, name string) *unstructured.Unstructured
 }
 
 func source(name, password string) *unstructured.Unstructured {
-	u := object("v1", "Secret", Home, name)
+	u := Object("v1", "Secret", Home, name)
 	u.Object["type"] = "kubernetes.io/dockerconfigjson"
 	u.Object["data"] = map[string]any{".dockerconfigjson": content(name, password)}
 	return u

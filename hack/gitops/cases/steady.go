@@ -54,7 +54,7 @@ func (s *story) steady(name string, of account) {
 		Drift: none, Writes: map[int]string{0: none, passes: each}[writing], Owner: "pullsecrets (the copies)", Lost: s.lost(),
 	}
 	if of.name != "" {
-		u, err := s.Get(s.ctx, object("v1", "ServiceAccount", of.namespace, of.name))
+		u, err := s.Get(s.ctx, Object("v1", "ServiceAccount", of.namespace, of.name))
 		must(s.T, err)
 		got.Owner = ownersOf(u)
 	}

@@ -255,7 +255,7 @@ func (s *story) settled() {
 }
 
 func (s *story) checkCopy(ns, name string) error {
-	u, err := s.Get(s.ctx, object("v1", "Secret", ns, name))
+	u, err := s.Get(s.ctx, Object("v1", "Secret", ns, name))
 	if err != nil || u == nil {
 		return fmt.Errorf("no copy %s in %s: %w", name, ns, err)
 	}
@@ -269,7 +269,7 @@ func (s *story) checkCopy(ns, name string) error {
 }
 
 func (s *story) checkAccount(a account) error {
-	u, err := s.Get(s.ctx, object("v1", "ServiceAccount", a.namespace, a.name))
+	u, err := s.Get(s.ctx, Object("v1", "ServiceAccount", a.namespace, a.name))
 	if err != nil || u == nil {
 		return fmt.Errorf("no account %s: %w", a.id(), err)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/hack/gitops/cases/luahealth"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 )
 
 const (
@@ -45,9 +46,9 @@ func configMap(namespace, name string, metadata map[string]any) *unstructured.Un
 
 func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
 	argocd, err := luahealth.Read(argocdFile)
-	must(t, err)
+	harness.Must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
-	must(t, err)
+	harness.Must(t, err)
 	for _, c := range []struct {
 		why          string
 		annotations  any
@@ -92,9 +93,9 @@ func TestWhatEachToolSaysOfAPolicy(t *testing.T) {
 // ConfigMap of the cluster, and Flux its expressions about every one of the Kustomization.
 func TestOtherConfigMapsAreHealthy(t *testing.T) {
 	argocd, err := luahealth.Read(argocdFile)
-	must(t, err)
+	harness.Must(t, err)
 	kustomization, err := ReadFlux(fluxFile, policyName)
-	must(t, err)
+	harness.Must(t, err)
 	for _, u := range []*unstructured.Unstructured{
 		configMap("pullsecrets", "pullsecrets-status", nil),
 		configMap("shop", "app", map[string]any{"annotations": map[string]any{"pullsecrets/status": "Invalid", "pullsecrets/revision": "a"}}),
@@ -116,24 +117,17 @@ func TestOtherConfigMapsAreHealthy(t *testing.T) {
 // TestTheExamplesOfFluxAreAlike where they mean the same: the tests above are of one of them.
 func TestTheExamplesOfFluxAreAlike(t *testing.T) {
 	byGit, err := ReadFlux(fluxFile, policyName)
-	must(t, err)
+	harness.Must(t, err)
 	fromRegistry, err := ReadFlux(ociFile, policyName)
-	must(t, err)
+	harness.Must(t, err)
 	if !reflect.DeepEqual(byGit, fromRegistry) {
 		t.Errorf("%s and %s have other healthCheckExprs", fluxFile, ociFile)
 	}
 	ours, err := os.ReadFile("../../../kustomize/components/revision/reference.yaml")
-	must(t, err)
+	harness.Must(t, err)
 	copied, err := os.ReadFile("../../../examples/flux/oci/policy/reference.yaml")
-	must(t, err)
+	harness.Must(t, err)
 	if string(ours) != string(copied) {
 		t.Error("examples/flux/oci has another reference.yaml than the component revision")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
