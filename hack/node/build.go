@@ -127,7 +127,8 @@ func fill(ctx context.Context, source, out string) error {
 	return os.Symlink(strings.TrimSpace(plane), filepath.Join(out, "plane"))
 }
 
-// compile has the flags of hack/controlplane: what that has compiled is not compiled again.
+// compile has the flags of hack/controlplane, and kubelet is a module of its own because it has the versions of it: what
+// that has compiled is not compiled again.
 func compile(ctx context.Context, dir, pkg, out string) error {
 	ldflags := "-s -w"
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
