@@ -57,6 +57,16 @@ bin/bench:
 bench-docs: build bin/bench ## measure all sizes, for docs/performance-log.md; takes most of an hour on a quiet machine
 	@hack/bench/all.sh
 
+.PHONY: node-test
+node-test: build bin/node ## minutes: let a real kubelet and containerd pull from registries with passwords; skipped where the machine permits no user namespaces
+	@if cd hack/node && $(CURDIR)/bin/node check; then \
+		go test -count=1 $(TESTFLAGS) . && go test -count=1 $(TESTFLAGS) -exec '$(CURDIR)/bin/node run --' ./pulls; \
+	else echo "node-test: skipped"; fi
+
+.PHONY: bin/node
+bin/node:
+	go -C hack/node build -o ../../bin/node .
+
 .PHONY: image-test
 image-test: ## minutes: build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
@@ -70,6 +80,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go -C hack/controlplane vet .
+	go -C hack/node vet ./...
 	go -C hack/oracle vet .
 	go -C hack/bench vet .
 	go -C hack/release vet ./...

@@ -19,7 +19,7 @@ import (
 
 const usage = `controlplane runs a real Kubernetes control plane on loopback.
 
-  controlplane up   [-dir DIR] [-port N] [-emulate VERSION]
+  controlplane up   [-dir DIR] [-port N] [-emulate VERSION] [-node] [-bind ADDRESS] [-bin DIR]
                                            start one; prints its kubeconfig's path
   controlplane down  -dir DIR              stop it and remove DIR
   controlplane run  [-dir DIR] [-emulate VERSION] [-kubeconfig FILE] -- COMMAND [ARG ...]
@@ -29,6 +29,10 @@ const usage = `controlplane runs a real Kubernetes control plane on loopback.
 
 With -emulate, such as 1.34, kube-apiserver has the kinds, fields and features of that earlier version only. It goes
 back three versions.
+
+With -node, a kubelet may join as node1 with DIR/node.kubeconfig: the API server lets it read only what a pod of its node
+names, and the controllers of Deployments and of nodes run too. With -bind 0.0.0.0 its pods reach the API server, and
+everybody else does too. With -bin, the binaries are those that an earlier build made, and nothing is built.
 `
 
 func main() {
@@ -55,9 +59,13 @@ func command(ctx context.Context, args []string) error {
 	}
 	fs := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	fs.Usage = func() {}
-	dir := fs.String("dir", "", "")
-	port := fs.Int("port", 0, "")
-	emulate := fs.String("emulate", "", "")
+	var o options
+	fs.StringVar(&o.dir, "dir", "", "")
+	fs.StringVar(&o.bin, "bin", "", "")
+	fs.IntVar(&o.port, "port", 0, "")
+	fs.StringVar(&o.bind, "bind", "127.0.0.1", "")
+	fs.StringVar(&o.emulate, "emulate", "", "")
+	fs.BoolVar(&o.node, "node", false, "")
 	kubeconfig := fs.String("kubeconfig", "", "")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -70,7 +78,7 @@ func command(ctx context.Context, args []string) error {
 		}
 		return err
 	case "up":
-		plane, err := up(ctx, *dir, *port, *emulate)
+		plane, err := up(ctx, o)
 		if err != nil {
 			return err
 		}
@@ -79,24 +87,24 @@ func command(ctx context.Context, args []string) error {
 		fmt.Println(plane.Kubeconfig)
 		return nil
 	case "down":
-		return down(*dir)
+		return down(o.dir)
 	case "run":
 		if fs.NArg() == 0 {
 			return flag.ErrHelp
 		}
-		return run(ctx, *dir, *emulate, *kubeconfig, fs.Args())
+		return run(ctx, o, *kubeconfig, fs.Args())
 	}
 	return flag.ErrHelp
 }
 
 // run runs a command against a control plane of its own, or against the cluster of an existing kubeconfig.
-func run(ctx context.Context, dir, emulate, kubeconfig string, args []string) (err error) {
-	bin, err := build(ctx)
+func run(ctx context.Context, o options, kubeconfig string, args []string) (err error) {
+	bin, err := o.binaries(ctx)
 	if err != nil {
 		return err
 	}
 	if kubeconfig == "" {
-		plane, err := up(ctx, dir, 0, emulate)
+		plane, err := up(ctx, o)
 		if err != nil {
 			return err
 		}

@@ -42,23 +42,27 @@ type process struct {
 
 const stateFile = "controlplane.json"
 
-// up starts a control plane in dir, on a port or on any. emulate is an earlier version that kube-apiserver is to be, or
-// empty.
-func up(ctx context.Context, dir string, port int, emulate string) (*plane, error) {
-	bin, err := build(ctx)
+// up starts a control plane.
+func up(ctx context.Context, o options) (*plane, error) {
+	bin, err := o.binaries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = prepare(dir); err != nil {
+	dir, err := prepare(o.dir)
+	if err != nil {
 		return nil, err
 	}
-	token := make([]byte, 16)
-	_, _ = rand.Read(token)
-	p := &plane{Dir: dir, Bin: bin, Kubeconfig: filepath.Join(dir, "kubeconfig"), Token: hex.EncodeToString(token)}
-	if err := p.start(ctx, port, emulate); err != nil {
+	p := &plane{Dir: dir, Bin: bin, Kubeconfig: filepath.Join(dir, "kubeconfig"), Token: newToken()}
+	if err := p.start(ctx, o); err != nil {
 		return nil, errors.Join(err, p.stop(), p.explain())
 	}
 	return p, nil
+}
+
+func newToken() string {
+	token := make([]byte, 16)
+	_, _ = rand.Read(token)
+	return hex.EncodeToString(token)
 }
 
 // prepare makes the folder, or refuses one that is in use or holds something else.
@@ -91,8 +95,8 @@ func load(dir string) (*plane, error) {
 	return p, json.Unmarshal(text, p)
 }
 
-func (p *plane) start(ctx context.Context, port int, emulate string) error {
-	ports, err := freePorts(4, port)
+func (p *plane) start(ctx context.Context, o options) error {
+	ports, err := freePorts(4, o.port)
 	if err != nil {
 		return err
 	}
@@ -111,16 +115,12 @@ func (p *plane) start(ctx context.Context, port int, emulate string) error {
 	if err := p.await(ctx, "etcd", etcd+"/health"); err != nil {
 		return err
 	}
-	apiserver := []string{"--etcd-servers=" + etcd, "--cert-dir=" + p.file("certs"),
-		fmt.Sprintf("--secure-port=%d", ports[0]), "--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1", // or it looks for a default route, which not every machine has
-		"--service-account-key-file=" + p.file("sa.key"), "--service-account-signing-key-file=" + p.file("sa.key"),
-		"--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.0.0.0/24",
-		"--authorization-mode=RBAC", "--token-auth-file=" + p.file("tokens.csv"), "--endpoint-reconciler-type=none"}
-	if emulate != "" {
-		apiserver = append(apiserver, "--emulated-version="+emulate)
+	if o.node {
+		if err := p.writeNodeKubeconfig(); err != nil {
+			return err
+		}
 	}
-	if err := p.spawn("kube-apiserver", "kube-apiserver", apiserver...); err != nil {
+	if err := p.spawn("kube-apiserver", "kube-apiserver", p.apiserverFlags(o, etcd, ports[0])...); err != nil {
 		return err
 	}
 	if err := p.await(ctx, "kube-apiserver", p.Server+"/readyz"); err != nil {
@@ -129,10 +129,7 @@ func (p *plane) start(ctx context.Context, port int, emulate string) error {
 	if err := p.writeKubeconfig(); err != nil {
 		return err
 	}
-	if err := p.spawn("kube-controller-manager", "kube-controller-manager", "--kubeconfig="+p.Kubeconfig,
-		"--controllers=serviceaccount-controller,namespace-controller,garbage-collector-controller",
-		"--leader-elect=false", "--secure-port=0", "--concurrent-serviceaccount-token-syncs=1",
-		"--kube-api-qps=1000", "--kube-api-burst=1000", "--concurrent-namespace-syncs=10"); err != nil {
+	if err := p.spawn("kube-controller-manager", "kube-controller-manager", p.controllerManagerFlags(o)...); err != nil {
 		return err
 	}
 	return p.await(ctx, "kube-controller-manager", p.Server+"/api/v1/namespaces/default/serviceaccounts/default")
@@ -226,21 +223,26 @@ func (p *plane) writeKeys() error {
 	return os.WriteFile(p.file("tokens.csv"), []byte(p.Token+`,admin,admin,"system:masters"`+"\n"), 0o600)
 }
 
-func (p *plane) writeKubeconfig() error {
-	return os.WriteFile(p.Kubeconfig, fmt.Appendf(nil, `apiVersion: v1
+func (p *plane) writeKubeconfig() error { return p.writeKubeconfigOf(p.Kubeconfig, "admin", p.Token) }
+
+func (p *plane) writeKubeconfigOf(path, user, token string) error {
+	return os.WriteFile(path, fmt.Appendf(nil, `apiVersion: v1
 kind: Config
 current-context: controlplane
 clusters:
 - name: controlplane
   cluster: {server: %q, certificate-authority: %q}
 users:
-- name: admin
-  user: {token: %q}
+- name: %[3]s
+  user: {token: %[4]q}
 contexts:
 - name: controlplane
-  context: {cluster: controlplane, user: admin}
-`, p.Server, p.file("certs/apiserver.crt"), p.Token), 0o600)
+  context: {cluster: controlplane, user: %[3]s}
+`, p.Server, p.certificate(), user, token), 0o600)
 }
+
+// certificate is what kube-apiserver made for itself, signed by itself.
+func (p *plane) certificate() string { return p.file("certs/apiserver.crt") }
 
 func (p *plane) file(name string) string { return filepath.Join(p.Dir, name) }
 

@@ -1,0 +1,127 @@
+package pulls
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pullsecrets/pullsecrets/hack/node/registry"
+)
+
+// home is the controller's own namespace.
+const home = "pullsecrets"
+
+// policy asks for three registries everywhere. Namespaces that begin with without- are for pods that shall have nothing.
+const policy = `apiVersion: pullsecrets/v1alpha1
+kind: Policy
+rules:
+- name: registries
+  secrets:
+  - source: {name: registry1}
+  - source: {name: registry2}
+  - source: {name: rotating}
+  namespaces: {exclude: ["kube-*", "without-*"]}
+`
+
+// names is what the policy gives to an account.
+const names = "registry1 registry2 rotating"
+
+// overlay is a folder as people make it of the base: their own policy, and the roles that pullsecrets rbac prints for it.
+const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../../base]
+configMapGenerator:
+- name: pullsecrets-policy
+  namespace: pullsecrets
+  behavior: replace
+  files: [policy.yaml]
+  options: {disableNameSuffixHash: true}
+`
+
+// beside is for an overlay whose Deployment starts no controller, because a test starts one beside it.
+const beside = `patches:
+- path: rbac.yaml
+- patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: pullsecrets, namespace: pullsecrets}, spec: {replicas: 0}}'
+`
+
+// install applies an overlay, which ends with a text, and the sources. The roles are printed with the given flags.
+func install(t *testing.T, end string, flags ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "kustomize"))); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(dir, "overlays", "own")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "kustomization.yaml"), overlay+end)
+	write(t, filepath.Join(dir, "policy.yaml"), policy)
+	roles, err := exec.Command(program, append([]string{"rbac", "-f", filepath.Join(dir, "policy.yaml")}, flags...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "rbac.yaml"), string(roles))
+	kubectl(t, "apply", "-k", dir)
+	for _, name := range []string{"registry1", "registry2"} {
+		source(t, name, credential(t, name))
+	}
+	source(t, "rotating", registry.Credential("registry.invalid", "made up"))
+}
+
+// credential is the content of a pull secret for one of the node's registries.
+func credential(t *testing.T, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(node(t), name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// program is what make build builds.
+const program = repository + "/bin/pullsecrets"
+
+// startController runs it with the rights of its own service account and no others, until the test ends.
+func startController(t *testing.T, flags ...string) {
+	t.Helper()
+	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"run", "-kubeconfig", controllerKubeconfig(t), "-health-addr=", "-metrics-addr=", "-log-format=console"}, flags...)
+	cmd := exec.Command(program, args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("pullsecrets ended with %v", err)
+		}
+		if text, _ := os.ReadFile(log.Name()); t.Failed() {
+			t.Logf("the controller's log:\n%s", text)
+		}
+	})
+}
+
+func controllerKubeconfig(t *testing.T) string {
+	t.Helper()
+	token := strings.TrimSpace(kubectl(t, "-n", home, "create", "token", "pullsecrets"))
+	config := kubectl(t, "config", "view", "--minify", "--flatten", "--raw")
+	before, _, _ := strings.Cut(config, "users:")
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	write(t, file, before+fmt.Sprintf("users:\n- name: admin\n  user: {token: %q}\n", token))
+	return file
+}
