@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -251,17 +253,19 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 		return c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
 			"CI_API_V4_URL="+server.URL, "CI_PROJECT_ID=7", "COMMENT_TOKEN=t0ken")
 	}
-	if status, said := plan("/dev/null"); status != 1 || !strings.Contains(said, "merge request 1: the plan could not be made") || len(gitlab.notes) > 0 {
-		t.Errorf("without a cluster: exit %d, %q\n%s", status, gitlab.notes, said)
+	if status, said := plan("/dev/null"); status != 1 || !strings.Contains(said, "merge request 1: the plan could not be made") || len(gitlab.comments()) > 0 {
+		t.Errorf("without a cluster: exit %d, %q\n%s", status, gitlab.comments(), said)
 	}
 	for range 2 {
 		if status, said := plan(kubeconfig); status != 0 || !strings.Contains(said, "merge request 3: the policy is not valid") {
 			t.Errorf("exit %d\n%s", status, said)
 		}
 	}
-	if len(gitlab.notes) != 1 || !strings.Contains(gitlab.notes[0], "1: ") || !strings.Contains(gitlab.notes[0], "create | secret regcred") {
-		t.Errorf("the comments are %q", gitlab.notes)
+	if len(gitlab.comments()) != 1 || !strings.Contains(gitlab.comments()[0], "1: ") || !strings.Contains(gitlab.comments()[0], "create | secret regcred") {
+		t.Errorf("the comments are %q", gitlab.comments())
 	}
+	gitlab.mu.Lock()
+	defer gitlab.mu.Unlock()
 	if gitlab.stranger != "" {
 		t.Errorf("%s came without the token", gitlab.stranger)
 	}
@@ -269,13 +273,24 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 
 // fakeGitLab has open merge requests and keeps the comments.
 type fakeGitLab struct {
-	open     string
-	said     string   // by somebody else, of each merge request
+	open string
+	said string // by somebody else, of each merge request
+
+	mu       sync.Mutex
 	notes    []string // NUMBER: TEXT
 	stranger string   // a request without the token
 }
 
+// comments returns the comments so far.
+func (g *fakeGitLab) comments() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.notes)
+}
+
 func (g *fakeGitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	const requests = "/projects/7/merge_requests"
 	if r.Header.Get("PRIVATE-TOKEN") != "t0ken" {
 		g.stranger = r.URL.Path
