@@ -122,11 +122,15 @@ func (n *running) writesNowhereElse() {
 	for line := range strings.Lines(string(mounts)) {
 		fields := strings.Fields(line) // 36 35 98:0 /root /point rw,noatime ...
 		point, options := fields[4], fields[5]
-		if slices.ContainsFunc(append(covered, home, "/proc"), func(dir string) bool { return point == dir || strings.HasPrefix(point, dir+"/") }) {
+		if point == "/proc" || point == networkSettings ||
+			slices.ContainsFunc(append(covered, home), func(dir string) bool { return point == dir || within(point, dir) }) {
 			own++
 		} else if !strings.HasPrefix(options, "ro") {
 			n.t.Errorf("it may write to what is mounted at %s", point)
 		}
+	}
+	if !strings.Contains(string(mounts), " /proc/sys ro") {
+		n.t.Errorf("it may change the kernel's settings:\n%s", mounts)
 	}
 	if own < 4 {
 		n.t.Errorf("only %d mounts are its own:\n%s", own, mounts)

@@ -12,7 +12,7 @@ import (
 )
 
 // machine is what could be left on it.
-type machine struct{ mounts, cgroups, files []string }
+type machine struct{ mounts, cgroups, files, settings []string }
 
 // places are where a node's programs write by default. Elsewhere on a machine, files of others come and go; that it cannot
 // write there is seen by its mounts.
@@ -21,6 +21,10 @@ var places = []string{
 	"/run/netns", "/run/runc", "/usr/libexec/kubernetes", "/var/lib/cni", "/var/lib/containerd", "/var/lib/kubelet",
 	"/var/log/containers", "/var/log/pods",
 }
+
+// changed are the kernel's settings that a kubelet changes.
+var changed = []string{"kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+	"vm/overcommit_memory", "vm/panic_on_oom"}
 
 func look(t *testing.T) machine {
 	t.Helper()
@@ -35,6 +39,10 @@ func look(t *testing.T) machine {
 		}
 		return nil
 	})
+	for _, name := range changed {
+		value, _ := os.ReadFile("/proc/sys/" + name)
+		m.settings = append(m.settings, name+" "+strings.TrimSpace(string(value)))
+	}
 	for _, place := range places {
 		for _, pattern := range []string{"", "*"} {
 			names, err := filepath.Glob(filepath.Join(place, pattern))
@@ -55,6 +63,7 @@ func (m machine) compare(t *testing.T, before machine) {
 		now, then []string
 	}{
 		{"mount", m.mounts, before.mounts}, {"cgroup", m.cgroups, before.cgroups}, {"file", m.files, before.files},
+		{"setting", m.settings, before.settings},
 	} {
 		for _, one := range part.now {
 			if !slices.Contains(part.then, one) {

@@ -65,6 +65,31 @@ func protect() error {
 			return fmt.Errorf("make %s writable: %w", dir, err)
 		}
 	}
+	return protectSettings()
+}
+
+// settings are what the kernel lets root of the machine write in /proc, even from within a user namespace. The kubelet
+// would change some. Those of the network are this network namespace's own.
+var settings = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq"}
+
+const networkSettings = "/proc/sys/net"
+
+func protectSettings() error {
+	for _, path := range append(settings, networkSettings) {
+		if _, err := os.Stat(path); err != nil {
+			continue // not every kernel has each
+		}
+		attributes := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		if path == networkSettings {
+			attributes = unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
+		}
+		if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", path, err)
+		}
+		if err := unix.MountSetattr(unix.AT_FDCWD, path, 0, &attributes); err != nil {
+			return fmt.Errorf("protect %s: %w", path, err)
+		}
+	}
 	return nil
 }
 
