@@ -88,10 +88,14 @@ func (c *Controller) requeueAll(these []string) {
 	if c.activator.Active() == nil {
 		return
 	}
+	all := map[string]bool{} // each once: one that is added again while it is worked on is decided a second time
 	for _, ns := range c.cluster.Namespaces() {
-		c.enqueue(ns.Name, false)
+		all[ns.Name] = true
 	}
 	for _, namespace := range these {
+		all[namespace] = true
+	}
+	for namespace := range all {
 		c.enqueue(namespace, false)
 	}
 }

@@ -1,5 +1,5 @@
 // Package admission keeps the admission parameters true: the AdmissionRules by which the API server itself adds names to
-// service accounts. What a rule's parameter says is worked out by package render.
+// service accounts. What a rule's parameter says is worked out by package internal/admission.
 package admission
 
 import (

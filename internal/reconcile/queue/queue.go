@@ -76,20 +76,37 @@ func (q *Queue) Early(namespace string) bool { return q.NumRequeues(namespace) <
 func (q *Queue) Run(ctx context.Context, reconcile func(ctx context.Context, namespace string) (again time.Duration, err error)) {
 	var running sync.WaitGroup
 	defer running.Wait()
+	work := make(chan handedOut)
+	defer close(work)
 	for q.waitForTurn(ctx) {
 		namespace, shutdown := q.Get()
 		if shutdown {
 			return
 		}
-		urgent := q.lanes.wasUrgent(namespace)
-		slot := q.take(urgent)
-		running.Go(func() {
-			defer slot.release()
-			defer q.Done(namespace)
-			again, err := reconcile(ctx, namespace)
-			q.settle(namespace, urgent, again, err)
-		})
+		next := handedOut{namespace, q.take(q.lanes.wasUrgent(namespace))}
+		select {
+		case work <- next: // a worker has nothing to do
+		default:
+			running.Go(func() {
+				for ok := true; ok; next, ok = <-work {
+					q.handle(ctx, next, reconcile)
+				}
+			})
+		}
 	}
+}
+
+// handedOut is a namespace on its way to a worker.
+type handedOut struct {
+	namespace string
+	slot      *slot
+}
+
+func (q *Queue) handle(ctx context.Context, next handedOut, reconcile func(ctx context.Context, namespace string) (again time.Duration, err error)) {
+	defer next.slot.release()
+	defer q.Done(next.namespace)
+	again, err := reconcile(ctx, next.namespace)
+	q.settle(next.namespace, next.slot.urgent, again, err)
 }
 
 // settle has a namespace handed out again, where that is to be. One that failed and was urgent is urgent again for the first

@@ -75,6 +75,7 @@ type eventSink struct {
 const eventTimeout = 10 * time.Second
 
 func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
+	defer s.tried()
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(e)
 	if err != nil {
 		return nil, err
@@ -91,6 +92,7 @@ func (s eventSink) Create(e *corev1.Event) (*corev1.Event, error) {
 func (s eventSink) Update(e *corev1.Event) (*corev1.Event, error) { return s.Create(e) }
 
 func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
+	defer s.tried()
 	ctx, cancel := context.WithTimeout(s.ctx, eventTimeout)
 	defer cancel()
 	return s.written(s.client.Resource(kube.Events).Namespace(e.Namespace).
@@ -98,7 +100,6 @@ func (s eventSink) Patch(e *corev1.Event, data []byte) (*corev1.Event, error) {
 }
 
 func (s eventSink) written(u *unstructured.Unstructured, err error) (*corev1.Event, error) {
-	defer s.tried()
 	if err != nil {
 		if s.ctx.Err() == nil {
 			s.failed(err)
