@@ -17,7 +17,7 @@ var areas = []struct {
 }{
 	{"Policy", []string{"policy", "schema", "validate"}},
 	{"Controller", []string{"reconcile", "plan", "cluster", "apply", "watch", "state", "prune", "report", "status", "queue", "election", "activation", "kube", "admission", "bound", "run"}},
-	{"Commands", []string{"cli", "explain", "rbac", "render", "purge", "inspect", "coverage", "migrate", "completion", "version"}},
+	{"Commands", []string{"cli", "explain", "rbac", "render", "manifest", "policyfile", "purge", "inspect", "coverage", "migrate", "completion", "version"}},
 	{"Manifests and chart", []string{"kustomize", "components", "overlays", "chart", "charts", "examples", "image", "Dockerfile"}},
 	{"Documentation", []string{"docs", "README", "MIGRATING", "SECURITY", "CONTRIBUTING"}},
 	{"Everything else", nil},

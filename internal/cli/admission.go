@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/admission"
-	"github.com/pullsecrets/pullsecrets/internal/rbac"
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 )
 
 func admissionCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -51,11 +51,11 @@ func printAdmission(f *policyFlags, stdin io.Reader, stdout, stderr io.Writer) e
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	var docs []rbac.Document
+	var docs []manifest.Document
 	for _, u := range rules {
-		docs = append(docs, rbac.Document{Comment: "Printed by pullsecrets admission.", Object: u.Object})
+		docs = append(docs, manifest.Document{Comment: "Printed by pullsecrets admission.", Object: u.Object})
 	}
-	text, err := rbac.YAML(docs)
+	text, err := manifest.YAML(docs)
 	if err != nil {
 		return err
 	}

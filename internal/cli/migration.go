@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
@@ -77,14 +78,14 @@ func (m *migration) manifests() ([]byte, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: m.policyName, Namespace: m.home},
 		Data:       map[string]string{"policy.yaml": m.policyText()},
 	}
-	docs := []rbac.Document{{Comment: strings.Join(m.notes(), "\n"), Object: cm}}
-	return rbac.YAML(append(docs, m.roles()...))
+	docs := []manifest.Document{{Comment: strings.Join(m.notes(), "\n"), Object: cm}}
+	return manifest.YAML(append(docs, m.roles()...))
 }
 
-func (m *migration) rbac() ([]byte, error) { return rbac.YAML(m.roles()) }
+func (m *migration) rbac() ([]byte, error) { return manifest.YAML(m.roles()) }
 
 // roles are those that pullsecrets rbac prints for the policy.
-func (m *migration) roles() []rbac.Document {
+func (m *migration) roles() []manifest.Document {
 	return rbac.Roles(m.policy, rbac.Options{Namespace: m.home, PolicyName: m.policyName, StatusName: statusName})
 }
 

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
 
@@ -70,7 +71,7 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 		}
 		also = append(also, inUse...)
 	}
-	text, err := rbac.YAML(rbac.Roles(p, rbac.Options{
+	text, err := manifest.YAML(rbac.Roles(p, rbac.Options{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, Also: also, Admission: f.admission,
 	}))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -27,25 +28,25 @@ type Options struct {
 // and one in its own namespace and in each that holds a source. No rule is without names that could have some: what
 // has no name at the time of the request (events, admission parameters) is limited to the controller's namespace, and
 // namespaces and service accounts are chosen by globs and labels.
-func Roles(p *policy.Policy, o Options) []Document {
+func Roles(p *policy.Policy, o Options) []manifest.Document {
 	names := slices.Concat(p.CopyNames(), o.Also)
 	slices.Sort(names)
-	docs := []Document{
-		{"Printed by pullsecrets rbac.\n" +
+	docs := []manifest.Document{
+		{Comment: "Printed by pullsecrets rbac.\n" +
 			"In all namespaces: see namespaces, add names to service accounts, and keep the copies. Secrets of other names\n" +
-			"can be neither read nor written.", clusterRole(slices.Compact(names))},
-		{"The role above is the controller's.", clusterRoleBinding(o.Namespace)},
+			"can be neither read nor written.", Object: clusterRole(slices.Compact(names))},
+		{Comment: "The role above is the controller's.", Object: clusterRoleBinding(o.Namespace)},
 	}
 	sources := sourceNames(p)
 	rules := slices.Concat(sourceRules(sources[o.Namespace]), ownRules(o))
 	docs = append(docs,
-		Document{"In the controller's own namespace: read the sources, follow the policy and report on it.", role(o.Namespace, rules)},
-		Document{"The role above is the controller's.", roleBinding(o.Namespace, o.Namespace)})
+		manifest.Document{Comment: "In the controller's own namespace: read the sources, follow the policy and report on it.", Object: role(o.Namespace, rules)},
+		manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(o.Namespace, o.Namespace)})
 	delete(sources, o.Namespace)
 	for _, ns := range slices.Sorted(maps.Keys(sources)) {
 		docs = append(docs,
-			Document{"Read the sources that are in this namespace.", role(ns, sourceRules(sources[ns]))},
-			Document{"The role above is the controller's.", roleBinding(ns, o.Namespace)})
+			manifest.Document{Comment: "Read the sources that are in this namespace.", Object: role(ns, sourceRules(sources[ns]))},
+			manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(ns, o.Namespace)})
 	}
 	return docs
 }

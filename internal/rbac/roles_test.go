@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	rbacv1 "k8s.io/api/rbac/v1"
 
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -26,7 +27,7 @@ func parse(t *testing.T, rules string) *policy.Policy {
 }
 
 // grants lists what documents permit, "where: resource names: verbs" a line.
-func grants(t *testing.T, docs []Document) (lines []string) {
+func grants(t *testing.T, docs []manifest.Document) (lines []string) {
 	t.Helper()
 	for _, d := range docs {
 		where, rules := "", []rbacv1.PolicyRule(nil)
@@ -139,7 +140,7 @@ func TestTheSameRolesAreTheSameBytes(t *testing.T) {
 	var first []byte
 	for range 20 {
 		p := parse(t, "- {name: a, secrets: [{source: {name: s, namespace: vault}}, {source: {name: r}, name: q}, {source: {name: t, namespace: attic}, name: r}]}")
-		text, err := YAML(Roles(p, options))
+		text, err := manifest.YAML(Roles(p, options))
 		if err != nil {
 			t.Fatal(err)
 		}

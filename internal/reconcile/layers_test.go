@@ -24,7 +24,8 @@ var layers = []struct {
 }{
 	{"cluster", true, ""},
 	{"policy", true, "cluster"},
-	{"rbac", true, "policy cluster"},
+	{"manifest", true, ""},
+	{"rbac", true, "manifest policy cluster"},
 	{"admission", true, "policy cluster"},
 
 	{"reconcile/plan", true, "policy cluster"},
@@ -47,7 +48,7 @@ var layers = []struct {
 	{"inspect", false, "reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
-	{"cli", false, "cli/policyfile reconcile inspect purge rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli", false, "cli/policyfile reconcile inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/rbac"
 )
@@ -22,7 +23,7 @@ func (s *Sandbox) Grant(rules string, also ...string) {
 	s.T.Helper()
 	s.Alone()
 	p := s.parsed(rules)
-	roles, err := rbac.YAML(rbac.Roles(p, rbac.Options{
+	roles, err := manifest.YAML(rbac.Roles(p, rbac.Options{
 		Namespace: api.Home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Also: also, Admission: s.Admission,
 	}))
 	Must(s.T, err)

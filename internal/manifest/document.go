@@ -1,4 +1,5 @@
-package rbac
+// Package manifest writes objects as a manifest that people approve: each with a comment. It is pure.
+package manifest
 
 import (
 	"bytes"
