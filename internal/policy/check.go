@@ -63,7 +63,26 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 	}
 	r.Namespaces = c.matcher(spec.Namespaces, at.Child("namespaces"), "*")
 	r.ServiceAccounts = c.matcher(spec.ServiceAccounts, at.Child("serviceAccounts"), "default")
+	r.Attach = c.attach(spec, at)
 	return r
+}
+
+var attachments = []string{string(AttachAccounts), string(AttachPods)}
+
+// attach judges how a rule's names get to pods. Of its service account a pod tells the name alone.
+func (c *checker) attach(spec *RuleSpec, at *field.Path) Attach {
+	if spec.Attach == "" {
+		return AttachAccounts
+	}
+	if !slices.Contains(attachments, spec.Attach) {
+		c.fail(at.Child("attach"), "%q: one of %s%s", brief(spec.Attach), strings.Join(attachments, ", "), meant(spec.Attach, attachments))
+		return AttachAccounts
+	}
+	if s := spec.ServiceAccounts.Selector; spec.Attach == string(AttachPods) && s != nil && len(s.MatchLabels)+len(s.MatchExpressions) > 0 {
+		c.fail(at.Child("serviceAccounts", "selector"), "labels of service accounts cannot be seen where names are added to pods: "+
+			"select by name with include and exclude, or set attach to accounts")
+	}
+	return Attach(spec.Attach)
 }
 
 func (c *checker) secret(spec SecretSpec, at *field.Path) Secret {

@@ -47,7 +47,20 @@ type Inputs struct {
 	Accounts  []*cluster.ServiceAccount
 	// Sources has every source of the policy.
 	Sources map[types.NamespacedName]SourceState
+	// Attached says who gives the names of a rule with AttachPods to pods at present. Nil: the API server does.
+	Attached func(*Rule) Attached
 }
+
+// Attached is who gives the names of a rule with AttachPods to pods.
+type Attached int
+
+// ToPods: the API server adds them. ToAccounts: service accounts have them, because the API server cannot or does not yet.
+// Undecided: which of the two is not known, so accounts keep what they have.
+const (
+	ToPods Attached = iota
+	ToAccounts
+	Undecided
+)
 
 // Desired is what should exist in one namespace.
 type Desired struct {
@@ -57,6 +70,8 @@ type Desired struct {
 	// Protected are the secrets of this namespace that are the source of a rule: never written, never deleted.
 	// The map belongs to the Policy.
 	Protected map[string]bool
+
+	granted []grant
 }
 
 // Copy is a copy that should exist.
@@ -77,6 +92,7 @@ type Account struct {
 type Name struct {
 	Name string
 	Rule *Rule // the rule that brought it
+	Keep bool  // an account that has it keeps it, and one that lacks it does not get it
 }
 
 // Conflict is a rule that wants a copy which an earlier rule makes from another source. It adds nothing.
@@ -88,21 +104,47 @@ type Conflict struct {
 // Desired says what should exist in one namespace.
 func (p *Policy) Desired(in Inputs) Desired {
 	d := Desired{Accounts: make([]Account, 0, len(in.Accounts)), Protected: p.sources[in.Namespace.Name]}
-	granted := p.copies(&d, in)
+	d.granted = p.copies(&d, in)
 	for _, sa := range in.Accounts {
 		account := Account{ServiceAccount: sa}
 		if !sa.Excluded {
-			account.Names = names(granted, sa)
+			account.Names = names(d.granted, sa)
 		}
 		d.Accounts = append(d.Accounts, account)
 	}
 	return d
 }
 
+// PodNames are the names that the API server adds to a new pod that runs under the service account of this name, in policy
+// order. They do not depend on the account's annotations: those cannot be seen there.
+func (d Desired) PodNames(account string) (out []Name) {
+	for _, g := range d.granted {
+		if g.rule.Attach == AttachPods && g.rule.ServiceAccounts.named(account) {
+			out = g.into(out, false)
+		}
+	}
+	return out
+}
+
 // grant is a rule that matches the namespace, with the names that its accounts get.
 type grant struct {
-	rule  *Rule
-	names []string
+	rule     *Rule
+	names    []string
+	attached Attached // ToAccounts where the rule attaches to accounts
+}
+
+// into adds the names that are not there yet. One that is to be given goes before one that is only kept.
+func (g grant) into(out []Name, keep bool) []Name {
+	for _, name := range g.names {
+		i := slices.IndexFunc(out, func(n Name) bool { return n.Name == name })
+		switch {
+		case i < 0:
+			out = append(out, Name{Name: name, Rule: g.rule, Keep: keep})
+		case out[i].Keep && !keep:
+			out[i] = Name{Name: name, Rule: g.rule}
+		}
+	}
+	return out
 }
 
 func (p *Policy) copies(d *Desired, in Inputs) []grant {
@@ -115,7 +157,7 @@ func (p *Policy) copies(d *Desired, in Inputs) []grant {
 		if !rule.Namespaces.Matches(in.Namespace.Name, in.Namespace.Labels) {
 			continue
 		}
-		g := grant{rule: rule, names: make([]string, 0, len(rule.Secrets))}
+		g := grant{rule: rule, names: make([]string, 0, len(rule.Secrets)), attached: in.attached(rule)}
 		for _, s := range rule.Secrets {
 			i, taken := at[s.Name]
 			switch {
@@ -133,16 +175,22 @@ func (p *Policy) copies(d *Desired, in Inputs) []grant {
 	return grants
 }
 
-func names(granted []grant, sa *cluster.ServiceAccount) []Name {
-	var out []Name
+// attached says who gives the names of a rule to pods.
+func (in Inputs) attached(rule *Rule) Attached {
+	switch {
+	case rule.Attach != AttachPods:
+		return ToAccounts
+	case in.Attached == nil:
+		return ToPods
+	}
+	return in.Attached(rule)
+}
+
+// names are those that rules give to a service account, and those that it is to keep.
+func names(granted []grant, sa *cluster.ServiceAccount) (out []Name) {
 	for _, g := range granted {
-		if !g.rule.ServiceAccounts.Matches(sa.Name, sa.Labels) {
-			continue
-		}
-		for _, name := range g.names {
-			if !slices.ContainsFunc(out, func(n Name) bool { return n.Name == name }) {
-				out = append(out, Name{Name: name, Rule: g.rule})
-			}
+		if g.attached != ToPods && g.rule.ServiceAccounts.Matches(sa.Name, sa.Labels) {
+			out = g.into(out, g.attached == Undecided)
 		}
 	}
 	return out

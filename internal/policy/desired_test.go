@@ -411,3 +411,48 @@ func BenchmarkDesired(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*namespaces), "ns/namespace")
 }
+
+// A rule that attaches to pods gives accounts nothing, unless the API server does not add its names: then they get them,
+// or, while that is not known, keep those that they have.
+func TestDesiredAttachedToPods(t *testing.T) {
+	p := compile(t, `
+- {name: pods, secrets: [{source: {name: a}}, {source: {name: b}}], attach: pods, serviceAccounts: {include: [default, "ci-*"], exclude: [ci-x]}}
+- {name: accounts, secrets: [{source: {name: b}}, {source: {name: c}}]}
+- {name: other, secrets: [{source: {name: d}, name: a}], attach: pods}`)
+	text := func(names []Name) (out []string) {
+		for _, n := range names {
+			line := n.Name + " by " + n.Rule.Name
+			if n.Keep {
+				line += " kept"
+			}
+			out = append(out, line)
+		}
+		return out
+	}
+	in := inputs("ns", "default", "ci-1", "!ci-2")
+	for _, tt := range []struct {
+		attached func(*Rule) Attached
+		accounts [][]string
+	}{
+		{nil, [][]string{{"b by accounts", "c by accounts"}, nil, nil}},
+		{func(*Rule) Attached { return ToAccounts }, [][]string{{"a by pods", "b by pods", "c by accounts"}, {"a by pods", "b by pods"}, nil}},
+		{func(*Rule) Attached { return Undecided }, [][]string{{"a by pods kept", "b by accounts", "c by accounts"}, {"a by pods kept", "b by pods kept"}, nil}},
+	} {
+		in.Attached = tt.attached
+		d := p.Desired(in)
+		for i, want := range tt.accounts {
+			if diff := cmp.Diff(want, text(d.Accounts[i].Names)); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", d.Accounts[i].Name, diff)
+			}
+		}
+		for account, want := range map[string][]string{"default": {"a by pods", "b by pods"}, "ci-2": {"a by pods", "b by pods"}, "ci-x": nil, "other": nil} {
+			if diff := cmp.Diff(want, text(d.PodNames(account))); diff != "" {
+				t.Errorf("pods of %s (-want +got):\n%s", account, diff)
+			}
+		}
+	}
+	in.Namespace.Excluded = true
+	if names := p.Desired(in).PodNames("default"); names != nil {
+		t.Errorf("in a namespace that is opted out: %v", names)
+	}
+}

@@ -24,9 +24,19 @@ type Rule struct {
 	Secrets         []Secret
 	Namespaces      Matcher
 	ServiceAccounts Matcher
+	Attach          Attach
 	Force           bool
 	Prune           bool
 }
+
+// Attach is how the pods of a rule's service accounts get its names.
+type Attach string
+
+// The ways. With AttachPods, the API server adds the names to a pod when it is created, and no service account is written.
+const (
+	AttachAccounts Attach = "accounts"
+	AttachPods     Attach = "pods"
+)
 
 // Secret is one secret of a rule: copies called Name are made from Source.
 type Secret struct {

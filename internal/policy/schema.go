@@ -28,6 +28,8 @@ type RuleSpec struct {
 	Namespaces MatchSpec `json:"namespaces,omitempty"`
 	// ServiceAccounts in those namespaces whose imagePullSecrets get the copies' names; "default" when left out.
 	ServiceAccounts MatchSpec `json:"serviceAccounts,omitempty"`
+	// Attach is how pods get the names: accounts, by the lists of the service accounts; or pods, where the API server adds them to the pods of these service accounts as they are created, which needs Kubernetes 1.36. accounts when left out.
+	Attach string `json:"attach,omitempty"`
 	// Force takes over a secret of the same name that is not ours, after logging what changes.
 	Force bool `json:"force,omitempty"`
 	// Prune removes copies and references that the rule no longer asks for; true when left out.

@@ -86,6 +86,7 @@ var (
 		"rules[].secrets[].name":                         optionalName,
 		"rules[].namespaces.include":                     {"minItems": 1, "default": []string{"*"}},
 		"rules[].serviceAccounts.include":                {"default": []string{"default"}},
+		"rules[].attach":                                 {"enum": []string{"", "accounts", "pods"}, "default": "accounts"},
 		"rules[].force":                                  {"default": false},
 		"rules[].prune":                                  {"default": true},
 		"rules[].*.include[]":                            globItems,

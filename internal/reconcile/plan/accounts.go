@@ -27,7 +27,7 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 	}
 	if ledger.other != "" {
 		if slices.ContainsFunc(account.Names, func(n policy.Name) bool {
-			return copies[n.Name].referable && !slices.Contains(account.PullSecrets, n.Name)
+			return copies[n.Name].referable && !n.Keep && !slices.Contains(account.PullSecrets, n.Name)
 		}) {
 			action.Reason, action.Home = OtherInstallation, ledger.other
 		}
@@ -96,7 +96,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		c := copies[n.Name]
 		present := slices.Contains(account.PullSecrets, n.Name)
 		ours := c.adopted || c.kept && account.Applied // although it is there already
-		if !c.referable || present && !ours {
+		if !c.referable || present && !ours || n.Keep && !present {
 			continue
 		}
 		if !present {
