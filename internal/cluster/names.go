@@ -28,7 +28,7 @@ const (
 	// tamcore/imagepullsecret-patcher, internal/utils/utils.go (both).
 	AncestorManager = "imagepullsecret-patcher"
 
-	// AnnotationExclude opts a Namespace or a ServiceAccount out. Only "true" counts.
+	// AnnotationExclude opts a Namespace or a ServiceAccount out, and a Pod of rules that attach to pods. Only "true" counts.
 	AnnotationExclude = "pullsecrets/exclude"
 	// AnnotationExcludeAncestor opts a Namespace out as imagepullsecret-patcher knows it. Only "true" counts.
 	AnnotationExcludeAncestor = "k8s.titansoft.com/imagepullsecret-patcher-exclude"

@@ -85,7 +85,8 @@ type Copy struct {
 // Account is what a service account should reference.
 type Account struct {
 	*cluster.ServiceAccount
-	Names []Name // in policy order
+	Names  []Name // in policy order
+	ByPods []Name // that the API server adds to its pods, so that its list need not have them
 }
 
 // Name is a pull secret's name in a service account's list.
@@ -109,6 +110,7 @@ func (p *Policy) Desired(in Inputs) Desired {
 		account := Account{ServiceAccount: sa}
 		if !sa.Excluded {
 			account.Names = names(d.granted, sa)
+			account.ByPods = d.podNames(sa.Name, true)
 		}
 		d.Accounts = append(d.Accounts, account)
 	}
@@ -117,9 +119,12 @@ func (p *Policy) Desired(in Inputs) Desired {
 
 // PodNames are the names that the API server adds to a new pod that runs under the service account of this name, in policy
 // order. They do not depend on the account's annotations: those cannot be seen there.
-func (d Desired) PodNames(account string) (out []Name) {
+func (d Desired) PodNames(account string) []Name { return d.podNames(account, false) }
+
+// podNames leaves out, if attached is true, what the API server is not known to add.
+func (d Desired) podNames(account string, attached bool) (out []Name) {
 	for _, g := range d.granted {
-		if g.rule.Attach == AttachPods && g.rule.ServiceAccounts.named(account) {
+		if g.rule.Attach == AttachPods && (!attached || g.attached == ToPods) && g.rule.ServiceAccounts.named(account) {
 			out = g.into(out, false)
 		}
 	}

@@ -54,7 +54,11 @@ func render(p *Policy, problems Problems) string {
 		fmt.Fprintln(&b, w)
 	}
 	for _, r := range p.Rules {
-		fmt.Fprintf(&b, "%s force=%t prune=%t\n", r.Name, r.Force, r.Prune)
+		fmt.Fprintf(&b, "%s force=%t prune=%t", r.Name, r.Force, r.Prune)
+		if r.Attach != AttachAccounts {
+			fmt.Fprintf(&b, " attach=%s", r.Attach)
+		}
+		b.WriteByte('\n')
 		for _, s := range r.Secrets {
 			fmt.Fprintf(&b, "  %s -> %s\n", s.Source, s.Name)
 		}

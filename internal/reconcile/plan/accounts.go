@@ -81,6 +81,9 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name)
 		if unwanted && !have.HoldPrune {
 			next.Removed = append(next.Removed, name)
+			if slices.ContainsFunc(account.ByPods, func(n policy.Name) bool { return n.Name == name }) {
+				next.Moved++
+			}
 			continue
 		}
 		held = held || unwanted

@@ -53,14 +53,14 @@ func (c Count) Minus(o Count) Count {
 	return Count{max(0, c.Copies-o.Copies), max(0, c.References-o.References)}
 }
 
-// Removed counts what the plan removes of what is there.
+// Removed counts what the plan removes of what is there. A name that pods get all the same is not lost.
 func (p Plan) Removed() (n Count) {
 	for _, a := range p.Actions {
 		switch {
 		case a.Verb == Delete:
 			n.Copies++
 		case a.List != nil:
-			n.References += len(a.List.Removed)
+			n.References += len(a.List.Removed) - a.List.Moved
 		}
 	}
 	return n
@@ -119,6 +119,7 @@ type List struct {
 	Names          []string // the whole list; an entry without a name is ""
 	Ledger         []string
 	Added, Removed []string
+	Moved          int  // of the removed, those that the API server gives to pods now: nobody loses them
 	Unnamed        bool // the ledger goes on naming no installation, as an earlier version wrote it
 	Release        bool // it is given up after that: see NothingOfOurs and NamesPromised
 }

@@ -36,6 +36,8 @@ type Circumstances struct {
 	// Guaranteed reports whether the API server itself keeps a name in the list of an account, by the admission parameters;
 	// nil if it keeps none.
 	Guaranteed func(ns *cluster.Namespace, account *cluster.ServiceAccount, name string) bool
+	// Attached says who gives the names of a rule that attaches to pods to them at present; nil: the API server does.
+	Attached func(*policy.Rule) policy.Attached
 	// Insisted reports whether another field manager wrote its own content again after each of our repairs of a copy; nil if
 	// none did.
 	Insisted func(namespace, name string) bool
@@ -48,7 +50,7 @@ func Observe(v View, p *policy.Policy, namespace string, now Circumstances) (in 
 		return in, have, false
 	}
 	have = plan.Observed{Namespace: ns, Installation: v.Installation(), HoldPrune: now.HoldPrune}
-	in = policy.Inputs{Namespace: ns, Sources: v.Sources(p)}
+	in = policy.Inputs{Namespace: ns, Sources: v.Sources(p), Attached: now.Attached}
 	in.Accounts, have.AccountsKnown = v.Accounts(namespace)
 	have.Copies, have.Looked = v.Copies(namespace, p)
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
