@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // Parameters are admission parameters as the API server evaluates them. It is the parameters that are asked and not
@@ -18,21 +19,26 @@ import (
 type Parameters struct {
 	by     cluster.Installation
 	specs  map[string]any
-	adding map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
+	adding map[policy.Attach]map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
 }
 
 // NewParameters takes the specs of AdmissionRules by their names, and the namespace that they are in. Each is made ready when it is first asked: most never
 // are, and the expressions of many rules take room.
 func NewParameters(home string, specs map[string]any) *Parameters {
-	p := &Parameters{by: cluster.Installation{Home: home}, specs: specs, adding: map[string][]func() (*parameter, error){}}
+	p := &Parameters{by: cluster.Installation{Home: home}, specs: specs, adding: map[policy.Attach]map[string][]func() (*parameter, error){
+		policy.AttachAccounts: {}, policy.AttachPods: {},
+	}}
 	for _, spec := range specs {
 		fields, _ := spec.(map[string]any)
 		ready := sync.OnceValues(func() (*parameter, error) { return newParameter(fields) })
 		names, _ := fields["names"].([]any)
 		for _, n := range names {
 			entry, _ := n.(map[string]any)
-			if name, ok := entry["name"].(string); ok {
-				p.adding[name] = append(p.adding[name], ready)
+			name, ok := entry["name"].(string)
+			for _, to := range Attached(spec) {
+				if adding := p.adding[to]; ok && adding != nil {
+					adding[name] = append(adding[name], ready)
+				}
 			}
 		}
 	}
@@ -52,9 +58,18 @@ func (p *Parameters) Add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name
 	if _, other := p.by.Noted(sa.Namespace, cluster.ParseLedger(sa.Ledger)); other != "" {
 		return false
 	}
-	return slices.ContainsFunc(p.adding[name], func(ready func() (*parameter, error)) bool {
+	return slices.ContainsFunc(p.adding[policy.AttachAccounts][name], func(ready func() (*parameter, error)) bool {
 		one, err := ready()
-		return err == nil && one.add(ns, sa, name) // the API server passes over what it cannot evaluate
+		return err == nil && one.accounts.matches(sa.Name, sa.Labels) && one.adds(ns, name) // the API server passes over what it cannot evaluate
+	})
+}
+
+// AddToPod reports whether the API server adds a name to a pod that is created under the service account of this name, unless
+// the pod opts out.
+func (p *Parameters) AddToPod(ns *cluster.Namespace, account, name string) bool {
+	return !ns.Excluded && slices.ContainsFunc(p.adding[policy.AttachPods][name], func(ready func() (*parameter, error)) bool {
+		one, err := ready()
+		return err == nil && one.accounts.named(account) && one.adds(ns, name)
 	})
 }
 
@@ -70,8 +85,9 @@ type answer struct {
 	add        bool
 }
 
-func (p *parameter) add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name string) bool {
-	if !p.namespaces.matches(ns.Name, ns.Labels) || !p.accounts.matches(sa.Name, sa.Labels) {
+// adds reports whether a name is added in a namespace, to the accounts or pods that are selected there.
+func (p *parameter) adds(ns *cluster.Namespace, name string) bool {
+	if !p.namespaces.matches(ns.Name, ns.Labels) {
 		return false
 	}
 	i := slices.IndexFunc(p.names[name], func(a answer) bool { return a.namespaces.matches(ns.Name, ns.Labels) })
@@ -141,11 +157,12 @@ func newSelector(spec selectorSpec) (s selector, err error) {
 	return s, nil
 }
 
+func (s selector) named(name string) bool {
+	return s.include.MatchString(name) && (s.exclude == nil || !s.exclude.MatchString(name))
+}
+
 func (s selector) matches(name string, labels cluster.Labels) bool {
-	if !s.include.MatchString(name) || s.exclude != nil && s.exclude.MatchString(name) {
-		return false
-	}
-	return !slices.ContainsFunc(s.labels, func(r metav1.LabelSelectorRequirement) bool {
+	return s.named(name) && !slices.ContainsFunc(s.labels, func(r metav1.LabelSelectorRequirement) bool {
 		value, ok := labels.Lookup(r.Key)
 		positive := r.Operator == metav1.LabelSelectorOpIn || r.Operator == metav1.LabelSelectorOpExists
 		return positive != (ok && (r.Values == nil || slices.Contains(r.Values, value)))

@@ -41,6 +41,8 @@ type Dependencies struct {
 	// Retained are the namespaces in which a copy is there although its name is left out. There the name stays promised:
 	// or whoever applies a list of its own takes it away, while the controller adds it, until the source is back.
 	Retained map[policy.Secret]Retained
+	// Attach says which ways of attaching the parameter of a rule serves; nil: the rule's own.
+	Attach func(*policy.Rule) []policy.Attach
 }
 
 // Retained are namespaces, sorted, by what the rule says that decides the copy there.
@@ -51,13 +53,13 @@ type TooLarge struct{ Rule, why string }
 
 func (e *TooLarge) Error() string { return "rule " + e.Rule + ": " + e.why }
 
-// Rules returns the parameters by which the API server itself adds names to service accounts, one for each
+// Rules returns the parameters by which the API server itself adds names to service accounts or pods, one for each
 // rule that has names to add, in the order of the policy; and an error for each rule that is too large for it.
 func Rules(p *policy.Policy, o Dependencies) (rules []*unstructured.Unstructured, errs []*TooLarge) {
 	for i, rule := range p.Rules {
 		spec := admissionSpec(p, i, o)
 		if spec != nil && unfit(spec) != "" {
-			spec = admissionSpec(p, i, Dependencies{Unavailable: o.Unavailable, Blocked: o.Blocked}) // rather without what is kept than not at all
+			spec = admissionSpec(p, i, Dependencies{Unavailable: o.Unavailable, Blocked: o.Blocked, Attach: o.Attach}) // rather without what is kept than not at all
 		}
 		if spec == nil {
 			continue
@@ -122,11 +124,19 @@ func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	if len(names) == 0 {
 		return nil
 	}
-	return map[string]any{
+	spec := map[string]any{
 		"namespaces":      matcher(rule.Namespaces),
 		"serviceAccounts": matcher(rule.ServiceAccounts),
 		"names":           names,
 	}
+	to := []policy.Attach{rule.Attach}
+	if o.Attach != nil {
+		to = o.Attach(rule)
+	}
+	if field := attachField(to); field != nil {
+		spec["attach"] = field
+	}
+	return spec
 }
 
 // earlierEntries says where not this rule decides on a name but another, in the order in which they are asked. A

@@ -61,6 +61,24 @@ func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster
 	return plan.Compute(p.Desired(policy.Inputs{Namespace: ns, Accounts: list, Sources: w.sources}), have)
 }
 
+// decideOnAccounts decides as if the API server added no names to pods.
+func (w *state) decideOnAccounts(p *policy.Policy, ns *cluster.Namespace, sa *cluster.ServiceAccount) (added []string) {
+	have := plan.Observed{Namespace: ns, Installation: here, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
+	for _, name := range p.CopyNames() {
+		have.Copies[name] = plan.CopyState{Secret: w.secrets[ns.Name][name]}
+	}
+	in := policy.Inputs{
+		Namespace: ns, Accounts: []*cluster.ServiceAccount{sa}, Sources: w.sources,
+		Attached: func(*policy.Rule) policy.Attached { return policy.ToAccounts },
+	}
+	for _, a := range plan.Compute(p.Desired(in), have).Actions {
+		if a.Kind == plan.KindServiceAccount && a.List != nil {
+			added = a.List.Added
+		}
+	}
+	return added
+}
+
 func (w *state) promises(p *policy.Policy) admission.Dependencies {
 	out := admission.Dependencies{Namespace: api.Home, Blocked: map[string][]string{}, Retained: map[policy.Secret]admission.Retained{}}
 	prunes := map[string]bool{}

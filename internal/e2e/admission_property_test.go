@@ -29,7 +29,7 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 	for range 12 {
 		g.addNamespace()
 	}
-	added, compared := 0, 0
+	added, compared, toPods, pods := 0, 0, 0, 0
 	for range 25 {
 		p := g.newPolicy()
 		world := g.newState(p)
@@ -40,16 +40,24 @@ func TestAdmissionDecidesAsTheControllerDoes(t *testing.T) {
 				added += n
 				compared++
 			}
+			for range 2 {
+				toPods += world.comparePod(p, ns, g.pod(ns))
+				pods++
+			}
 		}
 		if t.Failed() {
 			return
 		}
 	}
 	t.Logf("%d accounts compared, %d names added", compared, added)
-	if added < compared/5 {
-		t.Errorf("only %d names were added to %d accounts: the policies match too little to tell anything", added, compared)
+	t.Logf("%d pods compared, %d names added", pods, toPods)
+	if added < compared/20 || toPods < pods/20 {
+		t.Errorf("only %d names were added to %d accounts, and %d to %d pods: the policies match too little to tell anything", added, compared, toPods, pods)
 	}
 }
+
+// podAccounts are there, for pods to run under: the first is the default one, which a pod need not name.
+var podAccounts = []string{"", "ci-7", "p.b", "plain"}
 
 type generator struct {
 	*rand.Rand
@@ -92,6 +100,9 @@ func (g *generator) addNamespace() {
 	u.SetAnnotations(g.annotations(cluster.AnnotationExclude, cluster.AnnotationExcludeAncestor))
 	u, err := g.s.Client.Resource(api.Namespaces).Create(g.s.Ctx, u, metav1.CreateOptions{})
 	harness.Must(g.s.T, err)
+	for _, name := range podAccounts[1:] {
+		g.s.Account(u.GetName(), name)
+	}
 	g.namespaces = append(g.namespaces, cluster.NewNamespace(u))
 }
 
@@ -102,7 +113,8 @@ func (g *generator) newPolicy() *policy.Policy {
 	var b strings.Builder
 	b.WriteString("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n")
 	for i := range 1 + g.IntN(5) {
-		fmt.Fprintf(&b, "- name: rule-%d\n  force: %t\n  prune: %t\n  secrets:\n", i, g.IntN(2) == 0, g.IntN(3) > 0)
+		attach := pick(g, "accounts", "pods")
+		fmt.Fprintf(&b, "- name: rule-%d\n  attach: %s\n  force: %t\n  prune: %t\n  secrets:\n", i, attach, g.IntN(2) == 0, g.IntN(3) > 0)
 		names := slices.Clone(propertyNames)
 		g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names[:1+g.IntN(3)] {
@@ -112,9 +124,13 @@ func (g *generator) newPolicy() *policy.Policy {
 		fmt.Fprintf(&b, "  namespaces: {include: [%s], exclude: [%s]%s}\n",
 			pick(g, `"*"`, `"*"`, `"PREFIX*"`, `"PREFIXx-*", "*prod*"`, `"PREFIXx-?"`),
 			pick(g, "", "", `"*-3"`, `"PREFIXy-*", "*-1?"`), g.selector())
+		selector := g.selector()
+		if attach == "pods" { // which tell no labels of their accounts
+			selector = ""
+		}
 		fmt.Fprintf(&b, "  serviceAccounts: {include: [%s], exclude: [%s]%s}\n",
 			pick(g, `"*"`, `"*"`, "default", `"ci-*", default`, `"*.b*"`, "", `"ci-?", "x?y"`),
-			pick(g, "", "", `"ci-2"`, `"*-1"`), g.selector())
+			pick(g, "", "", `"ci-2"`, `"*-1"`, `"ci-7"`), selector)
 	}
 	text := g.s.Expand(b.String())
 	p, problems := policy.Parse(map[string]string{"policy.yaml": text},

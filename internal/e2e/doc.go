@@ -34,6 +34,7 @@
 //	ha_test.go                        several replicas: who leads, and how one hands over
 //	ha_replica_test.go                a replica of the program behind a proxy of its own
 //
+//
 //	admission_birth_test.go           the admission component: no account and no pod is born without its names
 //	admission_names_test.go           the admission component: the promised names follow the policy
 //	admission_owner_test.go           the admission component: whoever applies a list of their own fights nobody
@@ -41,6 +42,7 @@
 //	admission_component_test.go       the admission component: it comes, goes, is missing, is purged, and with which rights
 //	admission_budget_test.go          the admission component: the largest parameters stay within the API server's budget
 //	admission_property_test.go        the admission component: it decides as the controller does, on random policies
+//	admission_property_pods_test.go   the admission component: the same for pods
 //	admission_property_model_test.go  the admission component: what the controller would decide
 //
 //	command_plan_test.go              plan says what run does

@@ -52,13 +52,15 @@ func (s *Sandbox) ApplyComponent() {
 // RemoveComponent deletes the component and waits until the API server has forgotten it.
 func (s *Sandbox) RemoveComponent() {
 	s.T.Helper()
-	s.Remove(api.AdmissionBindings, "pullsecrets")
-	s.Remove(api.AdmissionPolicies, "pullsecrets")
-	s.Eventually("the admission policy is forgotten", func() error {
+	for _, name := range []string{"pullsecrets", "pullsecrets-pods"} {
+		s.Remove(api.AdmissionBindings, name)
+		s.Remove(api.AdmissionPolicies, name)
+	}
+	s.Eventually("the admission policies are forgotten", func() error {
 		if names := s.Born(api.Home, "admission-probe"); len(names) > 0 {
 			return fmt.Errorf("a new account still gets %v", names)
 		}
-		return nil
+		return s.podsAreLeftAlone()
 	})
 	s.Remove(api.Definitions, "admissionrules.pullsecrets.internal")
 	s.Eventually("the parameters are gone", func() error {
@@ -67,6 +69,20 @@ func (s *Sandbox) RemoveComponent() {
 		}
 		return nil
 	})
+}
+
+// podsAreLeftAlone returns an error while the policy for pods acts on anything.
+func (s *Sandbox) podsAreLeftAlone() error {
+	probe := api.Object("pullsecrets.internal/v1alpha1", "AdmissionRule", api.Home, admission.ProbeName)
+	nothing := map[string]any{"include": "^$"}
+	probe.Object["spec"] = map[string]any{"namespaces": nothing, "serviceAccounts": nothing, "names": []any{}}
+	u, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).Create(s.Ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if seen := ""; err == nil {
+		if seen = u.GetAnnotations()[admission.AnnotationSeen]; seen != "" {
+			return fmt.Errorf("the policy for pods acts on %s", seen)
+		}
+	}
+	return nil
 }
 
 var probes int
