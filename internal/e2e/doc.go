@@ -34,6 +34,8 @@
 //	ha_test.go                        several replicas: who leads, and how one hands over
 //	ha_replica_test.go                a replica of the program behind a proxy of its own
 //
+//	attach_pods_test.go               attach: pods: who has the names, and that none is written to an account
+//	attach_move_test.go               attach: pods: a rule moves there and back, and no new pod lacks a name
 //
 //	admission_birth_test.go           the admission component: no account and no pod is born without its names
 //	admission_names_test.go           the admission component: the promised names follow the policy

@@ -193,7 +193,7 @@ func (s *Snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	slices.SortFunc(s.namespaces, func(a, b *cluster.Namespace) int { return strings.Compare(a.Name, b.Name) })
 	decide := func(hold bool) (gone, there plan.Count) {
 		v.Plans = nil
-		state.DecideAll(s, p, state.Circumstances{HoldPrune: hold}, func(todo plan.Plan) {
+		state.DecideAll(s, p, s.circumstances(hold), func(todo plan.Plan) {
 			v.Plans = append(v.Plans, todo)
 			gone, there = gone.Plus(todo.Removed()), there.Plus(todo.There)
 		})

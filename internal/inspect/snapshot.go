@@ -106,8 +106,20 @@ func (s *Snapshot) Denied() (errs []error) {
 // plan decides one namespace of the snapshot. Nothing is guaranteed: whether a controller goes by admission parameters, and by
 // which, cannot be seen from here.
 func (s *Snapshot) plan(p *policy.Policy, ns *cluster.Namespace, hold bool) plan.Plan {
-	todo, _ := state.Decide(s, p, ns.Name, state.Circumstances{HoldPrune: hold})
+	todo, _ := state.Decide(s, p, ns.Name, s.circumstances(hold))
 	return todo
+}
+
+// circumstances are what the status tells of those of the controller.
+func (s *Snapshot) circumstances(hold bool) state.Circumstances {
+	return state.Circumstances{HoldPrune: hold, Attached: s.attachment().Of}
+}
+
+func (s *Snapshot) attachment() status.Attachment {
+	if s.status == nil {
+		return status.Attachment{}
+	}
+	return status.Decode(s.status.Data[status.KeyRecord]).Attached
 }
 
 // Installation is part of state.View.

@@ -168,6 +168,10 @@ type mapServer struct {
 	version int
 }
 
+func (m *mapServer) TryApply(context.Context, schema.GroupVersionResource, *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	return nil, errors.New("nobody asks")
+}
+
 func (m *mapServer) next() string {
 	m.version++
 	return fmt.Sprint(m.version + 1) // 1 is that of an object that must not exist

@@ -62,7 +62,7 @@ func (c *Controller) decide(p *policy.Policy, namespace string) (todo plan.Plan,
 
 // circumstances are what a decision depends on besides the view of the cluster.
 func (c *Controller) circumstances(hold bool) state.Circumstances {
-	now := state.Circumstances{HoldPrune: hold, Insisted: c.executor.Insisted}
+	now := state.Circumstances{HoldPrune: hold, Insisted: c.executor.Insisted, Attached: c.publisher.Attached}
 	if published := c.publisher.Published(); published != nil {
 		now.Guaranteed = published.Add
 	}

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"time"
 
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/activation"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/admission"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
@@ -37,7 +38,8 @@ func New(cfg Config) *Controller {
 	c.publisher = admission.New(admission.Options{
 		Enabled: cfg.Admission, Client: client, Cluster: c.cluster, Mutates: cfg.Mutates,
 		DecideAll: c.decideAll, Held: c.limit.Held, Problems: c.reporter.OfNone, Log: cfg.Log, Throttled: c.throttled,
-		Changed: func() { c.activator.Wake() }, Requeue: func(namespace string) { c.enqueue(namespace, false) },
+		Converged: func(p *policy.Policy) bool { return c.activator.Converged(p) },
+		Changed:   func() { c.activator.Wake() }, Requeue: func(namespace string) { c.enqueue(namespace, false) },
 	})
 	c.executor = apply.New(apply.Options{
 		Client: client, Writes: c.cluster.Writes, Projector: c.cluster.Projector, Installation: cfg.installation(),

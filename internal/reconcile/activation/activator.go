@@ -255,6 +255,9 @@ func (a *Activator) Attempted(p *policy.Policy, namespace string, succeeded bool
 	signal(a.looked)
 }
 
+// Converged reports whether all namespaces are as a policy wants them.
+func (a *Activator) Converged(p *policy.Policy) bool { return a.rollout.converged(p) }
+
 // Allowed is what in a namespace was held against the limit with the policy as a whole, and is not to be counted again;
 // nothing once it succeeded.
 func (a *Activator) Allowed(p *policy.Policy, namespace string) plan.Count {

@@ -79,6 +79,13 @@ func (r *rollout) done(of *policy.Policy) bool {
 	return r.policy == of && len(r.pending) == 0
 }
 
+// converged reports whether every namespace was tried under this policy, and succeeded the last time.
+func (r *rollout) converged(of *policy.Policy) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.policy == of && len(r.pending)+len(r.failing) == 0
+}
+
 // Rollout is how far a roll-out has come.
 type Rollout struct {
 	Policy         *policy.Policy // nil: there was none

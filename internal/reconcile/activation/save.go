@@ -44,7 +44,7 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 		return 0
 	}
 	text, err := status.Record{
-		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision, Confirmed: a.usedConfirmation, Totals: a.Reporter.Totals(),
+		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision, Confirmed: a.usedConfirmation, Attached: a.attached(), Totals: a.Reporter.Totals(),
 	}.Encode()
 	if err == nil {
 		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {

@@ -44,9 +44,32 @@ func (a *Activator) message() string {
 			}
 			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
 		}
-		return bound.Text(strings.Join(parts, "; "))
+		return bound.Text(strings.Join(append(parts, a.fallback()...), "; "))
 	}
-	return "in force in all namespaces that it selects"
+	return bound.Text(strings.Join(append([]string{"in force in all namespaces that it selects"}, a.fallback()...), "; "))
+}
+
+// attached is who gives pods the names of the rules in force that attach to pods.
+func (a *Activator) attached() status.Attachment {
+	if p := a.Active(); p != nil {
+		return a.Publisher.Attachment(p)
+	}
+	return status.Attachment{}
+}
+
+// fallback says which rules attach to service accounts although the policy says pods. An older cluster is no problem of the
+// policy, so it does not degrade it.
+func (a *Activator) fallback() []string {
+	attached := a.attached()
+	if attached.Why == "" {
+		return nil
+	}
+	const shown = 5
+	rules := strings.Join(attached.Accounts[:min(len(attached.Accounts), shown)], ", ")
+	if more := len(attached.Accounts) - shown; more > 0 {
+		rules += fmt.Sprintf(" and %d more", more)
+	}
+	return []string{"attach: pods has no effect in the rules " + rules + ", whose names service accounts get, because " + attached.Why}
 }
 
 // view is what the metrics say of the policy; it is called in the goroutine of Run.
@@ -55,6 +78,9 @@ func (a *Activator) view() *report.PolicyView {
 		return nil
 	}
 	v := &report.PolicyView{Observed: a.evaluator.evaluation.hash, State: a.state()}
+	if attached := a.attached(); attached.Why != "" {
+		v.OnAccounts = len(attached.Accounts)
+	}
 	p := a.Active()
 	if p != nil && p == a.evaluator.lastGood.policy {
 		v.InForce = a.evaluator.inForce()

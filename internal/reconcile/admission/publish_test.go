@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -51,6 +52,12 @@ type world struct {
 	decided  int // how often all namespaces were
 	changed  int
 	requeued []string
+
+	// What the API server does with parameters for pods.
+	acts      func(parameter string) bool // nil: on all of them
+	asked     error
+	questions int
+	converged bool
 }
 
 func newWorld(t *testing.T, rules string) *world {
@@ -69,9 +76,10 @@ func newWorld(t *testing.T, rules string) *world {
 			w.decided++
 			state.DecideAll(w.cluster, p, state.Circumstances{}, each)
 		},
-		Changed:  func() { w.changed++ },
-		Requeue:  func(namespace string) { w.requeued = append(w.requeued, namespace) },
-		Problems: func(problems []status.Problem) { w.problems, w.told = problems, w.told+1 },
+		Changed:   func() { w.changed++ },
+		Requeue:   func(namespace string) { w.requeued = append(w.requeued, namespace) },
+		Converged: func(*policy.Policy) bool { return w.converged },
+		Problems:  func(problems []status.Problem) { w.problems, w.told = problems, w.told+1 },
 	})
 	w.MarkChanged()
 	return w
@@ -140,6 +148,23 @@ func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, o
 	out.SetUID(types.UID("uid-" + obj.GetName()))
 	out.SetResourceVersion(version + "0")
 	return out, w.caches.Parameters.Add(cluster.NewAdmissionRule(out))
+}
+
+// TryApply answers as the policy for pods does.
+func (w *world) TryApply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	w.questions++
+	if w.asked != nil {
+		return nil, w.asked
+	}
+	var seen []string
+	for name, one := range w.cluster.Parameters() {
+		if servesPods(one.Spec) && (w.acts == nil || w.acts(name)) {
+			seen = append(seen, name+"="+one.ResourceVersion)
+		}
+	}
+	out := obj.DeepCopy()
+	out.SetAnnotations(map[string]string{admission.AnnotationSeen: strings.Join(seen, " ")})
+	return out, nil
 }
 
 func (w *world) Delete(_ context.Context, _ schema.GroupVersionResource, obj cluster.Object) error {

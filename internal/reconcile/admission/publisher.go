@@ -43,10 +43,11 @@ type Options struct {
 	Mutates func(context.Context) (bool, error)
 	// DecideAll decides all namespaces under a policy, as the controller does.
 	DecideAll func(*policy.Policy, func(plan.Plan))
-	Held      func() bool            // whether a prune is held
-	Changed   func()                 // is called when Publish has something to do
-	Requeue   func(namespace string) // has a namespace decided again
-	Problems  func([]status.Problem) // takes in all problems with the parameters
+	Held      func() bool               // whether a prune is held
+	Converged func(*policy.Policy) bool // whether all namespaces are as a policy wants them
+	Changed   func()                    // is called when Publish has something to do
+	Requeue   func(namespace string)    // has a namespace decided again
+	Problems  func([]status.Problem)    // takes in all problems with the parameters
 	Log       zerolog.Logger
 	Throttled *report.ThrottledLog
 }
@@ -66,6 +67,8 @@ type Publisher struct {
 	exceptions  Exceptions
 	ineffective bool // the API server was seen not to act on the parameters
 
+	attachment attachment
+
 	// published are the parameters as they were written, of which the watch tells a moment later; nil while there are none.
 	published atomic.Pointer[admission.Parameters]
 
@@ -74,11 +77,13 @@ type Publisher struct {
 	askAgain time.Time
 	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
 	unsaved  retry                   // of parameters that could not be written
+	behind   map[string]string       // parameters for pods that were written, with the version before, until the watch shows another
+	present  bool                    // the API server has what acts on parameters, as far as is known
 }
 
 // New returns a Publisher that published nothing.
 func New(o Options) *Publisher {
-	return &Publisher{Options: o, exceptions: Exceptions{}, deleted: map[types.UID]time.Time{}}
+	return &Publisher{Options: o, exceptions: Exceptions{}, deleted: map[types.UID]time.Time{}, behind: map[string]string{}}
 }
 
 // MarkChanged has the parameters looked at again with the next Publish.
@@ -166,9 +171,10 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 	if !settled {
 		return 0
 	}
+	moving := a.moveBack(p)
 	due, sources := a.due()
 	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {
-		return wait
+		return sooner(moving, sooner(wait, a.attach(ctx, p)))
 	}
 	if sources {
 		a.lookAtAll(p)
@@ -182,17 +188,30 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 		a.MarkChanged()
 		return wait
 	}
-	return a.bringUpToDate(ctx, p, a.Cluster.Parameters())
+	a.present = true
+	wait := a.bringUpToDate(ctx, p, a.Cluster.Parameters())
+	return sooner(moving, sooner(wait, a.attach(ctx, p)))
+}
+
+// sooner is the shorter of two waits, of which 0 is for ever.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live map[string]*cluster.AdmissionRule) time.Duration {
 	wanted, errs := admission.Rules(p, a.dependencies(p, live))
 	var problems []status.Problem
+	refused := map[string]string{}
 	for _, err := range errs {
+		refused[err.Rule] = err.Error()
 		problems = append(problems, status.Problem{Kind: admission.Kind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
-	failed, stale := a.write(ctx, wanted, live)
+	failed, stale := a.write(ctx, wanted, live, refused)
+	a.attachment.noteRefused(p, refused)
 	a.Problems(append(problems, failed...))
 	if len(failed) > 0 {
 		return a.unsaved.failed()
@@ -232,6 +251,8 @@ func (a *Publisher) lookAtAll(p *policy.Policy) {
 
 // absent says once that there is nothing in the API server that would act on parameters.
 func (a *Publisher) absent(why string) {
+	a.present = false
+	a.fallBack("the API server " + why)
 	a.Problems([]status.Problem{{Kind: admission.Kind, Name: "admissionrules.pullsecrets.internal", Reason: Absent,
 		Detail: "started with -admission, but the API server " + why + "; until then the controller alone adds names"}})
 }
@@ -306,6 +327,7 @@ func (a *Publisher) dependencies(p *policy.Policy, live map[string]*cluster.Admi
 		}
 	}
 	sources := a.Cluster.Sources(p)
+	out.Attach = func(rule *policy.Rule) []policy.Attach { return a.attachment.serves(rule, live[rule.Name]) }
 	out.Unavailable = func(s policy.Secret) bool {
 		switch status := sources[s.Source].Status; {
 		case status == policy.SourceForbidden, status == policy.SourceUsable && a.Cluster.CopiesUnknown(s.Name):

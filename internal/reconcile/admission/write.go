@@ -17,14 +17,17 @@ import (
 )
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
-// the next write of an account by somebody else would take the names away that are being held.
-func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule) (failed []status.Problem, stale bool) {
+// the next write of an account by somebody else would take the names away that are being held. It adds to refused the rules whose parameters cannot be written, and why.
+func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule, refused map[string]string) (failed []status.Problem, stale bool) {
 	held := a.Held()
 	try := func(name, verb string, err error) {
 		switch {
 		case kube.Classify(err) == kube.Stale:
 			stale = true
 		case err != nil:
+			if definite(err) {
+				refused[name] = "its parameter cannot be written: " + kube.Redact(err)
+			}
 			failed = append(failed, status.Problem{Kind: admission.Kind, Name: name, Rule: name, Reason: Unsaved, Detail: "cannot " + verb + " it: " + kube.Redact(err)})
 		default:
 			a.Log.Info().Str("kind", admission.Kind).Str("name", name).Str("rule", name).Msg("admission parameter: " + verb)
@@ -40,6 +43,7 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 			err := a.Client.Delete(ctx, kube.AdmissionRules, rest[name])
 			try(name, "delete", err)
 			if err == nil {
+				delete(a.behind, name)
 				a.deleted[uid] = time.Now()
 			}
 		}
@@ -57,6 +61,9 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 		}
 		_, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
 		try(u.GetName(), "apply", err)
+		if servesPods(u.Object["spec"]) && err == nil {
+			a.behind[u.GetName()] = u.GetResourceVersion()
+		}
 	}
 	return failed, stale
 }

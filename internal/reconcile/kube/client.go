@@ -28,6 +28,8 @@ type Client interface {
 	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// TakeOwnership makes ours what other managers own of an object by updates, and returns the object as it is then.
 	TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
+	// TryApply returns what an object would be after Apply, and writes nothing.
+	TryApply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Get reads an object.
 	Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error)
 }
@@ -41,15 +43,24 @@ func New(client dynamic.Interface) Client { return dynamicClient{client} }
 
 type dynamicClient struct{ client dynamic.Interface }
 
-// Apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
-// field that could be unknown.
 func (a dynamicClient) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+	return a.apply(ctx, resource, obj, metav1.PatchOptions{Force: &force})
+}
+
+func (a dynamicClient) TryApply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	force := true
+	return a.apply(ctx, resource, obj, metav1.PatchOptions{Force: &force, DryRun: []string{metav1.DryRunAll}})
+}
+
+// apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
+// field that could be unknown.
+func (a dynamicClient) apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, o metav1.PatchOptions) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(obj)
 	if err != nil {
 		return nil, err
 	}
-	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.ApplyPatchType, data,
-		metav1.PatchOptions{FieldManager: cluster.FieldManager, Force: &force, FieldValidation: metav1.FieldValidationIgnore})
+	o.FieldManager, o.FieldValidation = cluster.FieldManager, metav1.FieldValidationIgnore
+	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.ApplyPatchType, data, o)
 }
 
 func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {

@@ -66,6 +66,8 @@ var (
 		"1 for the state that the policy is in, 0 for the others: Missing, Progressing, Ready, Degraded or Invalid. All are 0 on a standby."}
 	familyPolicy = family{"pullsecrets_policy_info", "gauge", []string{"in_force", "observed"},
 		"1, with the hashes of the policy in force and of the text that was evaluated last; they differ when that was refused."}
+	familyOnAccounts = family{"pullsecrets_rules_fallen_back", "gauge", nil,
+		"Rules with attach: pods whose names service accounts get, because the API server cannot add them to pods. The policy's message says why."}
 	familyLeader = family{"pullsecrets_leader", "gauge", nil,
 		"1 for the process that works, 0 for a standby. Always 1 without leader election."}
 	familyBuild = family{"pullsecrets_build_info", "gauge", []string{"version", "go_version"},
@@ -74,7 +76,7 @@ var (
 	families = []family{
 		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyContentions, familyHeld,
 		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyState, familyPolicy,
-		familyLeader, familyBuild,
+		familyOnAccounts, familyLeader, familyBuild,
 	}
 )
 
@@ -113,7 +115,10 @@ type Gauges struct {
 
 // PolicyView is what is to be said of the policy: its state, and the hashes of the text in force and of the last one that was
 // evaluated.
-type PolicyView struct{ State, InForce, Observed string }
+type PolicyView struct {
+	State, InForce, Observed string
+	OnAccounts               int // rules that attach to pods, whose names service accounts get because the API server adds none
+}
 
 // NewMetrics returns metrics of what a Reporter knows.
 func NewMetrics(of *Reporter, gauges Gauges) *Metrics {
@@ -293,6 +298,7 @@ func (m *Metrics) collectPolicy(gauge func(family, float64, ...string)) {
 	if view.InForce != "" || view.Observed != "" {
 		gauge(familyPolicy, 1, view.InForce, view.Observed)
 	}
+	gauge(familyOnAccounts, float64(view.OnAccounts))
 	gauge(familyLeader, number(m.gauges.Leads()))
 }
 

@@ -54,12 +54,15 @@ type Record struct {
 	Revision string `json:"revision,omitempty"`
 	// Confirmed is the confirmation of a held prune that was used up.
 	Confirmed string `json:"confirmed,omitempty"`
+	// Attached says who gives pods the names of rules that attach to pods.
+	Attached Attachment `json:"attached,omitzero"`
 	Totals
 }
 
 // Encode returns the record's text. It leaves out the copies of rules beyond ShownRules.
 func (r Record) Encode() (string, error) {
 	r.Copies, r.RulesLeftOut = firstRules(r.Copies)
+	r.Attached = r.Attached.bounded()
 	text, err := json.MarshalIndent(r, "", "  ")
 	return string(text) + "\n", err
 }

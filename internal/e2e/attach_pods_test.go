@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+)
+
+const podsRule = harness.OneRule + "  attach: pods\n"
+
+// A rule that attaches to pods writes copies and nothing else. Its pods have the names: those that name secrets of their own too.
+func TestPodsHaveTheNamesAndAccountsDoNot(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	account := s.Get(api.Accounts, ns, "default")
+	untouched := func() {
+		t.Helper()
+		if now := s.Get(api.Accounts, ns, "default"); now.GetResourceVersion() != account.GetResourceVersion() {
+			t.Errorf("the account was written: %v", now.Object)
+		}
+	}
+	r := s.Start()
+	s.Revised("Ready", podsRule)
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	s.WantPod(ns, "plain", "default", nil, "reg")
+	s.WantPod(ns, "own", "default", []string{"theirs"}, "theirs", "+reg")
+	s.WantPod(ns, "has", "default", []string{s.Name("reg"), "theirs"}, "+reg", "theirs")
+	later := s.Namespace("later")
+	s.WantPod(later, "at-once", "default", nil, "reg") // before anybody wrote anything there
+	s.WantCopy(later, "reg", api.Credential("hub.example", "one"))
+	untouched()
+	s.WantNothingOfOurs(later, "default")
+	r.WantMetrics("pullsecrets_rules_fallen_back 0")
+	if lines := r.Lines("references written"); len(lines) > 0 {
+		t.Errorf("it wrote to accounts:\n%s", strings.Join(lines, "\n"))
+	}
+	r.Stop()
+	s.Start()
+	s.WantStatus("Ready", "in force in all namespaces")
+	untouched()
+}
+
+// Without the option there is nothing that adds names to pods, and it is said where people look; it is no trouble of the policy.
+func TestWithoutAdmissionARuleAttachesToAccounts(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	r := s.Start()
+	s.Revised("Ready", podsRule)
+	s.WantList(ns, "default", "+reg")
+	s.WantStatus("Ready", "attach: pods has no effect in the rules hub", "without -admission")
+	r.WantMetrics("pullsecrets_rules_fallen_back 1")
+}
+
+// An API server that is too old is known to be only once it answered so.
+func TestAnOlderAPIServerHasRulesAttachToAccounts(t *testing.T) {
+	s := newSandbox(t)
+	s.Component()
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Admission = true
+	answers := make(chan bool, 100)
+	s.Mutates = func(context.Context) (bool, error) {
+		select {
+		case answer := <-answers:
+			return answer, nil
+		default:
+			return false, fmt.Errorf("no answer")
+		}
+	}
+	s.Start()
+	s.Policy(podsRule)
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	if list, err := s.ListOf(ns, "default"); err != nil || len(list) > 0 {
+		t.Errorf("while nobody knows, an account gets %v, %v", list, err)
+	}
+	answers <- false
+	s.WantList(ns, "default", "+reg")
+	s.WantStatus("Degraded", "needs Kubernetes 1.36", "attach: pods has no effect in the rules hub")
+}
+
+// kubectl shows no difference between a pod as it was written and as it is, by either way of applying, and applying it again
+// changes nothing.
+func TestAPodThatGotNamesIsNoDifference(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Start()
+	s.Revised("Ready", podsRule)
+	s.WantPod(ns, "probe", "default", nil, "reg")
+	for _, flags := range [][]string{{"--server-side"}, {"--server-side=false"}} {
+		for _, own := range []string{"", "  imagePullSecrets: [{name: theirs}]\n"} {
+			name := fmt.Sprintf("pod-%d", time.Now().UnixNano())
+			manifest := fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s}\nspec:\n%s  containers: [{name: c, image: hub.example/x}]\n", name, ns, own)
+			for i := range 2 {
+				if out, err := s.Kubectl(manifest, append([]string{"apply", "-f", "-"}, flags...)...); err != nil {
+					t.Fatal(err, out)
+				}
+				if out, err := s.Kubectl(manifest, append([]string{"diff", "-f", "-"}, flags...)...); err != nil {
+					t.Errorf("%v, applied %d times: %v\n%s", flags, i+1, err, out)
+				}
+			}
+			u := s.Get(api.Pods, ns, name)
+			if !slices.Contains(namesOfPod(u), s.Name("reg")) {
+				t.Errorf("it has %v", namesOfPod(u))
+			}
+			before := u.GetResourceVersion()
+			if out, err := s.Kubectl(manifest, append([]string{"apply", "-f", "-"}, flags...)...); err != nil {
+				t.Fatal(err, out)
+			}
+			if after := s.Get(api.Pods, ns, name).GetResourceVersion(); after != before && len(flags) > 0 && flags[0] == "--server-side=false" {
+				t.Errorf("an apply of the same moved it from %s to %s", before, after)
+			}
+		}
+	}
+}
+
+// WantPod waits until a pod would have these names when it is created now, in this order: +reg is the sandbox's reg, and so is reg
+// alone in a list of one.
+func (s *sandbox) WantPod(ns, name, account string, own []string, want ...string) {
+	s.T.Helper()
+	var expected []string
+	for _, w := range want {
+		if short, ours := strings.CutPrefix(w, "+"); ours || len(own) == 0 {
+			w = s.Name(short)
+		}
+		expected = append(expected, w)
+	}
+	s.Eventually(fmt.Sprintf("%s/%s has %v", ns, name, expected), func() error {
+		got, err := s.tryPod(ns, name, account, own)
+		if err == nil && !slices.Equal(got, expected) {
+			err = fmt.Errorf("it has %v", got)
+		}
+		return err
+	})
+}
+
+// tryPod creates a pod in a dry run and returns its pull secrets.
+func (s *sandbox) tryPod(ns, name, account string, own []string) ([]string, error) {
+	u := api.Object("v1", "Pod", ns, name)
+	spec := map[string]any{"serviceAccountName": account, "containers": []any{map[string]any{"name": "c", "image": "hub.example/x"}}}
+	var list []any
+	for _, name := range own {
+		list = append(list, map[string]any{"name": name})
+	}
+	if list != nil {
+		spec["imagePullSecrets"] = list
+	}
+	u.Object["spec"] = spec
+	created, err := s.Client.Resource(api.Pods).Namespace(ns).Create(s.Ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return nil, err
+	}
+	return namesOfPod(created), nil
+}

@@ -1,0 +1,189 @@
+package admission
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/admission"
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+)
+
+// settle is how long all API servers get to see what one of them was seen to act on, before names are taken away elsewhere.
+const settle = 2 * time.Second
+
+// attachment is who gives pods the names of the rules that attach to pods. A rule that moves from service accounts to pods is
+// served both ways for a while, so that no new pod lacks a name:
+//
+//	the parameter serves both -> the API server is seen to act on it -> the parameter serves pods alone -> that is seen too ->
+//	service accounts lose the names
+//
+// And one that moves back: the parameter serves both -> all service accounts have the names -> it serves accounts alone.
+type attachment struct {
+	mu       sync.Mutex
+	toPods   bool                    // the API server is seen to add the names, and service accounts need not have them
+	absent   string                  // why it is known not to add them; "" otherwise
+	accounts map[*policy.Rule]bool   // rules whose parameters serve accounts too
+	refused  map[*policy.Rule]string // rules that cannot have a parameter, and why
+
+	// Of the goroutine that publishes alone:
+	acts   time.Time // since when it is seen to act on parameters for pods; zero while it is not
+	moved  time.Time // since when all accounts have the names of the rules that move back to them; zero while not
+	asking asking
+}
+
+// Attached says who gives pods the names of a rule that attaches to pods.
+func (a *Publisher) Attached(rule *policy.Rule) policy.Attached {
+	if !a.Enabled || rule.Attach == policy.AttachAccounts {
+		return policy.ToAccounts
+	}
+	t := &a.attachment
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.absent != "", t.refused[rule] != "", t.accounts[rule]:
+		return policy.ToAccounts
+	case t.toPods:
+		return policy.ToPods
+	}
+	return policy.Undecided
+}
+
+// Attachment says who gives pods the names of those rules of a policy that attach to pods: the API server, or service accounts,
+// and why those. A rule of neither is on its way.
+func (a *Publisher) Attachment(p *policy.Policy) (out status.Attachment) {
+	for _, rule := range p.Rules {
+		if rule.Attach != policy.AttachPods {
+			continue
+		}
+		switch a.Attached(rule) {
+		case policy.ToPods:
+			out.Pods = append(out.Pods, rule.Name)
+		case policy.ToAccounts:
+			out.Accounts = append(out.Accounts, rule.Name)
+			out.Why = cmp.Or(a.whyAccounts(rule), out.Why)
+		}
+	}
+	return out
+}
+
+// whyAccounts is "" for a rule that only waits for the API server.
+func (a *Publisher) whyAccounts(rule *policy.Rule) string {
+	if !a.Enabled {
+		return "the controller was started without -admission"
+	}
+	a.attachment.mu.Lock()
+	defer a.attachment.mu.Unlock()
+	return cmp.Or(a.attachment.absent, a.attachment.refused[rule])
+}
+
+// serves says which ways of attaching a rule's parameter is to serve, of which there is live.
+func (t *attachment) serves(rule *policy.Rule, live *cluster.AdmissionRule) []policy.Attach {
+	both := []policy.Attach{policy.AttachAccounts, policy.AttachPods}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pods, accounts := servedBy(live)
+	switch {
+	case rule.Attach == policy.AttachAccounts && pods && !passed(t.moved):
+		return both
+	case rule.Attach == policy.AttachAccounts:
+		return both[:1]
+	case t.absent != "", accounts && !passed(t.acts):
+		return both
+	}
+	return both[1:]
+}
+
+// servedBy says which ways a parameter serves.
+func servedBy(live *cluster.AdmissionRule) (pods, accounts bool) {
+	if live == nil {
+		return false, false
+	}
+	return servesPods(live.Spec), slices.Contains(admission.Attached(live.Spec), policy.AttachAccounts)
+}
+
+func servesPods(spec any) bool { return slices.Contains(admission.Attached(spec), policy.AttachPods) }
+
+// passed reports whether something has been so for long enough.
+func passed(since time.Time) bool { return !since.IsZero() && time.Since(since) >= settle }
+
+// noteAccounts takes in which rules have parameters that serve accounts too.
+func (t *attachment) noteAccounts(p *policy.Policy, live map[string]*cluster.AdmissionRule) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accounts = map[*policy.Rule]bool{}
+	for _, rule := range p.Rules {
+		if _, accounts := servedBy(live[rule.Name]); accounts && rule.Attach == policy.AttachPods {
+			t.accounts[rule] = true
+		}
+	}
+}
+
+// noteRefused takes in which rules cannot have a parameter, and why.
+func (t *attachment) noteRefused(p *policy.Policy, why map[string]string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.refused = map[*policy.Rule]string{}
+	for _, rule := range p.Rules {
+		if text := why[rule.Name]; text != "" {
+			t.refused[rule] = text
+		}
+	}
+}
+
+// decide sets who gives out the names, and has all namespaces decided again if that is somebody else than before.
+func (a *Publisher) decide(toPods bool, absent string) {
+	t := &a.attachment
+	t.mu.Lock()
+	changed := t.toPods != toPods || (t.absent == "") != (absent == "")
+	t.toPods, t.absent = toPods, absent
+	t.mu.Unlock()
+	if !changed {
+		return
+	}
+	for _, ns := range a.Cluster.Namespaces() {
+		a.Requeue(ns.Name)
+	}
+}
+
+// fallBack has service accounts have the names of rules that attach to pods, because it is known that the API server does not
+// add them.
+func (a *Publisher) fallBack(why string) {
+	t := &a.attachment
+	t.acts = time.Time{}
+	t.mu.Lock()
+	known := t.absent != ""
+	t.mu.Unlock()
+	a.decide(false, why)
+	if !known && a.present {
+		a.MarkChanged() // the parameters have to serve accounts now
+		a.Changed()
+	}
+}
+
+// moveBack has the parameters of rules that attach to accounts again serve those alone, once all accounts have the names. It
+// returns how long to wait; 0 is until something changes.
+func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
+	t := &a.attachment
+	moving := false
+	live := a.Cluster.Parameters()
+	for _, rule := range p.Rules {
+		pods, _ := servedBy(live[rule.Name])
+		moving = moving || pods && rule.Attach == policy.AttachAccounts
+	}
+	switch {
+	case !moving || !a.Converged(p):
+		t.moved = time.Time{}
+		return 0
+	case t.moved.IsZero():
+		t.moved = time.Now()
+	}
+	if !passed(t.moved) {
+		return settle - time.Since(t.moved)
+	}
+	a.MarkChanged()
+	return 0
+}

@@ -1,0 +1,216 @@
+package admission
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/admission"
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+)
+
+const (
+	// seenWithin is how long the API server may take to act on a parameter before it counts as not acting at all.
+	seenWithin = 10 * time.Second
+	// seenAgain is how soon it is asked again until then.
+	seenAgain = 200 * time.Millisecond
+	// askAgain is how often it is asked although nothing changed: somebody may remove the policy or its binding, or bring it.
+	askAgain = 30 * time.Second
+)
+
+// notActing is why names are not added to pods where the parameters are there and nothing acts on them.
+const notActing = "the API server does not act on the parameters for pods: apply kustomize/components/admission, " +
+	"which has the policy pullsecrets-pods and its binding"
+
+// asking is the question on which versions of the parameters the API server acts.
+type asking struct {
+	seen   string    // the versions that it was seen to act on; "" for none
+	about  string    // those that it was asked about and does not act on
+	since  time.Time // when it was asked about these first
+	next   time.Time // not again before
+	gaveUp bool
+
+	again atomic.Bool // ask although nothing changed
+	timer *time.Timer
+}
+
+// attach asks whether the API server acts on the parameters for pods, and decides who gives out the names. It returns how long
+// to wait before the next try; 0 is until something changes.
+func (a *Publisher) attach(ctx context.Context, p *policy.Policy) time.Duration {
+	if !a.present {
+		return 0
+	}
+	live := a.Cluster.Parameters()
+	wanted, serveAccounts := podParameters(p, live)
+	t := &a.attachment
+	q := &t.asking
+	t.noteAccounts(p, live)
+	if a.isBehind(live) {
+		a.decide(false, t.absent)
+		return seenAgain
+	}
+	if len(wanted) == 0 {
+		q.seen, q.about, t.acts = "", "", time.Time{}
+		a.decide(false, "")
+		return 0
+	}
+	now := versions(wanted)
+	again := q.again.Load()
+	switch pending := q.about == now && !q.gaveUp; {
+	case pending && time.Until(q.next) > 0:
+		return time.Until(q.next)
+	case pending, again: // ask
+	case q.seen == now:
+		return a.settled(serveAccounts)
+	case q.about == now:
+		return 0
+	}
+	acts, err := a.actsOn(ctx, wanted)
+	q.again.Store(false)
+	switch {
+	case err != nil && !definite(err):
+		a.Throttled.WriteFailed("admission parameters: the API server does not say whether it acts on those for pods", err)
+		return q.later(now, writeAgain)
+	case err != nil:
+		return a.giveUp(now, "the API server cannot be asked whether it acts on the parameters for pods: "+kube.Redact(err))
+	case acts:
+		q.seen, q.about, q.gaveUp = now, "", false
+		if t.acts.IsZero() {
+			t.acts = time.Now()
+		}
+		a.askLater()
+		return a.settled(serveAccounts)
+	}
+	return a.notSeen(now)
+}
+
+// later has the question asked again about these versions.
+func (q *asking) later(now string, wait time.Duration) time.Duration {
+	q.next, q.about = time.Now().Add(wait), now
+	return wait
+}
+
+// notSeen waits for the API server to act on these versions, and for a while only. What was so before is so until then: it may
+// be a moment behind.
+func (a *Publisher) notSeen(now string) time.Duration {
+	q := &a.attachment.asking
+	if q.about != now {
+		q.since, q.gaveUp = time.Now(), false
+	}
+	if q.gaveUp || time.Since(q.since) >= seenWithin {
+		return a.giveUp(now, notActing)
+	}
+	if q.seen != "" && q.seen != now {
+		a.decide(false, "")
+	}
+	return q.later(now, seenAgain)
+}
+
+// giveUp falls back, and asks again from time to time.
+func (a *Publisher) giveUp(now, why string) time.Duration {
+	q := &a.attachment.asking
+	q.seen, q.about, q.gaveUp = "", now, true
+	a.fallBack(why)
+	a.askLater()
+	return 0
+}
+
+// settled has parameters serve pods alone that the API server was seen to act on, and after that accounts lose the names.
+func (a *Publisher) settled(serveAccounts bool) time.Duration {
+	a.decide(!serveAccounts, "")
+	if !serveAccounts || a.Held() { // while a prune is held, parameters stay as they are
+		return 0
+	}
+	if wait := settle - time.Since(a.attachment.acts); wait > 0 {
+		return wait
+	}
+	a.MarkChanged()
+	return time.Millisecond
+}
+
+// askLater asks again after a while, whatever happens until then. Nobody waits for it.
+func (a *Publisher) askLater() {
+	q := &a.attachment.asking
+	if q.timer != nil {
+		q.timer.Stop()
+	}
+	q.timer = time.AfterFunc(askAgain, func() {
+		q.again.Store(true)
+		a.Changed()
+	})
+}
+
+// isBehind reports whether the watch does not show yet what was written.
+func (a *Publisher) isBehind(live map[string]*cluster.AdmissionRule) bool {
+	for name, before := range a.behind {
+		if one := live[name]; one != nil && one.ResourceVersion != before {
+			delete(a.behind, name)
+		}
+	}
+	return len(a.behind) > 0
+}
+
+// podParameters are the parameters of a policy's rules that serve pods, and whether one of them, of a rule that attaches to pods,
+// serves accounts too.
+func podParameters(p *policy.Policy, live map[string]*cluster.AdmissionRule) (of map[string]*cluster.AdmissionRule, serveAccounts bool) {
+	of = map[string]*cluster.AdmissionRule{}
+	for _, rule := range p.Rules {
+		pods, accounts := servedBy(live[rule.Name])
+		if rule.Attach != policy.AttachPods || !pods {
+			continue
+		}
+		of[rule.Name] = live[rule.Name]
+		serveAccounts = serveAccounts || accounts
+	}
+	return of, serveAccounts
+}
+
+// versions identifies what parameters say.
+func versions(of map[string]*cluster.AdmissionRule) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		b.WriteString(name + "=" + of[name].ResourceVersion + " ")
+	}
+	return b.String()
+}
+
+// actsOn reports whether the API server acts on these versions of the parameters. The policy for pods notes them on an object
+// that is never written: so this takes no permission for pods.
+func (a *Publisher) actsOn(ctx context.Context, of map[string]*cluster.AdmissionRule) (bool, error) {
+	answer, err := a.Client.TryApply(ctx, kube.AdmissionRules, probe(a.Cluster.Installation().Home))
+	if err != nil {
+		return false, err
+	}
+	seen := admission.Seen(answer.GetAnnotations()[admission.AnnotationSeen])
+	for name, parameter := range of {
+		if seen[name] != parameter.ResourceVersion {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func probe(home string) *unstructured.Unstructured {
+	nothing := map[string]any{"include": "^$"}
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"spec": map[string]any{"namespaces": nothing, "serviceAccounts": nothing, "names": []any{}},
+	}}
+	u.SetAPIVersion(admission.APIVersion)
+	u.SetKind(admission.Kind)
+	u.SetNamespace(home)
+	u.SetName(admission.ProbeName)
+	return u
+}
+
+// definite reports whether an error says that a request will not succeed before somebody changes something.
+func definite(err error) bool {
+	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsInvalid(err)
+}
