@@ -80,6 +80,10 @@ func notes(b *strings.Builder, list []string) {
 
 func rules(b *strings.Builder, list []inspect.RuleExplanation) {
 	for _, r := range list {
+		if r.WhyNot == "" && r.Attach != "" {
+			fmt.Fprintf(b, "  rule %s: selects it; the API server adds its names to %s\n", r.Rule, r.Attach)
+			continue
+		}
 		if r.WhyNot == "" {
 			fmt.Fprintf(b, "  rule %s: selects it\n", r.Rule)
 			continue

@@ -35,6 +35,8 @@ type Explanation struct {
 type RuleExplanation struct {
 	Rule   string `json:"rule"`
 	WhyNot string `json:"whyNot,omitempty"`
+	// Attach is pods where the API server adds the rule's names to pods, so that service accounts need not have them.
+	Attach string `json:"attach,omitempty"`
 }
 
 // CopyExplanation is a copy that a rule wants, or that is left of one.
@@ -83,6 +85,8 @@ type explainer struct {
 	raw       map[types.NamespacedName]*unstructured.Unstructured // secrets
 	accounts  map[string]*unstructured.Unstructured
 	notes     []string
+	policy    *policy.Policy
+	desired   policy.Desired
 }
 
 // Explain explains a namespace, and of it one service account or pod where target is serviceaccount/NAME or pod/NAME.
@@ -117,7 +121,7 @@ func explain(from lookup, at Place, opts policy.Options, documents map[string]st
 		return nil, err
 	}
 	out := e.explain(p, ns)
-	return out, e.narrow(out, target)
+	return out, e.narrow(out, ns, target)
 }
 
 // policyInForce is the policy that the controller goes by: the last good one where the text is refused or missing.
@@ -207,7 +211,7 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 		out.Notes = append(out.Notes, "you may not list its service accounts, so nothing is said of them")
 	}
 	for _, rule := range p.Rules {
-		out.Rules = append(out.Rules, RuleExplanation{rule.Name, rule.Namespaces.WhyNot(ns.Name, ns.Labels)})
+		out.Rules = append(out.Rules, e.rule(rule, rule.Namespaces.WhyNot(ns.Name, ns.Labels)))
 	}
 	todo := e.snapshot.plan(p, ns, false)
 	for _, a := range todo.Actions {
@@ -215,10 +219,18 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 			out.Copies = append(out.Copies, e.copy(a))
 		}
 	}
-	in, _, _ := state.Observe(e.snapshot, p, ns.Name, state.Circumstances{})
-	wanted := p.Desired(in).Accounts
-	for _, account := range wanted {
+	in, _, _ := state.Observe(e.snapshot, p, ns.Name, e.snapshot.circumstances(false))
+	e.policy, e.desired = p, p.Desired(in)
+	for _, account := range e.desired.Accounts {
 		out.Accounts = append(out.Accounts, e.account(p, ns, account, todo))
+	}
+	return out
+}
+
+func (e *explainer) rule(rule *policy.Rule, whyNot string) RuleExplanation {
+	out := RuleExplanation{Rule: rule.Name, WhyNot: whyNot}
+	if rule.Attach == policy.AttachPods && e.snapshot.attachment().Of(rule) == policy.ToPods {
+		out.Attach = string(policy.AttachPods)
 	}
 	return out
 }
@@ -286,7 +298,7 @@ func (e *explainer) account(p *policy.Policy, ns *cluster.Namespace, account pol
 	}
 	for _, rule := range p.Rules {
 		if rule.Namespaces.Matches(ns.Name, ns.Labels) {
-			out.Rules = append(out.Rules, RuleExplanation{rule.Name, rule.ServiceAccounts.WhyNot(account.Name, account.Labels)})
+			out.Rules = append(out.Rules, e.rule(rule, rule.ServiceAccounts.WhyNot(account.Name, account.Labels)))
 		}
 	}
 	action := todo.Find(plan.KindServiceAccount, account.Name)
@@ -322,13 +334,13 @@ func notAdded(ns *cluster.Namespace, copied plan.Action) string {
 }
 
 // narrow leaves of an explanation what is about the target.
-func (e *explainer) narrow(out *Explanation, target string) error {
+func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target string) error {
 	kind, name, _ := strings.Cut(target, "/")
 	switch kind {
 	case "":
 		return nil
 	case "pod", "po", "pods":
-		pod, err := e.pod(out, name)
+		pod, err := e.pod(out, ns, name)
 		if err != nil {
 			return err
 		}

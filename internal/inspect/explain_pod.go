@@ -10,7 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // PodExplanation says which pull secrets a pod has, and why it lacks others.
@@ -27,7 +30,7 @@ type PodExplanation struct {
 
 // pod explains a pod. A pod gets the pull secrets of its service account when it is created, if it names none itself,
 // and never again. Source: the API server's ServiceAccount admission plugin.
-func (e *explainer) pod(out *Explanation, name string) (*PodExplanation, error) {
+func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*PodExplanation, error) {
 	u, err := e.lookup.get(kube.Pods, types.NamespacedName{Namespace: e.namespace, Name: name})
 	if err != nil {
 		return nil, fmt.Errorf("read the pod: %w", err)
@@ -41,20 +44,50 @@ func (e *explainer) pod(out *Explanation, name string) (*PodExplanation, error) 
 		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
 	}
 	pod.Images = e.images(u, pod.List, out.Copies)
+	pod.Names = e.addedToPods(u, ns, pod)
 	i := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == account })
 	if i < 0 {
 		return pod, nil // which is said of the service account
 	}
 	of := out.Accounts[i]
 	for _, n := range of.Names {
+		if slices.ContainsFunc(pod.Names, func(added NameExplanation) bool { return added.Name == n.Name }) {
+			continue
+		}
 		n.Text = podText(pod, of, n, u.GetCreationTimestamp())
 		n.Present = slices.Contains(pod.List, n.Name)
 		pod.Names = append(pod.Names, n)
 	}
-	if len(of.Names) == 0 {
+	if len(pod.Names) == 0 {
 		pod.Notes = append(pod.Notes, "no rule gives its service account a pull secret: "+whyNothing(out, of))
 	}
 	return pod, nil
+}
+
+// addedToPods says of the names that the API server adds to pods as they are created whether a pod has them.
+func (e *explainer) addedToPods(u *unstructured.Unstructured, ns *cluster.Namespace, pod *PodExplanation) (out []NameExplanation) {
+	todo := e.snapshot.plan(e.policy, ns, false)
+	for _, n := range e.desired.PodNames(pod.Account) {
+		if e.snapshot.attachment().Of(n.Rule) != policy.ToPods {
+			continue // its service account has it in the meantime
+		}
+		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(pod.List, n.Name)}
+		copied := todo.Find(plan.KindSecret, n.Name)
+		switch {
+		case name.Present:
+			name.Text = "the pod has it"
+		case u.GetAnnotations()[cluster.AnnotationExclude] == "true":
+			name.Text = "not added: its annotation opts the pod out"
+		case u.GetAnnotations()["kubernetes.io/config.mirror"] != "":
+			name.Text = "not added: it is the mirror of a static pod, which may name no secret"
+		case ns.Terminating || copied.Blocked() || copied.Defect != "":
+			name.Text = notAdded(ns, copied)
+		default:
+			name.Text = fmt.Sprintf("the API server adds it to pods as they are created, and did not yet when this one was (%s): %s", pod.Created, restart)
+		}
+		out = append(out, name)
+	}
+	return out
 }
 
 func podList(u *unstructured.Unstructured) []string {
@@ -68,8 +101,9 @@ func podList(u *unstructured.Unstructured) []string {
 	return names
 }
 
+const restart = "delete the pod, or restart its workload: a new one gets it"
+
 func podText(pod *PodExplanation, of AccountExplanation, n NameExplanation, created metav1.Time) string {
-	const restart = "delete the pod, or restart its workload: a new one gets it"
 	own := len(pod.List) > 0 && slices.ContainsFunc(pod.List, func(name string) bool { return !slices.Contains(of.list, name) })
 	switch {
 	case slices.Contains(pod.List, n.Name):

@@ -126,3 +126,50 @@ func TestExplainDoubtsAStatusThatNamesNotAll(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// Of a rule that attaches to pods, explain says for a pod whether the API server added its names, and why not.
+func TestExplainSaysWhatTheAPIServerAddsToPods(t *testing.T) {
+	documents := map[string]string{"policy.yaml": `apiVersion: pullsecrets/v1alpha1
+kind: Policy
+rules:
+- {name: hub, secrets: [{source: {name: reg}}], attach: pods}
+`}
+	secret := map[string]any{
+		"type": "kubernetes.io/dockerconfigjson",
+		"data": map[string]any{".dockerconfigjson": "eyJhdXRocyI6eyJodWIuZXhhbXBsZSI6eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifX19"},
+	}
+	pod := func(name string, list []any, annotations map[string]any) *unstructured.Unstructured {
+		p := explained("Pod", "a", name, map[string]any{"spec": map[string]any{"imagePullSecrets": list}})
+		p.Object["metadata"].(map[string]any)["annotations"] = annotations
+		return p
+	}
+	own := []any{map[string]any{"name": "own"}}
+	objects := dumpLookup{
+		explained("Namespace", "", "a", nil), explained("ServiceAccount", "a", "default", nil),
+		explained("Secret", "home", "reg", secret), explained("Secret", "a", "reg", secret),
+		pod("has", append(own, map[string]any{"name": "reg"}), nil), pod("early", own, nil),
+		pod("out", nil, map[string]any{"pullsecrets/exclude": "true"}), pod("mirror", nil, map[string]any{"kubernetes.io/config.mirror": "x"}),
+	}
+	status := func(attached string) *unstructured.Unstructured {
+		return explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{"names": "reg", "status.json": `{"attached": ` + attached + `}`}})
+	}
+	for _, c := range []struct{ pod, attached, want string }{
+		{"has", `{"pods": ["hub"]}`, "the pod has it"},
+		{"early", `{"pods": ["hub"]}`, "the API server adds it to pods as they are created, and did not yet when this one was"},
+		{"out", `{"pods": ["hub"]}`, "its annotation opts the pod out"},
+		{"mirror", `{"pods": ["hub"]}`, "it is the mirror of a static pod"},
+		{"early", `{"accounts": ["hub"], "why": "too old"}`, "the pod sets imagePullSecrets itself (own)"},
+	} {
+		at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
+		e, err := explain(append(objects, status(c.attached)), at, policy.Options{Namespace: "home"}, documents, "a", "pod/"+c.pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Pod.Names) != 1 || e.Pod.Names[0].Name != "reg" || !strings.Contains(e.Pod.Names[0].Text, c.want) {
+			t.Errorf("%s with %s: %+v, want %q", c.pod, c.attached, e.Pod.Names, c.want)
+		}
+		if byPods := strings.Contains(c.attached, "pods"); (e.Rules[0].Attach == "pods") != byPods || (len(e.Accounts[0].Names) == 0) != byPods {
+			t.Errorf("with %s: %+v %+v", c.attached, e.Rules, e.Accounts)
+		}
+	}
+}
