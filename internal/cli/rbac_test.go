@@ -32,6 +32,7 @@ func TestRbacOfTheManifests(t *testing.T) {
 		{"../../examples/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
 		{"../../kustomize/base/policy.yaml", "../../kustomize/base/rbac.yaml", nil},
 		{"../../kustomize/overlays/own-folder/policy.yaml", "../../kustomize/overlays/own-folder/rbac.yaml", nil},
+		{"../../kustomize/overlays/pods/policy.yaml", "../../kustomize/overlays/pods/rbac.yaml", []string{"-admission"}},
 		{"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/argocd/pullsecrets/rbac.yaml", []string{"-admission"}},
 		{"../../examples/flux/pullsecrets/policy/policy.yaml", "../../examples/flux/pullsecrets/controller/rbac.yaml", []string{"-admission"}},
 		{"../../examples/flux/oci/policy/policy.yaml", "../../examples/flux/oci/policy/rbac.yaml", []string{"-admission"}},

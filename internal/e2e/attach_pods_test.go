@@ -88,6 +88,25 @@ func TestAnOlderAPIServerHasRulesAttachToAccounts(t *testing.T) {
 	s.WantStatus("Degraded", "needs Kubernetes 1.36", "attach: pods has no effect in the rules hub")
 }
 
+// The roles that pullsecrets rbac prints where every rule attaches to pods cannot write a service account, and are enough: also to
+// see that the API server acts, and to remove what no rule asks for any more.
+func TestTheRolesForPodsAloneAreEnough(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Grant(podsRule)
+	r := s.Start(harness.WithToken(s.Token()))
+	s.Revised("Ready", podsRule)
+	s.WantPod(ns, "own", "default", []string{"theirs"}, "theirs", "+reg")
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	s.WantNothingOfOurs(ns, "default")
+	s.Revised("Ready", harness.NoRules)
+	s.WantNoCopy(ns, "reg")
+	if lines := r.Reported(); len(lines) > 0 {
+		t.Errorf("it complained:\n%s", strings.Join(lines, "\n"))
+	}
+}
+
 // kubectl shows no difference between a pod as it was written and as it is, by either way of applying, and applying it again
 // changes nothing.
 func TestAPodThatGotNamesIsNoDifference(t *testing.T) {

@@ -30,7 +30,7 @@ func TestSinceWhenTheKindsExist(t *testing.T) {
 	for _, folder := range harness.Kustomizations(t) {
 		want := oldest
 		switch folder {
-		case "kustomize/components/admission", "kustomize/overlays/production",
+		case "kustomize/components/admission", "kustomize/overlays/production", "kustomize/overlays/pods",
 			"examples/argocd/pullsecrets", "examples/flux/pullsecrets/controller",
 			"examples/clusters/common", "examples/clusters/berlin", "examples/clusters/tokyo":
 			want = withAdmission

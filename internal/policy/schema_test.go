@@ -249,7 +249,7 @@ func TestTheSchemaAgreesWithParse(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"../../examples/policy.yaml", "../../kustomize/overlays/own-folder/policy.yaml",
+		"../../examples/policy.yaml", "../../kustomize/overlays/own-folder/policy.yaml", "../../kustomize/overlays/pods/policy.yaml",
 		"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/flux/pullsecrets/policy/policy.yaml",
 		"../../examples/flux/oci/policy/policy.yaml",
 	} {

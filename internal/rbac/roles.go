@@ -31,10 +31,18 @@ type Options struct {
 func Roles(p *policy.Policy, o Options) []manifest.Document {
 	names := slices.Concat(p.CopyNames(), o.Also)
 	slices.Sort(names)
+	names = slices.Compact(names)
+	verbs, comment := accountVerbs, "Printed by pullsecrets rbac.\n"+
+		"In all namespaces: see namespaces, add names to service accounts, and keep the copies. Secrets of other names\n"+
+		"can be neither read nor written."
+	if o.Admission && attachesToPodsAlone(p) && len(names) == len(p.CopyNames()) {
+		verbs, comment = seeAccounts, "Printed by pullsecrets rbac.\n"+
+			"In all namespaces: see namespaces and service accounts, and keep the copies. Secrets of other names can be neither\n"+
+			"read nor written, and no service account can be written: every rule attaches to pods. Apply this only once no\n"+
+			"account has names from before that."
+	}
 	docs := []manifest.Document{
-		{Comment: "Printed by pullsecrets rbac.\n" +
-			"In all namespaces: see namespaces, add names to service accounts, and keep the copies. Secrets of other names\n" +
-			"can be neither read nor written.", Object: clusterRole(slices.Compact(names))},
+		{Comment: comment, Object: clusterRole(names, verbs)},
 		{Comment: "The role above is the controller's.", Object: clusterRoleBinding(o.Namespace)},
 	}
 	sources := sourceNames(p)
@@ -51,14 +59,22 @@ func Roles(p *policy.Policy, o Options) []manifest.Document {
 	return docs
 }
 
+// accountVerbs are what writing lists takes. get is for giving a list back to its owners, which needs the owners' entries in
+// managedFields.
+var accountVerbs = []string{"get", "list", "watch", "patch"}
+
+// seeAccounts are what it takes to know that no account has a name whose copy is to be removed.
+var seeAccounts = []string{"list", "watch"}
+
+// attachesToPodsAlone reports whether no rule gives names to service accounts.
+func attachesToPodsAlone(p *policy.Policy) bool {
+	return len(p.Rules) > 0 && !slices.ContainsFunc(p.Rules, func(rule *policy.Rule) bool { return rule.Attach != policy.AttachPods })
+}
+
 // clusterRole names the copies. Being allowed to create is enough although a create has no name in general: the
 // controller creates by server-side apply, which is authorised with the name.
-func clusterRole(copies []string) *rbacv1.ClusterRole {
-	rules := []rbacv1.PolicyRule{
-		coreRule("namespaces", nil, "list", "watch"),
-		// get is for giving a list back to its owners, which needs the owners' entries in managedFields.
-		coreRule("serviceaccounts", nil, "get", "list", "watch", "patch"),
-	}
+func clusterRole(copies, onAccounts []string) *rbacv1.ClusterRole {
+	rules := []rbacv1.PolicyRule{coreRule("namespaces", nil, "list", "watch"), coreRule("serviceaccounts", nil, onAccounts...)}
 	if len(copies) > 0 { // a rule without names would mean every secret
 		// get is for adopting the copies of imagepullsecret-patcher, for the same reason.
 		rules = append(rules, coreRule("secrets", copies, "get", "list", "watch", "create", "patch", "delete"))

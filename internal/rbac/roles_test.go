@@ -152,3 +152,31 @@ func TestTheSameRolesAreTheSameBytes(t *testing.T) {
 		}
 	}
 }
+
+// Where no rule gives names to service accounts, they cannot be written. That nobody has names from before is said by whoever
+// applies the roles, and a name that left the policy may be on accounts.
+func TestRolesForPodsAlone(t *testing.T) {
+	const pods, accounts = "- {name: a, secrets: [{source: {name: s}}], attach: pods}\n", "- {name: b, secrets: [{source: {name: t}}]}\n"
+	admission := options
+	admission.Admission = true
+	also := admission
+	also.Also = []string{"gone"}
+	same := admission
+	same.Also = []string{"s"}
+	for _, c := range []struct {
+		why, rules string
+		o          Options
+		want       string
+	}{
+		{"every rule attaches to pods", pods, admission, "list watch"},
+		{"and the names in use are those of the policy", pods, same, "list watch"},
+		{"a name has left the policy", pods, also, "get list watch patch"},
+		{"the API server adds nothing", pods, options, "get list watch patch"},
+		{"one rule attaches to accounts", pods + accounts, admission, "get list watch patch"},
+		{"no rule is left, and names may be", " []", admission, "get list watch patch"},
+	} {
+		if got := grants(t, Roles(parse(t, c.rules), c.o)); !slices.Contains(got, "everywhere: serviceaccounts []: "+c.want) {
+			t.Errorf("%s: %v, want %s", c.why, got, c.want)
+		}
+	}
+}
