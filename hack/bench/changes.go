@@ -44,7 +44,7 @@ func (l *lab) converged(round int) (*running, error) {
 		return nil, err
 	}
 	r.content = encoded(with(r.before()))
-	return r, l.distribute(bareLoop{copies: l.secrets, password: r.before(), accounts: true})
+	return r, l.distribute(bareLoop{copies: l.secrets, password: r.before(), accounts: !l.pods})
 }
 
 // before is the password that is distributed at first.
@@ -165,12 +165,12 @@ func (r *running) registryAdded(to *result) error {
 // bareAdded measures the writes that another registry takes, bare: its copies, and lists with it.
 func (r *running) bareAdded(to *result) error {
 	r.copies = r.l.secrets + 1
-	return r.l.floors(to, &bareLoop{from: r.l.secrets, copies: r.copies, password: r.before(), accounts: true}, r.withdraw)
+	return r.l.floors(to, &bareLoop{from: r.l.secrets, copies: r.copies, password: r.before(), accounts: !r.l.pods}, r.withdraw)
 }
 
 // withdraw takes the registry that was added away again, without pullsecrets.
 func (r *running) withdraw() error {
-	if err := r.l.distribute(bareLoop{from: r.l.secrets, copies: r.l.secrets, accounts: true}); err != nil {
+	if err := r.l.distribute(bareLoop{from: r.l.secrets, copies: r.l.secrets, accounts: !r.l.pods}); err != nil {
 		return err
 	}
 	return r.l.parallel(16, r.l.names, func(ns string) error { return r.l.remove(ns, fmt.Sprintf("reg-%d", r.l.secrets)) })

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -42,7 +43,24 @@ func newLab(ctx context.Context, c config) (*lab, error) {
 	if err := l.create(api.Namespaces, "", api.Home, nil); err != nil {
 		return nil, err
 	}
+	if err := l.admission(); err != nil {
+		return nil, err
+	}
 	return l, l.crowd(c.unrelated)
+}
+
+// admission installs what adds names to pods, if rules attach to those.
+func (l *lab) admission() error {
+	for _, name := range []string{"crd", "policy", "binding", "pods"} {
+		if !l.pods {
+			break
+		}
+		cmd := exec.CommandContext(l.ctx, "kubectl", "--kubeconfig", l.kubeconfig, "apply", "--server-side", "-f", "kustomize/components/admission/"+name+".yaml")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("install the admission component: %w\n%s", err, out)
+		}
+	}
+	return nil
 }
 
 // crowd fills the cluster with n secrets that are nobody's business.
@@ -233,6 +251,9 @@ func (l *lab) policy(n int, comment string) error {
 	for i := range n {
 		fmt.Fprintf(&b, "- name: rule-%d\n  secrets: [{source: {name: source-%d}, name: reg-%d}]\n", i, i, i)
 		b.WriteString("  namespaces: {include: [\"bench-*\"]}\n  serviceAccounts: {include: [\"*\"]}\n")
+		if l.pods {
+			b.WriteString("  attach: pods\n")
+		}
 	}
 	u := api.Object("v1", "ConfigMap", api.Home, "pullsecrets-policy")
 	u.Object["data"] = map[string]any{"policy.yaml": b.String()}

@@ -48,7 +48,7 @@ func (l *lab) convergeOnce(round int, results []result) error {
 	password := fmt.Sprintf("first-%d", round)
 	return turns(round,
 		func() error {
-			return l.floors(&results[0], &bareLoop{copies: l.secrets, password: password, accounts: true}, l.reset)
+			return l.floors(&results[0], &bareLoop{copies: l.secrets, password: password, accounts: !l.pods}, l.reset)
 		},
 		func() error {
 			if err := l.converge(&results[0], password); err != nil {

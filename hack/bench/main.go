@@ -5,6 +5,7 @@
 //	make bench                                  the default sizes
 //	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
 //	make bench BENCHFLAGS='-only burst'         a part of it
+//	make bench BENCHFLAGS='-attach pods'        with rules that attach to pods
 //	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-name tool -baseline-copy image-pull-secret'
 //	make bench-docs                             every size, for docs/performance-log.md; takes most of an hour
 package main
@@ -33,6 +34,7 @@ type config struct {
 	noise                  float64
 	logs                   bool
 	only                   string
+	pods                   bool      // rules attach to pods
 	loop                   *bareLoop // this process is only that
 	docs                   string
 }
@@ -55,6 +57,8 @@ func main() {
 	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
 	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, or burst (of the changes only the new namespaces), to measure only these workloads")
 	flag.StringVar(&c.docs, "docs", "", "measure nothing; write what the JSON `FILE` says into the .md and the .svg beside it")
+	attach := ""
+	flag.StringVar(&attach, "attach", "accounts", "`HOW` pods get the names: accounts, or pods, where only copies are written")
 	loop := bareLoop{}
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
 	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")
@@ -80,6 +84,10 @@ func main() {
 	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
 		fail(fmt.Errorf("-only %q: convergence, changes or burst", c.only))
 	}
+	if !slices.Contains([]string{"accounts", "pods"}, attach) {
+		fail(fmt.Errorf("-attach %q: accounts or pods", attach))
+	}
+	c.pods = attach == "pods"
 	if c.kubeconfig == "" {
 		fail(fmt.Errorf("no cluster: run make bench, or give -kubeconfig"))
 	}

@@ -34,7 +34,11 @@ func (l *lab) startWith(kubeconfig string) (*process, error) {
 	}
 	health := free.Addr().String()
 	_ = free.Close()
-	p, err := l.command(l.binary, "run", "-kubeconfig", kubeconfig, "-namespace", api.Home, "-health-addr", health, "-log-format", "json")
+	args := []string{"run", "-kubeconfig", kubeconfig, "-namespace", api.Home, "-health-addr", health, "-log-format", "json"}
+	if l.pods {
+		args = append(args, "-admission")
+	}
+	p, err := l.command(l.binary, args...)
 	p.health = health
 	return p, err
 }

@@ -118,7 +118,7 @@ func print(all []result) {
 }
 
 func (r result) line() string {
-	cells := []string{fmt.Sprint(r.Namespaces), fmt.Sprint(r.Secrets), fmt.Sprint(r.Accounts), strings.TrimSpace(r.Workload + " " + r.Name)}
+	cells := []string{fmt.Sprint(r.Namespaces), fmt.Sprint(r.Secrets), fmt.Sprint(r.Accounts), strings.TrimSpace(r.Workload + " " + r.Name + " " + r.Attach)}
 	seconds := func(values []float64) string {
 		if len(values) == 0 {
 			return ""

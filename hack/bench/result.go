@@ -26,6 +26,7 @@ type result struct {
 	Namespaces  int       `json:"namespaces"`
 	Secrets     int       `json:"secrets"`
 	Accounts    int       `json:"accounts"`
+	Attach      string    `json:"attach,omitempty"` // pods where rules attach to pods
 	Unrelated   int       `json:"unrelated,omitempty"`
 	Floor       []float64 `json:"floor,omitempty"`         // seconds; of a burst: until the default account was there
 	Informed    []float64 `json:"informedFloor,omitempty"` // seconds of the bare loop with informers running
@@ -50,7 +51,11 @@ type result struct {
 }
 
 func (l *lab) result(workload string) result {
-	return result{Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated}
+	r := result{Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated}
+	if l.pods {
+		r.Attach = "pods"
+	}
+	return r
 }
 
 // births reports whether times are by namespace.
@@ -119,8 +124,13 @@ func (r *result) fault(n requests) int {
 	return n.sum("", append(writes, "GET")...)
 }
 
-// exact is how many writes a first convergence takes: one for each copy and each account.
-func (r *result) exact() int { return r.Namespaces * (r.Secrets + r.Accounts) }
+// exact is how many writes a first convergence takes: one for each copy, and one for each account if rules attach to those.
+func (r *result) exact() int {
+	if r.Attach == "pods" {
+		return r.Namespaces * r.Secrets
+	}
+	return r.Namespaces * (r.Secrets + r.Accounts)
+}
 
 // ratio is the median over the rounds of took to a floor plus some seconds. Both are of one round, because the machine may
 // be busier in another.
