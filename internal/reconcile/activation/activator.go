@@ -214,10 +214,9 @@ func (a *Activator) prepare(ctx context.Context, p *policy.Policy) (wait time.Du
 
 // publish brings status and feedback up to date.
 func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
-	p := a.Active()
-	tried := p != nil && p == a.evaluator.lastGood.policy && a.rollout.done(p)
+	tried := a.tried()
 	if tried {
-		a.names.dropUnused(p)
+		a.names.dropUnused(a.Active())
 	}
 	if !tried && a.evaluator.evaluation.errors == nil && a.unsaved == "" {
 		return 0
@@ -235,6 +234,12 @@ func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
 		a.logState()
 	}
 	return wait
+}
+
+// tried reports whether the policy that was accepted last is in force, and every namespace was tried under it.
+func (a *Activator) tried() bool {
+	p := a.Active()
+	return p != nil && p == a.evaluator.lastGood.policy && a.rollout.done(p)
 }
 
 // standBy has a standby follow all that the leader follows, so that it can take over at once. It remembers nothing of what it

@@ -44,7 +44,8 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 		return 0
 	}
 	text, err := status.Record{
-		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision, Confirmed: a.usedConfirmation, Attached: a.attached(), Totals: a.Reporter.Totals(),
+		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision,
+		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), Totals: a.Reporter.Totals(),
 	}.Encode()
 	if err == nil {
 		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {
@@ -65,6 +66,14 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 		return writeAgain
 	}
 	return 0
+}
+
+// rolledOut is the hash of the text in force, once every namespace was tried under it.
+func (a *Activator) rolledOut() string {
+	if !a.tried() {
+		return ""
+	}
+	return a.evaluator.inForce()
 }
 
 // writeStatus applies the status ConfigMap, if that changes it.

@@ -37,6 +37,7 @@ type Reporter struct {
 	none       *summary                           // the problems that are of no namespace
 	common     *summary                           // the last one without problems: most namespaces share one
 	copies     map[string]int                     // of all namespaces, by rule: a roll-out asks for the sums after each of them
+	missing    map[string]map[string]bool         // copies that are wanted and not there, with the namespaces that lack them
 	accounts   int
 	unsynced   map[string]time.Time // namespaces with work that is not done, since when
 }
@@ -53,6 +54,7 @@ type Options struct {
 // summary is what came of one namespace. It is not changed once it is recorded.
 type summary struct {
 	copies   map[string]int   // in place, by rule
+	missing  []string         // names of copies that are wanted and not there, sorted
 	accounts int              // that rules give names to
 	problems []status.Problem // sorted
 }
@@ -74,6 +76,7 @@ func New(options Options) *Reporter {
 		none:       &summary{},
 		problems:   map[status.Problem]map[string]bool{},
 		copies:     map[string]int{},
+		missing:    map[string]map[string]bool{},
 		unsynced:   map[string]time.Time{},
 	}
 }
@@ -94,7 +97,7 @@ func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
 	before := r.namespaces[todo.Namespace]
 	next.keep(before, result)
 	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
-		slices.Equal(before.problems, next.problems)
+		slices.Equal(before.missing, next.missing) && slices.Equal(before.problems, next.problems)
 	if !same {
 		next = r.share(next)
 		r.namespaces[todo.Namespace] = next
@@ -125,7 +128,7 @@ func (s *summary) keep(before *summary, result apply.Result) {
 // share returns a summary that says the same, and is shared by other namespaces if it can be.
 func (r *Reporter) share(s *summary) *summary {
 	switch {
-	case len(s.problems) > 0:
+	case len(s.problems) > 0, len(s.missing) > 0:
 	case r.common != nil && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
 		return r.common
 	default:
@@ -171,6 +174,7 @@ func (r *Reporter) move(namespace string, before, after *summary) {
 	}
 	r.add(before, -1)
 	r.add(after, 1)
+	r.moveMissing(namespace, before.missing, after.missing)
 	for _, p := range after.problems {
 		if r.problems[p] == nil {
 			r.problems[p] = map[string]bool{}
@@ -304,6 +308,7 @@ func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *s
 		}
 	}
 	s.problems = inOrder(s.problems)
+	s.missing = missingCopies(todo, result)
 	return s
 }
 

@@ -30,6 +30,7 @@ func (r *Reporter) Totals() status.Totals {
 		}
 		t.First = append(t.First, shown)
 	}
+	t.Missing, t.MissingCut = r.missingTotals()
 	return t
 }
 

@@ -37,6 +37,31 @@ type Totals struct {
 	RulesLeftOut    int            `json:"rulesLeftOut,omitempty"` // whose copies are not among these
 	Problems        int            `json:"problemCount"`
 	First           []ShownProblem `json:"problems,omitempty"`
+	// Missing are copies that rules want and that are not there, by name. A name that is not among them is there wherever
+	// rules want it, unless MissingCut says that there are more names.
+	Missing    []MissingCopy `json:"missingCopies,omitempty"`
+	MissingCut bool          `json:"missingCopiesCut,omitempty"`
+}
+
+// MissingCopy is a copy that is not there in some namespaces that rules want it in.
+type MissingCopy struct {
+	Name       string   `json:"name"`
+	Namespaces []string `json:"namespaces"`    // the first by name
+	Cut        bool     `json:"cut,omitempty"` // there are more
+}
+
+// Place reports whether a copy that a rule wants in a namespace is there, and whether the totals tell that.
+func (t Totals) Place(namespace, name string) (there, known bool) {
+	for _, m := range t.Missing {
+		switch {
+		case m.Name != name:
+		case slices.Contains(m.Namespaces, namespace):
+			return false, true
+		default:
+			return !m.Cut, !m.Cut
+		}
+	}
+	return !t.MissingCut, !t.MissingCut
 }
 
 // ShownProblem is a problem with the namespaces that have it; none for a problem of no namespace.
@@ -52,6 +77,9 @@ type Record struct {
 	Status   string `json:"status"`
 	Observed string `json:"observed"`
 	Revision string `json:"revision,omitempty"`
+	// RolledOut is the hash of the text in force, once every namespace was tried under it: the totals are of that text. It
+	// is empty during a roll-out.
+	RolledOut string `json:"rolledOut,omitempty"`
 	// Confirmed is the confirmation of a held prune that was used up.
 	Confirmed string `json:"confirmed,omitempty"`
 	// Attached says who gives pods the names of rules that attach to pods.
