@@ -28,6 +28,9 @@ const (
 	// tamcore/imagepullsecret-patcher, internal/utils/utils.go (both).
 	AncestorManager = "imagepullsecret-patcher"
 
+	// AnnotationEvict is "false" on a Pod that is not to be evicted, or on a Namespace that is so for all its pods.
+	AnnotationEvict = "pullsecrets/evict"
+
 	// AnnotationExclude opts a Namespace or a ServiceAccount out, and a Pod of rules that attach to pods. Only "true" counts.
 	AnnotationExclude = "pullsecrets/exclude"
 	// AnnotationExcludeAncestor opts a Namespace out as imagepullsecret-patcher knows it. Only "true" counts.

@@ -12,6 +12,7 @@ type Namespace struct {
 	Labels      Labels
 	Excluded    bool // its annotations opt it out
 	Terminating bool // it accepts no new objects
+	KeepsPods   bool // its annotation says that its pods are not to be evicted
 }
 
 // NewNamespace shrinks a v1 Namespace. optOut are other annotations that opt it out.
@@ -22,6 +23,8 @@ func NewNamespace(u *unstructured.Unstructured, optOut ...string) *Namespace {
 		Meta:     newMeta(u),
 		Labels:   NewLabels(u.GetLabels()),
 		Excluded: optsOut(annotations, AnnotationExclude) || optsOut(annotations, AnnotationExcludeAncestor) || optsOut(annotations, optOut...),
+
+		KeepsPods: keepsPods(annotations),
 	}
 	ns.Terminating = ns.Deleting || phase == "Terminating"
 	return ns
@@ -31,6 +34,9 @@ func NewNamespace(u *unstructured.Unstructured, optOut ...string) *Namespace {
 func optsOut(annotations map[string]string, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return annotations[name] == "true" })
 }
+
+// keepsPods reports whether the annotations of a pod, or of its namespace, forbid to evict it.
+func keepsPods(annotations map[string]string) bool { return annotations[AnnotationEvict] == "false" }
 
 // SameDecision reports whether nothing that a decision depends on differs between two versions.
 func (n *Namespace) SameDecision(o *Namespace) bool {

@@ -45,6 +45,8 @@ var layers = []struct {
 	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/watch reconcile/queue " +
 		"reconcile/election reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 
+	{"evict/decide", true, "reconcile/status policy cluster"},
+
 	{"inspect", false, "reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
@@ -112,8 +114,8 @@ func checkPure(t *testing.T, name string, imports []string) {
 				t.Errorf("%s imports %s: %s", name, imported, why)
 			}
 		}
-		// cluster reads times of objects, and prune is told what time it is; neither asks a clock.
-		if imported == "time" && name != "cluster" && name != "reconcile/prune" {
+		// cluster reads times of objects, and prune and evict/decide are told what time it is; none asks a clock.
+		if imported == "time" && name != "cluster" && name != "reconcile/prune" && name != "evict/decide" {
 			t.Errorf("%s imports time: decisions do not depend on when", name)
 		}
 	}
