@@ -63,6 +63,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
 			migrateCommand(stdin, stdout, stderr),
+			evictCommand(stdout, stderr),
 			purgeCommand(stdin, stdout, stderr),
 			completionCommand(stdout, stderr),
 			versionCommand(stdout, stderr),

@@ -68,9 +68,13 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	registerAddress(fs, &f.healthAddr, "health-addr", ":8081", "`ADDRESS` of /healthz and /readyz; empty for none")
 	registerAddress(fs, &f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
 	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
-	choiceVar(fs, &f.logLevel, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error", "trace", "debug", "info", "warn", "error")
-	choiceVar(fs, &f.logFormat, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal", "auto", "json", "console")
+	registerLog(fs, &f.logLevel, &f.logFormat)
 	f.ancestor.register(fs)
+}
+
+func registerLog(fs *flag.FlagSet, level, format *string) {
+	choiceVar(fs, level, "log-level", "info", "`LEVEL`: trace, debug, info, warn or error", "trace", "debug", "info", "warn", "error")
+	choiceVar(fs, format, "log-format", "auto", "`FORMAT`: json, console, or auto for console on a terminal", "auto", "json", "console")
 }
 
 // registerAddress registers an address whose empty variable means none: that of any other flag counts as not set.

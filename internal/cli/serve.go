@@ -21,21 +21,28 @@ func (f *runFlags) serve(c *reconcile.Controller, log zerolog.Logger) (stop func
 	if err := checkLoopback(f.pprofAddr); err != nil {
 		return nil, err
 	}
+	return serve([]port{
+		{"health-addr", f.healthAddr, healthHandler(c), f.healthOptional},
+		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics()), false},
+		{"pprof-addr", f.pprofAddr, pprofHandler(), false},
+	}, log)
+}
+
+// port is what is served on the address of a flag.
+type port struct {
+	flag, addr string
+	handler    http.Handler
+	optional   bool // nobody asked for it
+}
+
+func serve(ports []port, log zerolog.Logger) (stop func(), err error) {
 	var stops []func()
 	stop = func() {
 		for _, s := range stops {
 			s()
 		}
 	}
-	for _, port := range []struct {
-		flag, addr string
-		handler    http.Handler
-		optional   bool
-	}{
-		{"health-addr", f.healthAddr, healthHandler(c), f.healthOptional},
-		{"metrics-addr", f.metricsAddr, metricsHandler(c.Metrics()), false},
-		{"pprof-addr", f.pprofAddr, pprofHandler(), false},
-	} {
+	for _, port := range ports {
 		stopOne, err := listen(port.flag, port.addr, port.handler)
 		if err != nil && port.optional {
 			log.Warn().Msg("/healthz and /readyz are not served: " + err.Error())

@@ -193,7 +193,7 @@ func TestWhatTheStatusTells(t *testing.T) {
 		{"there is none", nil, "there is no status ConfigMap"},
 		{"a new text is saved, and not yet in force everywhere", of(rules, "sha256:other", packed(rules)), "rolling the policy out"},
 		{"an earlier version wrote it", of(rules, "", packed(rules)), "rolling the policy out"},
-		{"the policy is given with flags", of(rules, hash, nil), "it holds no policy"},
+		{"the policy is given with flags", of(rules, hash, nil), "has no policy"},
 		{"somebody edited it", of(rules, hash, []byte("odd")), "cannot be read"},
 		{"a source in a namespace that is not named here", of(elsewhere, policy.Hash(documents(elsewhere)), packed(elsewhere)), "-source-namespaces"},
 	} {

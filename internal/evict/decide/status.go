@@ -29,10 +29,10 @@ func (s Status) Read(cm *cluster.ConfigMap, o policy.Options) Status {
 	documents, err := status.UnpackPolicy(cm.BinaryData[status.KeyPolicy])
 	switch {
 	case err != nil:
-		next.Unknown = "its policy cannot be read"
+		next.Unknown = "the status ConfigMap has a policy that cannot be read"
 		return next
 	case documents == nil:
-		next.Unknown = "it holds no policy: none was accepted yet, or the controller has it from flags"
+		next.Unknown = "the status ConfigMap has no policy: none was accepted yet, or the controller has it from flags"
 		return next
 	}
 	record := status.Decode(cm.Data[status.KeyRecord])
@@ -46,7 +46,7 @@ func (s Status) Read(cm *cluster.ConfigMap, o policy.Options) Status {
 		next.accepted, _ = policy.Parse(documents, o)
 	}
 	if next.accepted == nil {
-		next.Unknown = "its policy is not accepted here: start with the same -source-namespaces as the controller"
+		next.Unknown = "the policy of the status ConfigMap is not accepted here: give the same -source-namespaces as to the controller"
 		return next
 	}
 	next.Policy, next.Totals = next.accepted, record.Totals

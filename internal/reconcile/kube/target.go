@@ -29,10 +29,14 @@ type Target struct {
 	Resource  schema.GroupVersionResource
 	Namespace string // empty: all
 	Name      string // empty: all; otherwise the request is authorised by this name alone
+	Phase     string // of a pod; empty: any
 }
 
 func (t Target) String() string {
 	text := t.Resource.Resource
+	if t.Phase != "" {
+		text = t.Phase + " " + text
+	}
 	if t.Name != "" {
 		text += " named " + t.Name
 	}
@@ -51,10 +55,14 @@ func (t Target) In(client dynamic.Interface) dynamic.ResourceInterface {
 }
 
 func (t Target) Selector() fields.Selector {
-	if t.Name == "" {
-		return fields.Everything()
+	selected := fields.Set{}
+	if t.Name != "" {
+		selected["metadata.name"] = t.Name
 	}
-	return fields.OneTermEqualSelector("metadata.name", t.Name)
+	if t.Phase != "" {
+		selected["status.phase"] = t.Phase
+	}
+	return fields.SelectorFromSet(selected)
 }
 
 // Each lists a target in pages and calls f for each object.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,11 @@ No namespace is ever a label, and no metric tells anything of a credential. A st
 ` + "`pullsecrets_leader`" + ` 0 and no policy state.
 
 This page is generated: ` + "`go test ./internal/reconcile/report -run MetricsPage -update`" + `.
+
+| metric | type | labels | meaning |
+| --- | --- | --- | --- |
+%s
+` + "`pullsecrets evict`" + ` serves these, in the same way:
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
@@ -70,6 +76,9 @@ groups:
   - alert: PullsecretsCredentialOld
     expr: time() - max by (source) (pullsecrets_source_last_change_timestamp_seconds) > 90 * 86400
     annotations: {summary: "the credential {{ $labels.source }} has not been rotated for 90 days"}
+  - alert: PullsecretsEvictionsFail
+    expr: sum by (result) (increase(pullsecrets_evictions_total{result=~"refused|failed"}[1h])) > 10
+    annotations: {summary: "pods that wait for an image in vain cannot be evicted: {{ $labels.result }}"}
   - alert: PullsecretsNobodyWorks
     expr: absent(pullsecrets_leader == 1)
     for: 2m
@@ -78,15 +87,7 @@ groups:
 
 // TestMetricsPage holds docs/metrics.md against the code.
 func TestMetricsPage(t *testing.T) {
-	var table strings.Builder
-	for _, f := range families {
-		labels := "`" + strings.Join(f.labels, "`, `") + "`"
-		if len(f.labels) == 0 {
-			labels = ""
-		}
-		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.name, f.kind, labels, f.help)
-	}
-	want := fmt.Sprintf(metricsText, table.String(), alerts)
+	want := fmt.Sprintf(metricsText, familyTable(families), familyTable(evictionFamilies), alerts)
 	if *update {
 		if err := os.WriteFile(metricsPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -98,6 +99,18 @@ func TestMetricsPage(t *testing.T) {
 	}
 }
 
+func familyTable(families []family) string {
+	var table strings.Builder
+	for _, f := range families {
+		labels := "`" + strings.Join(f.labels, "`, `") + "`"
+		if len(f.labels) == 0 {
+			labels = ""
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s | %s |\n", f.name, f.kind, labels, f.help)
+	}
+	return table.String()
+}
+
 // TestAlertsNameMetricsThatExist holds the examples against the families.
 func TestAlertsNameMetricsThatExist(t *testing.T) {
 	for word := range strings.FieldsFuncSeq(alerts, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
@@ -105,7 +118,7 @@ func TestAlertsNameMetricsThatExist(t *testing.T) {
 			continue
 		}
 		found := false
-		for _, f := range families {
+		for _, f := range slices.Concat(families, evictionFamilies) {
 			found = found || f.name == word
 		}
 		if !found {
@@ -116,7 +129,7 @@ func TestAlertsNameMetricsThatExist(t *testing.T) {
 
 // TestNoNamespaceIsALabel holds the rule that keeps the number of time series small.
 func TestNoNamespaceIsALabel(t *testing.T) {
-	for _, f := range families {
+	for _, f := range slices.Concat(families, evictionFamilies) {
 		for _, label := range f.labels {
 			if strings.Contains(label, "namespace") {
 				t.Errorf("%s has the label %s", f.name, label)
