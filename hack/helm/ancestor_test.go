@@ -204,6 +204,7 @@ func TestWhatDoesNotGoWithImagepullsecretPatcher(t *testing.T) {
 		for word, given := range map[string]values{
 			"ha.enabled needs a policy":         with(values{"ha": values{"enabled": true}}),
 			"admission.enabled needs a policy":  with(values{"admission": values{"enabled": true}}),
+			"evict.enabled needs a policy":      with(values{"evict": values{"enabled": true}}),
 			"dockerSecrets.password is missing": with(values{"dockerSecrets": values{"password": ""}}),
 		} {
 			if _, err := h.Template(here, given); err == nil || !strings.Contains(err.Error(), word) {

@@ -21,6 +21,7 @@ import (
 // switches are the values that do what a component does.
 var switches = map[string]values{
 	"admission":        {"admission": values{"enabled": true}},
+	"evict":            {"evict": values{"enabled": true}},
 	"ha":               {"ha": values{"enabled": true}},
 	"wide-rbac":        {"wideRbac": values{"enabled": true}},
 	"revision":         {"revision": values{"enabled": true}},

@@ -25,6 +25,7 @@ type rbacFlags struct {
 	also       string
 	fromStatus bool
 	admission  bool
+	evict      bool
 }
 
 func rbacCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
@@ -36,7 +37,8 @@ func rbacCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		LongHelp: "Prints the roles and bindings under which the controller can carry out this policy, and nothing else.\n" +
 			"It asks no cluster, unless -from-status is given.\n\n" +
 			"A name that leaves the policy has to stay in the roles until its copies are removed: name it with -also, or\n" +
-			"have the names in use read from the status ConfigMap with -from-status.",
+			"have the names in use read from the status ConfigMap with -from-status.\n\n" +
+			"With -evict it prints the roles of pullsecrets evict instead, which are the same for every policy.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			if len(args) > 0 {
@@ -53,27 +55,34 @@ func (f *rbacFlags) register(fs *flag.FlagSet) {
 	fs.StringVar(&f.also, "also", "", "`NAMES` of copies that are no longer in the policy, comma-separated")
 	fs.BoolVar(&f.fromStatus, "from-status", false, "add the names in use, from the status ConfigMap of the cluster")
 	fs.BoolVar(&f.admission, "admission", false, "for a controller that is started with -admission")
+	fs.BoolVar(&f.evict, "evict", false, "the roles of pullsecrets evict, and not the controller's; needs no -f")
 }
 
 func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
+	o := rbac.Options{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, Admission: f.admission}
+	if f.evict {
+		return writeRoles(stdout, rbac.EvictRoles(o))
+	}
 	_, p, err := f.valid(stdin, stderr)
 	if err != nil {
 		return err
 	}
-	also := splitNames(f.also)
+	o.Also = splitNames(f.also)
 	if f.fromStatus {
 		inUse, err := f.namesInUse(ctx)
 		if err != nil {
 			return err
 		}
-		also = append(also, inUse...)
+		o.Also = append(o.Also, inUse...)
 	}
-	text, err := manifest.YAML(rbac.Roles(p, rbac.Options{
-		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, Also: also, Admission: f.admission,
-	}))
+	return writeRoles(stdout, rbac.Roles(p, o))
+}
+
+func writeRoles(stdout io.Writer, roles []manifest.Document) error {
+	text, err := manifest.YAML(roles)
 	if err != nil {
 		return err
 	}
@@ -85,6 +94,12 @@ func (f *rbacFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.
 // a file that a security team signs.
 func (f *rbacFlags) validate() error {
 	errs := []error{f.checkFile()}
+	if f.evict {
+		errs[0] = f.check()
+		if f.file != "" || f.also != "" || f.fromStatus || f.admission {
+			errs = append(errs, errors.New("-evict: those roles are the same for every policy, so -f, -also, -from-status and -admission do not go with it"))
+		}
+	}
 	for _, name := range splitNames(f.also) {
 		if len(validation.IsDNS1123Subdomain(name)) > 0 {
 			errs = append(errs, fmt.Errorf("-also: %q is not the name of a secret", name))

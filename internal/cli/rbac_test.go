@@ -36,9 +36,14 @@ func TestRbacOfTheManifests(t *testing.T) {
 		{"../../examples/argocd/pullsecrets/policy.yaml", "../../examples/argocd/pullsecrets/rbac.yaml", []string{"-admission"}},
 		{"../../examples/flux/pullsecrets/policy/policy.yaml", "../../examples/flux/pullsecrets/controller/rbac.yaml", []string{"-admission"}},
 		{"../../examples/flux/oci/policy/policy.yaml", "../../examples/flux/oci/policy/rbac.yaml", []string{"-admission"}},
+		{"", "../../kustomize/components/evict/rbac.yaml", []string{"-evict"}},
 	} {
-		t.Run(c.policy, func(t *testing.T) {
-			status, got, errs := command(t, "", append([]string{"rbac", "-f", c.policy}, c.flags...)...)
+		t.Run(c.roles, func(t *testing.T) {
+			args := append([]string{"rbac"}, c.flags...)
+			if c.policy != "" {
+				args = append(args, "-f", c.policy)
+			}
+			status, got, errs := command(t, "", args...)
 			if status != 0 || errs != "" {
 				t.Fatalf("exit %d: %s", status, errs)
 			}
@@ -115,7 +120,9 @@ func TestRbacRefuses(t *testing.T) {
 		{"a namespace's name", smallest, []string{"-f", "-", "-namespace", "No"}, `"No"`},
 		{"a ConfigMap's name", smallest, []string{"-f", "-", "-policy", "No"}, `"No"`},
 		{"a file that is not there", "", []string{"-f", "/does/not/exist"}, "no such file"},
+		{"roles for a namespace's name that is none", "", []string{"-evict", "-namespace", "No"}, `"No"`},
 		{"a word too many", smallest, []string{"-f", "-", "more"}, `"more"`},
+		{"two roles in one file would be signed as one", smallest, []string{"-evict", "-f", "-"}, "-f, -also"},
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			status, out, errs := command(t, c.policy, append([]string{"rbac"}, c.args...)...)

@@ -51,7 +51,7 @@ func TestThePodIsRestricted(t *testing.T) {
 		return err
 	}
 	found := 0
-	for _, u := range harness.Objects(t, harness.Kustomize(t, "kustomize/base")) {
+	for _, u := range harness.Objects(t, harness.WithComponent(t, "evict")) {
 		spec, ok, _ := unstructured.NestedMap(u.Object, "spec", "template", "spec")
 		if !ok {
 			continue
@@ -71,8 +71,8 @@ func TestThePodIsRestricted(t *testing.T) {
 			t.Errorf("%s with privilege escalation: %v; Pod Security does not judge here", u.GetName(), err)
 		}
 	}
-	if found != 1 {
-		t.Errorf("the base has %d pods", found)
+	if found != 2 {
+		t.Errorf("the base has %d pods with that of evict", found)
 	}
 }
 

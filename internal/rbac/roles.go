@@ -43,18 +43,18 @@ func Roles(p *policy.Policy, o Options) []manifest.Document {
 	}
 	docs := []manifest.Document{
 		{Comment: comment, Object: clusterRole(names, verbs)},
-		{Comment: "The role above is the controller's.", Object: clusterRoleBinding(o.Namespace)},
+		{Comment: "The role above is the controller's.", Object: clusterRoleBinding(name, o.Namespace)},
 	}
 	sources := sourceNames(p)
 	rules := slices.Concat(sourceRules(sources[o.Namespace]), ownRules(o))
 	docs = append(docs,
-		manifest.Document{Comment: "In the controller's own namespace: read the sources, follow the policy and report on it.", Object: role(o.Namespace, rules)},
-		manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(o.Namespace, o.Namespace)})
+		manifest.Document{Comment: "In the controller's own namespace: read the sources, follow the policy and report on it.", Object: role(name, o.Namespace, rules)},
+		manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(name, o.Namespace, o.Namespace)})
 	delete(sources, o.Namespace)
 	for _, ns := range slices.Sorted(maps.Keys(sources)) {
 		docs = append(docs,
-			manifest.Document{Comment: "Read the sources that are in this namespace.", Object: role(ns, sourceRules(sources[ns]))},
-			manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(ns, o.Namespace)})
+			manifest.Document{Comment: "Read the sources that are in this namespace.", Object: role(name, ns, sourceRules(sources[ns]))},
+			manifest.Document{Comment: "The role above is the controller's.", Object: roleBinding(name, ns, o.Namespace)})
 	}
 	return docs
 }
@@ -79,6 +79,10 @@ func clusterRole(copies, onAccounts []string) *rbacv1.ClusterRole {
 		// get is for adopting the copies of imagepullsecret-patcher, for the same reason.
 		rules = append(rules, coreRule("secrets", copies, "get", "list", "watch", "create", "patch", "delete"))
 	}
+	return newClusterRole(name, rules)
+}
+
+func newClusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRole"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -127,7 +131,7 @@ func coreRule(resource string, names []string, verbs ...string) rbacv1.PolicyRul
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: names, Verbs: verbs}
 }
 
-func role(namespace string, rules []rbacv1.PolicyRule) *rbacv1.Role {
+func role(name, namespace string, rules []rbacv1.PolicyRule) *rbacv1.Role {
 	return &rbacv1.Role{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
@@ -135,24 +139,24 @@ func role(namespace string, rules []rbacv1.PolicyRule) *rbacv1.Role {
 	}
 }
 
-func clusterRoleBinding(own string) *rbacv1.ClusterRoleBinding {
+func clusterRoleBinding(name, own string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "ClusterRoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects:   subjects(own),
+		Subjects:   subjects(name, own),
 	}
 }
 
-func roleBinding(namespace, own string) *rbacv1.RoleBinding {
+func roleBinding(name, namespace, own string) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
 		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
-		Subjects:   subjects(own),
+		Subjects:   subjects(name, own),
 	}
 }
 
-func subjects(own string) []rbacv1.Subject {
+func subjects(name, own string) []rbacv1.Subject {
 	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: own}}
 }

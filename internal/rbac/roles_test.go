@@ -180,3 +180,22 @@ func TestRolesForPodsAlone(t *testing.T) {
 		}
 	}
 }
+
+func TestRolesOfEvict(t *testing.T) {
+	docs := EvictRoles(options)
+	want := []string{
+		"everywhere: pods []: list watch",
+		"everywhere: namespaces []: list watch",
+		"everywhere: serviceaccounts []: list watch",
+		"everywhere: pods/eviction []: create",
+		"everywhere: events []: create",
+		"own: configmaps [the-status]: list watch",
+	}
+	if diff := cmp.Diff(want, grants(t, docs)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	text, err := manifest.YAML(docs)
+	if err != nil || strings.Contains(string(text), "name: pullsecrets\n  namespace: own") {
+		t.Errorf("the controller's account gets something of it: %v\n%s", err, text)
+	}
+}

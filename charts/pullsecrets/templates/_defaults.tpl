@@ -8,6 +8,19 @@
  "autoscaling": {},
  "dockerSecrets": {},
  "env": null,
+ "evict": {
+  "enabled": false,
+  "extraArgs": [],
+  "resources": {
+   "limits": {
+    "memory": "256Mi"
+   },
+   "requests": {
+    "cpu": "5m",
+    "memory": "48Mi"
+   }
+  }
+ },
  "extraArgs": [],
  "extraObjects": [],
  "fullnameOverride": "",
