@@ -11,7 +11,6 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/evict"
 )
@@ -76,9 +75,9 @@ func (f *evictFlags) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := evict.NewClient(config)
 	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
+		return err
 	}
 	e := evict.New(evict.Config{
 		Client: client, Namespace: f.namespace, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces),

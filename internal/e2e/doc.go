@@ -47,6 +47,10 @@
 //	admission_property_pods_test.go   the admission component: the same for pods
 //	admission_property_model_test.go  the admission component: what the controller would decide
 //
+//	evict_test.go                     pods that came too early are evicted, and no others
+//	evict_repeat_test.go              evict: no pod twice, no circle, refusals, an API server that goes away
+//	evict_rights_test.go              evict: what its token may do
+//
 //	command_plan_test.go              plan says what run does
 //	command_explain_test.go           explain names the cause
 //	command_purge_test.go             purge removes what is ours, and nothing else

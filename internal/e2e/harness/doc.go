@@ -17,6 +17,7 @@
 //	refusal.go     an API server that refuses copies, with the credential in its answer
 //	rights.go      the roles that pullsecrets rbac prints, and a token that has them
 //	component.go   the admission component
+//	evict.go       pullsecrets evict in the test's process, and pods that wait for their image
 //	kubectl.go     kubectl and other appliers
 //	kustomize.go   what the repository's kustomizations build
 package harness

@@ -63,8 +63,14 @@ func (s *Sandbox) UntilPermitted(verb, name string, want bool) {
 // Token makes the controller's service account and returns a token for it, as a pod of it would have.
 func (s *Sandbox) Token() string {
 	s.T.Helper()
-	s.Manifest(api.Object("v1", "ServiceAccount", api.Home, "pullsecrets"))
-	request := api.Object("authentication.k8s.io/v1", "TokenRequest", api.Home, "pullsecrets")
+	return s.TokenOf("pullsecrets")
+}
+
+// TokenOf makes a service account beside the controller's and returns a token for it.
+func (s *Sandbox) TokenOf(account string) string {
+	s.T.Helper()
+	s.Manifest(api.Object("v1", "ServiceAccount", api.Home, account))
+	request := api.Object("authentication.k8s.io/v1", "TokenRequest", api.Home, account)
 	answer, err := s.Client.Resource(api.Accounts).Namespace(api.Home).Create(s.Ctx, request, metav1.CreateOptions{}, "token")
 	Must(s.T, err)
 	token, _, _ := unstructured.NestedString(answer.Object, "status", "token")

@@ -7,13 +7,14 @@ const Home = "pullsecrets"
 
 // What the tests write and read.
 var (
-	Namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	Accounts   = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	Secrets    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	ConfigMaps = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	Pods       = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	Events     = schema.GroupVersionResource{Version: "v1", Resource: "events"}
-	Leases     = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
+	Namespaces  = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	Accounts    = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	Secrets     = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	ConfigMaps  = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	Pods        = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	Events      = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	ReplicaSets = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}
+	Leases      = schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
 
 	// The admission component: its parameters, their definition, the policy and its binding.
 	AdmissionRules    = schema.GroupVersionResource{Group: "pullsecrets.internal", Version: "v1alpha1", Resource: "admissionrules"}
