@@ -61,6 +61,20 @@ func explainPod(b *strings.Builder, p *inspect.PodExplanation) {
 	for _, i := range p.Images {
 		fmt.Fprintf(b, "  container %s, image %s: %s\n", i.Container, i.Image, i.Text)
 	}
+	explainEvict(b, p.Evict)
+}
+
+// explainEvict says whether evict would evict a pod. Whether it runs cannot be seen from here.
+func explainEvict(b *strings.Builder, e *inspect.EvictExplanation) {
+	switch {
+	case e == nil:
+	case e.Would:
+		fmt.Fprintf(b, "  evict: would evict it, if it runs in this cluster: %s\n", e.Text)
+	case e.Reason != "":
+		fmt.Fprintf(b, "  evict: would leave it alone: %s: %s\n", e.Reason, e.Text)
+	default:
+		fmt.Fprintf(b, "  evict: %s\n", e.Text)
+	}
 }
 
 // told says what the status knows of an object, where that is not said already.

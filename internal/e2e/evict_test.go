@@ -191,3 +191,30 @@ func TestWithoutAStatusNothingIsEvicted(t *testing.T) {
 	s.Start()
 	s.wantEvicted(pod)
 }
+
+// TestExplainSaysWhatEvictWouldDo of one pod that would be evicted, and of one that would not.
+func TestExplainSaysWhatEvictWouldDo(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.OwnedPod(ns, "early", s.ReplicaSet(ns, "web"))
+	s.OwnedPod(ns, "bare", nil)
+	s.Start()
+	s.Revised("Ready", harness.OneRule)
+	said := func(pod string) string {
+		status, out, errs := s.Command("explain", "-kubeconfig", s.Kubeconfig, "-namespace", api.Home, ns, "pod/"+pod)
+		if status != 0 {
+			t.Fatal(errs)
+		}
+		return out
+	}
+	s.Eventually("the status speaks of the policy", func() error {
+		if out := said("early"); !strings.Contains(out, "evict: would evict it") || !strings.Contains(out, "it lacks "+s.Name("reg")) {
+			return errors.New(out)
+		}
+		return nil
+	})
+	if out := said("bare"); !strings.Contains(out, "evict: would leave it alone: NoController") {
+		t.Error(out)
+	}
+}

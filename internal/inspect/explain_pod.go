@@ -25,6 +25,7 @@ type PodExplanation struct {
 	Names   []NameExplanation `json:"names"` // those that rules give to its service account
 	// Images say which of the pod's pull secrets has an entry for the image of each container.
 	Images []ImageExplanation `json:"images,omitempty"`
+	Evict  *EvictExplanation  `json:"evict,omitempty"`
 	Notes  []string           `json:"notes,omitempty"`
 }
 
@@ -45,6 +46,7 @@ func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*
 	}
 	pod.Images = e.images(u, pod.List, out.Copies)
 	pod.Names = e.addedToPods(u, ns, pod)
+	pod.Evict = e.evict(u)
 	i := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == account })
 	if i < 0 {
 		return pod, nil // which is said of the service account

@@ -48,7 +48,7 @@ var layers = []struct {
 	{"evict/decide", true, "reconcile/status policy cluster"},
 	{"evict", false, "evict/decide reconcile/report reconcile/watch reconcile/kube reconcile/bound policy cluster"},
 
-	{"inspect", false, "reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan policy cluster"},
+	{"inspect", false, "evict/decide reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
 	{"cli", false, "cli/policyfile reconcile evict inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
