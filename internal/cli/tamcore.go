@@ -21,7 +21,7 @@ func (a *ancestor) addTamcore() {
 	a.excludeAnnotation = add(setting{name: "exclude-annotation", env: "CONFIG_EXCLUDE_ANNOTATION", text: tamcoreExclude, tamcoreText: tamcoreExclude,
 		usage: "`ANNOTATION` that opts namespaces and service accounts out, where it is \"true\"" + asAncestor})
 	a.deletePods = add(setting{name: "deletepods", env: "CONFIG_DELETE_PODS", kind: boolSetting, text: "false",
-		usage: "not done, and said in a warning" + asAncestor})
+		usage: "not done, and said in a warning; the command evict does it" + asAncestor})
 	a.watchPath = add(setting{name: "watchdockerconfigjsonpath", env: "CONFIG_WATCH_DOCKERCONFIGJSONPATH", kind: boolSetting, text: "true",
 		usage: "always done" + asAncestor})
 	a.reconciles = add(setting{name: "max-concurrent-reconciles", env: "CONFIG_MAX_CONCURRENT_RECONCILES", kind: numberSetting, text: "1",
@@ -88,8 +88,9 @@ func (a *ancestor) warnings(env environment) (out []string) {
 		out = append(out, "without effect here: "+strings.Join(idle, ", "))
 	}
 	if s := a.deletePods; s.boolean() {
-		out = append(out, s.origin()+": pods that cannot pull their image are not deleted here: one that was created before its service account had the name stays so "+
-			"until it is created anew: find them with kubectl get pods -A, and restart their workloads with kubectl rollout restart")
+		out = append(out, s.origin()+": pods that cannot pull their image are not deleted here: kustomize/components/evict, or evict.enabled of the chart, has those "+
+			"made anew that were created before their service account had the name; it needs a policy ConfigMap, and until there is one, restart "+
+			"their workloads with kubectl rollout restart")
 	}
 	if s := a.watchPath; !s.boolean() {
 		out = append(out, s.origin()+": a change of the mounted file is rolled out all the same")
