@@ -34,7 +34,8 @@ func evictCommand(stdout, stderr io.Writer) *ffcli.Command {
 	f := &evictFlags{}
 	f.register(fs)
 	return &ffcli.Command{
-		Name: "evict", ShortUsage: "pullsecrets evict [FLAGS]", ShortHelp: "have pods made anew that were created before their pull secrets were there",
+		Name: "evict", ShortUsage: "pullsecrets evict [FLAGS]",
+		ShortHelp: "have pods made anew that were created before their pull secrets were there",
 		LongHelp: "Runs until it is stopped, beside the controller and under a service account of its own: kustomize/components/evict.\n" +
 			"It evicts pods that wait for an image (ErrImagePull, ImagePullBackOff), lack a pull secret that the policy gives\n" +
 			"to new pods like them, whose copy is there, and that a controller makes anew. Others it leaves alone; explain\n" +

@@ -79,7 +79,8 @@ func (e *Evictor) look(now time.Time) (due []*candidate) {
 	}
 	e.metrics.SetStuck(counts)
 	slices.SortFunc(due, func(a, b *candidate) int {
-		return cmp.Or(a.pod.Created.Compare(b.pod.Created), strings.Compare(a.pod.Namespace, b.pod.Namespace), strings.Compare(a.pod.Name, b.pod.Name))
+		return cmp.Or(a.pod.Created.Compare(b.pod.Created), strings.Compare(a.pod.Namespace, b.pod.Namespace),
+			strings.Compare(a.pod.Name, b.pod.Name))
 	})
 	return due
 }
@@ -179,6 +180,7 @@ func suggested(err error) time.Duration {
 
 func (e *Evictor) log(c *candidate, message string) {
 	e.Log.Info().Str("namespace", c.pod.Namespace).Str("kind", "Pod").Str("name", c.pod.Name).
-		Str("controller", c.pod.Controller.Kind+"/"+c.pod.Controller.Name).Str("container", c.pod.Container).Str("waits", c.pod.Waits).
+		Str("controller", c.pod.Controller.Kind+"/"+c.pod.Controller.Name).
+		Str("container", c.pod.Container).Str("waits", c.pod.Waits).
 		Strs("lacks", bound.List(c.verdict.Names, "")).Msg(message)
 }

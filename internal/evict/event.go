@@ -46,6 +46,6 @@ func (e *Evictor) announce(ctx context.Context, c *candidate) {
 }
 
 func eventText(c *candidate) string {
-	return fmt.Sprintf("container %s waits for its image (%s), and the pod was created without the pull secrets that new pods get: %s; %s/%s makes a new one",
-		c.pod.Container, c.pod.Waits, strings.Join(c.verdict.Names, ", "), c.pod.Controller.Kind, c.pod.Controller.Name)
+	return fmt.Sprintf("container %s waits for its image (%s), and the pod was created without the pull secrets that new pods get: %s; "+
+		"%s/%s makes a new one", c.pod.Container, c.pod.Waits, strings.Join(c.verdict.Names, ", "), c.pod.Controller.Kind, c.pod.Controller.Name)
 }

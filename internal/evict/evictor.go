@@ -72,8 +72,9 @@ type Evictor struct {
 func New(cfg Config) *Evictor {
 	e := &Evictor{
 		Config: cfg, metrics: report.NewEvictionMetrics(cfg.Version), throttled: report.NewThrottledLog(cfg.Log),
-		known: decide.Status{}.Read(nil, policy.Options{}), candidates: map[types.UID]*candidate{}, outcomes: make(chan outcome, maxTrying),
-		pace: flowcontrol.NewTokenBucketRateLimiter(float32(cfg.PerSecond), max(1, int(cfg.PerSecond))),
+		known: decide.Status{}.Read(nil, policy.Options{}), candidates: map[types.UID]*candidate{},
+		outcomes: make(chan outcome, maxTrying),
+		pace:     flowcontrol.NewTokenBucketRateLimiter(float32(cfg.PerSecond), max(1, int(cfg.PerSecond))),
 	}
 	changed := func() { e.changed.Store(true) }
 	e.group = watch.NewGroup(watch.Options{
@@ -87,9 +88,12 @@ func New(cfg Config) *Evictor {
 			}
 		}})
 	}
-	e.pods = add(kube.Target{Resource: kube.Pods, Phase: "Pending"}, func(u *unstructured.Unstructured) cluster.Object { return cluster.NewPod(u) })
-	e.namespaces = add(kube.Target{Resource: kube.Namespaces}, func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) })
-	e.accounts = add(kube.Target{Resource: kube.ServiceAccounts}, func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u) })
+	e.pods = add(kube.Target{Resource: kube.Pods, Phase: "Pending"},
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewPod(u) })
+	e.namespaces = add(kube.Target{Resource: kube.Namespaces},
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) })
+	e.accounts = add(kube.Target{Resource: kube.ServiceAccounts},
+		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u) })
 	e.status = add(kube.Target{Resource: kube.ConfigMaps, Namespace: cfg.Namespace, Name: cfg.StatusName},
 		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) })
 	return e
@@ -98,7 +102,8 @@ func New(cfg Config) *Evictor {
 func (e *Evictor) watchFailed(what kube.Target, err error) {
 	switch {
 	case apierrors.IsForbidden(err):
-		e.throttled.Warn("no permission to list and watch " + what.String() + "; retrying; `pullsecrets rbac -evict` prints the roles (" + kube.Redact(err) + ")")
+		e.throttled.Warn("no permission to list and watch " + what.String() +
+			"; retrying; `pullsecrets rbac -evict` prints the roles (" + kube.Redact(err) + ")")
 	default:
 		e.throttled.WatchFailed(what, err)
 	}

@@ -11,7 +11,8 @@ type Status struct {
 	Policy  *policy.Policy // nil where the status cannot be gone by
 	Unknown string         // why
 	Totals  status.Totals
-	// Attached are the rules whose names the API server adds to new pods by itself.
+	// Attached are the rules whose names the API server adds to new pods by itself. The record does not tell that yet, so Read
+	// leaves it empty, and every rule counts as one that attaches to accounts.
 	Attached map[string]bool
 
 	read     string // the hash of the text that Policy is made of

@@ -10,7 +10,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
-// Evict asks the API server to evict exactly this version of this pod: one that began to run in the meantime stays.
+// Evict asks the API server to evict exactly this version of this pod: one that began to run in the meantime stays. It is no part of
+// Client, because the controller evicts nothing.
 func Evict(ctx context.Context, client dynamic.Interface, pod cluster.Object) error {
 	eviction := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "policy/v1", "kind": "Eviction",

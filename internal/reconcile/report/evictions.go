@@ -16,7 +16,7 @@ var (
 	familyEvictions = family{"pullsecrets_evictions_total", "counter", []string{"result"},
 		"Evictions that were tried: evicted, refused (429, as of a disruption budget), stale (the pod changed in between), gone (somebody else deleted it), failed, or dry-run."}
 	familyStuckPods = family{"pullsecrets_stuck_pods", "gauge", []string{"verdict"},
-		"Pending pods that wait for an image, by why they are left alone, see [evict.md](evict.md); Evict where they are to be evicted."}
+		"Pending pods that wait for an image, by why they are left alone; Evict where they are to be evicted."}
 
 	evictionFamilies = []family{familyEvictions, familyStuckPods, familyBuild}
 )

@@ -38,7 +38,7 @@ This page is generated: ` + "`go test ./internal/reconcile/report -run MetricsPa
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
 %s
-` + "`pullsecrets evict`" + ` serves these, in the same way:
+` + "`pullsecrets evict`" + ` serves these, in the same way; its verdicts are in [evict.md](evict.md):
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
