@@ -13,7 +13,7 @@ build: ## build bin/pullsecrets
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/pullsecrets/pullsecrets/internal/cli.version=$(VERSION)" -o bin/pullsecrets .
 
 .PHONY: demo
-demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FILE) or on an API server built from source (12 minutes, once); KEEP=1 leaves it up
+demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FILE) or on an API server and a node built from source (17 minutes, once; DEMO_NODE=0: no node); KEEP=1 leaves it up
 	@hack/demo.sh
 
 .PHONY: test

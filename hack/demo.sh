@@ -1,14 +1,49 @@
 #!/usr/bin/env bash
 # Shows pullsecrets at work on a real API server, in six steps, and checks each of them. It stops what it started.
+# Where this machine permits user namespaces, a real node is there too, and pods pull from registries with passwords.
 #
 #   DEMO_KUBECONFIG=FILE   use that cluster, such as one of kind, with the kubectl that you have, and clean it
 #                          afterwards: seconds. Without it, a control plane is built from source the first time, which
 #                          takes about 12 minutes, and started, which takes seconds.
-#   KEEP=1                 leave cluster and controller up, and say how to reach and how to stop them
+#   DEMO_NODE=0            have no node, where there could be one
+#   KEEP=1                 leave cluster and controller up, without a node, and say how to reach and how to stop them
 #   NO_COLOR=1             no colours on a terminal either
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# with_node starts this script again beside a node, which this machine may not be able to run. It returns if it cannot.
+with_node() {
+	local why
+	cd "$root/hack/node"
+	if [[ ${KEEP:-} == 1 ]]; then
+		why='it would end with the demo (KEEP=1)'
+	elif ! why=$(go build -o "$root/bin/node" . 2>&1); then
+		why="it cannot be built: $why"
+	elif why=$("$root/bin/node" check 2>&1); then
+		printf 'A real node is there too, built once in about 5 minutes more (DEMO_NODE=0: without one).\n'
+		if "$root/bin/node" build >/dev/null; then
+			printf '\nA control plane, a node and two registries start.\n'
+			PWD=$root exec "$root/bin/node" run -- "$root/hack/demo.sh" # where PWD says it runs the script
+		fi
+		why='it cannot be built'
+	fi
+	cd "$root"
+	printf 'There is no node, so no pod is shown: %s\n' "$why"
+}
+
+if [[ ! -x $root/bin/pullsecrets ]]; then
+	printf 'bin/pullsecrets is missing: make build\n' >&2
+	exit 1
+fi
+node=${PULLSECRETS_NODE:-} # the folder of the node that the demo runs beside; empty without one
+if [[ -z ${DEMO_KUBECONFIG:-} && -z $node ]]; then
+	printf 'Nothing of Kubernetes is needed on this machine: it is built from source once, in about 12 minutes, and kept.\n'
+	# shellcheck disable=SC2016 # it is for the user's shell
+	printf 'With a cluster of your own it takes seconds: make demo DEMO_KUBECONFIG=$HOME/.kube/config\n'
+	[[ ${DEMO_NODE:-} == 0 ]] || with_node
+fi
+
 work=$(mktemp -d "${TMPDIR:-/tmp}/pullsecrets-demo.XXXXXX")
 controller='' # its process id
 plane=''      # the folder of the control plane that we started
@@ -50,13 +85,13 @@ fail() {
 
 # eventually waits until a command succeeds: eventually WHAT COMMAND [ARG ...]
 eventually() {
-	local what=$1 deadline=$((SECONDS + 30))
+	local what=$1 deadline=$((SECONDS + ${patience:=30}))
 	shift
 	until "$@"; do
 		if [[ -n $controller ]] && ! kill -0 "$controller" 2>/dev/null; then
 			fail "the controller ended, so this cannot come: $what"
 		fi
-		((SECONDS < deadline)) || fail "not within 30 s: $what"
+		((SECONDS < deadline)) || fail "not within $patience s: $what"
 		sleep 0.1
 	done
 }
@@ -107,6 +142,30 @@ uncopied() {
 	for namespace in "$@"; do
 		[[ " $have " != *" $namespace "* ]] || return
 	done
+}
+
+# waits_for_image succeeds if the kubelet pauses between tries to pull the image of a pod: waits_for_image NAMESPACE
+waits_for_image() {
+	[[ $(kubectl -n "$1" get pods -o jsonpath='{.items[*].status.containerStatuses[*].state.waiting.reason}') == ImagePullBackOff ]]
+}
+
+# pod_runs starts a pod with the image that only users of the first registry may pull, and waits until it runs:
+# pod_runs NAMESPACE POD [FLAG]
+pod_runs() {
+	run "kubectl -n $1 run $2 --image=127.0.0.1:5001/private/one:1${3:+ $3}"
+	run "kubectl -n $1 wait --for=condition=Ready --timeout=120s pod/$2"
+	run "kubectl -n $1 get pods"
+}
+
+# rotate makes a new token, in the file of the first source; with a node, its registry takes no other from now on.
+rotate() {
+	if [[ -n $node ]]; then
+		run 'bin/node rotate registry1'
+		cp "$node/registry1.json" examples/first-try/dockerhub.json
+	else
+		new_credentials examples/first-try/dockerhub.json example https://index.docker.io/v1/
+	fi
+	remember_credentials examples/first-try/dockerhub.json
 }
 
 unshown() {
@@ -211,9 +270,28 @@ unleaked() {
 	done
 }
 
+# no_second_controller has the Deployment start none, where there are nodes that it could run on.
+no_second_controller() {
+	local text
+	text=$(<kustomize/base/deployment.yaml)
+	printf '%s\n' "${text/replicas: 1/replicas: 0}" >kustomize/base/deployment.yaml
+	kubectl kustomize kustomize/base >rendered
+	[[ $(<rendered) == *'replicas: 0'* ]] || fail 'the Deployment cannot be made to start no controller'
+}
+
 # start_cluster brings up a control plane, or takes the cluster of DEMO_KUBECONFIG.
 start_cluster() {
-	local taken text
+	local taken
+	if [[ -n $node ]]; then
+		heading 'There are a control plane, a node of it, and two registries with passwords.'
+		run 'kubectl version'
+		run 'kubectl get nodes -o wide'
+		# The registries of this machine stand in for Docker Hub and the one of GitHub.
+		cp "$node/registry1.json" examples/first-try/dockerhub.json
+		cp "$node/registry2.json" examples/first-try/ghcr.json
+		no_second_controller
+		return
+	fi
 	if [[ -z ${DEMO_KUBECONFIG:-} ]]; then
 		heading 'A control plane starts: kube-apiserver, etcd and kube-controller-manager.'
 		plane=$work/plane
@@ -233,11 +311,7 @@ start_cluster() {
 	taken+=$(kubectl get secrets -A -o jsonpath='{range .items[?(@.metadata.name=="ghcr")]} {.metadata.namespace}/ghcr{end}')
 	[[ -z $taken ]] || fail "the cluster has what the demo would make: ${taken//$'\n'/ }"
 	cleaning=yes
-	# There the Deployment would start a second controller.
-	text=$(<kustomize/base/deployment.yaml)
-	printf '%s\n' "${text/replicas: 1/replicas: 0}" >kustomize/base/deployment.yaml
-	kubectl kustomize kustomize/base >rendered
-	[[ $(<rendered) == *'replicas: 0'* ]] || fail 'the Deployment cannot be made to start no controller'
+	no_second_controller
 	export PULLSECRETS_MAX_PRUNE=100 # for clean_cluster
 	run 'kubectl version'
 }
@@ -323,17 +397,11 @@ trap 'interrupted=yes; exit 129' HUP
 trap 'interrupted=yes; exit 130' INT
 trap 'interrupted=yes; exit 143' TERM
 
-if [[ ! -x $root/bin/pullsecrets ]]; then
-	printf 'bin/pullsecrets is missing: make build\n' >&2
-	exit 1
-fi
 if [[ -n ${DEMO_KUBECONFIG:-} ]]; then
 	DEMO_KUBECONFIG=$(cd "$(dirname "$DEMO_KUBECONFIG")" && pwd)/$(basename "$DEMO_KUBECONFIG")
 fi
 bin=''
-if [[ -z ${DEMO_KUBECONFIG:-} ]] || ! command -v kubectl >/dev/null; then
-	printf 'Nothing of Kubernetes is needed on this machine: it is built from source once, in about 12 minutes, and kept.\n'
-	printf 'With a cluster of your own it takes seconds: make demo DEMO_KUBECONFIG=$HOME/.kube/config\n'
+if [[ -z $node ]] && { [[ -z ${DEMO_KUBECONFIG:-} ]] || ! command -v kubectl >/dev/null; }; then
 	bin=$(go -C "$root/hack/controlplane" run . build)
 	PATH=$bin:$PATH
 fi
@@ -364,6 +432,13 @@ eventually 'the new namespaces have their accounts' \
 	pulls 'shop/default: ' 'billing/default: ' 'builds/default: ' 'default/default: ' 'pullsecrets/default: '
 run "kubectl -n shop patch serviceaccount default -p '{\"imagePullSecrets\": [{\"name\": \"harbor\"}]}'"
 
+if [[ -n $node ]]; then
+	heading 'A Deployment wants an image that only users of the first registry may pull. Nobody gave it a password.'
+	run 'kubectl -n shop create deployment web --image=127.0.0.1:5001/private/one:1'
+	patience=90 eventually 'the kubelet waits before it tries again to pull the image' waits_for_image shop
+	run 'kubectl -n shop get pods'
+fi
+
 heading '1. The controller starts, as a process with the rights of the base: every namespace of the policy can pull.'
 start_controller
 eventually 'the controller reports the policy as Ready' judged Ready
@@ -379,6 +454,16 @@ expect 'the others have no copy of ghcr' uncopied ghcr default shop billing
 expect 'the namespaces of the system have no copies' uncopied regcred kube-system kube-public
 expect 'the accounts pull with what the rules say, and shop with its own too' pulls 'shop/default: harbor regcred' \
 	'billing/default: regcred' 'builds/default: regcred ghcr' 'builds/ci-runner: ghcr' 'kube-system/default: '
+if [[ -n $node ]]; then
+	heading '   A pod in another namespace names no secret. It pulls and runs.'
+	pod_runs billing web
+	heading '   The pod that was there before would wait for ever, because a pod has its names from when it was created.'
+	# shellcheck disable=SC2016 # it is expanded when it is run
+	run 'pod=$(kubectl -n shop get pods -o name); bin/pullsecrets explain -n shop $pod'
+	run 'kubectl -n shop rollout restart deployment/web'
+	run 'kubectl -n shop rollout status deployment/web --timeout=120s'
+	run 'kubectl -n shop get pods'
+fi
 
 heading '2. A namespace is created.'
 run 'kubectl create namespace staging'
@@ -389,6 +474,7 @@ eventually 'the controller logs the reference' logged '*references written*names
 show_log
 run 'kubectl -n staging get serviceaccount default -o yaml'
 run 'kubectl -n staging get secrets'
+[[ -z $node ]] || pod_runs staging web
 
 heading '3. A rule is added to the policy: everybody gets the second registry.'
 cat >>$policy <<'RULE'
@@ -417,8 +503,7 @@ show_uids="kubectl get secrets -A --field-selector metadata.name=regcred \\
     -o custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,UID:.metadata.uid,VERSION:.metadata.resourceVersion"
 run "$show_uids"
 show_digests
-new_credentials examples/first-try/dockerhub.json example https://index.docker.io/v1/
-remember_credentials examples/first-try/dockerhub.json
+rotate
 run 'kubectl apply -k examples/first-try'
 expect 'the source has another content' test "$(field pullsecrets secret/dockerhub '{.data}' | sha256sum)" != "$old"
 eventually 'the copies have the new content' copied dockerhub regcred default shop billing builds staging pullsecrets
@@ -430,6 +515,10 @@ run "$show_uids"
 show_digests
 expect 'the copies are the same objects' test "$uids" = \
 	"$(kubectl get secrets -A --field-selector metadata.name=regcred -o jsonpath='{.items[*].metadata.uid}')"
+if [[ -n $node ]]; then
+	heading '   A new pod pulls with the new token. The others go on running.'
+	pod_runs billing after-rotation --image-pull-policy=Always
+fi
 
 heading '5. A namespace that had opted out, with a secret regcred of its own, opts in.'
 new_credentials team.json legacy-bot https://index.docker.io/v1/ registry.legacy.example
@@ -489,5 +578,7 @@ expect 'the source ghcr is there' is pullsecrets secret/ghcr '{.type}' kubernete
 step='the look for credentials'
 expect 'no credential is in the log, the Events or the ConfigMaps of the controller' unleaked
 
-printf '\n%sShown in %d s: first convergence, a new namespace, a second registry, a rotation, a forced overwrite, a removal; none of %d credentials is in the log, the Events or the ConfigMaps.%s\n' \
-	"$bold" "$SECONDS" "${#credentials[@]}" "$reset"
+with_pods=''
+[[ -z $node ]] || with_pods=' Pods pulled and ran.'
+printf '\n%sShown in %d s: first convergence, a new namespace, a second registry, a rotation, a forced overwrite, a removal; none of %d credentials is in the log, the Events or the ConfigMaps.%s%s\n' \
+	"$bold" "$SECONDS" "${#credentials[@]}" "$with_pods" "$reset"

@@ -7,14 +7,10 @@ import (
 	"testing"
 )
 
-// A laptop that is offline has a loopback and no route. The test runs itself again in a network namespace that is so.
+// A laptop that is offline has a loopback and no route. These tests run themselves again in a network namespace that is so.
 func TestItStartsWithoutADefaultRoute(t *testing.T) {
-	if os.Getenv("CONTROLPLANE_OFFLINE") == "" {
-		offline(t)
+	if !offline(t) {
 		return
-	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
 	}
 	p, err := up(t.Context(), options{dir: t.TempDir(), bind: "127.0.0.1", bin: os.Getenv("CONTROLPLANE_OFFLINE")})
 	if err != nil {
@@ -25,8 +21,28 @@ func TestItStartsWithoutADefaultRoute(t *testing.T) {
 	}
 }
 
-// offline runs this test in a network namespace that has only lo.
-func offline(t *testing.T) {
+func TestTheDemoNeedsNoNetwork(t *testing.T) {
+	if _, err := os.Stat("../../bin/pullsecrets"); err != nil {
+		t.Skip("needs bin/pullsecrets: run make build")
+	}
+	if !offline(t) {
+		return
+	}
+	demo := exec.Command("../demo.sh")
+	demo.Env = append(os.Environ(), "DEMO_NODE=0", "DEMO_KUBECONFIG=", "KEEP=")
+	if out, err := demo.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// offline reports whether this test runs in a network namespace that has only lo. Where it does not, it is run in one.
+func offline(t *testing.T) bool {
+	if os.Getenv("CONTROLPLANE_OFFLINE") != "" {
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return true
+	}
 	if _, err := exec.LookPath("ip"); err != nil {
 		t.Skip("needs the command ip")
 	}
@@ -42,6 +58,7 @@ func offline(t *testing.T) {
 	if out, err := again.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return false
 }
 
 // unshared is this test binary in a network namespace of its own, below a user namespace, so that nobody has to be root.

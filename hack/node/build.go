@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -74,7 +75,7 @@ func cacheDir(source string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		inputs = append(inputs, names...)
+		inputs = append(inputs, slices.DeleteFunc(names, func(name string) bool { return strings.HasSuffix(name, "_test.go") })...)
 	}
 	h := sha256.New()
 	for _, name := range inputs {

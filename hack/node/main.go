@@ -21,6 +21,7 @@ const usage = `node runs a real Kubernetes node with its control plane and two r
   node run -- COMMAND [ARG ...]   start all, run COMMAND beside it, end all
   node build                      build what that takes; prints its folder
   node check                      say whether this machine can do it
+  node rotate REGISTRY            for COMMAND: give registry1 or registry2 a new password
 
 COMMAND runs as root of a user namespace, in the network of the node, with
   KUBECONFIG         the administrator's
@@ -66,6 +67,8 @@ func command(ctx context.Context, args []string) error {
 			fmt.Println(bin)
 		}
 		return err
+	case name == "rotate" && len(rest) == 1:
+		return rotate(rest[0])
 	case name == "run" && len(rest) > 0:
 		return run(ctx, rest)
 	case name == stageInit: // see namespaces.go

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -93,27 +94,48 @@ func (n *node) controlplane(ctx context.Context) error {
 	return err
 }
 
-// registries starts two, and gives each an image that the other has not.
+// theRegistries each have an image that the other has not.
+var theRegistries = []struct{ name, host, repository string }{
+	{"registry1", "127.0.0.1:5001", "private/one"},
+	{"registry2", "127.0.0.1:5002", "private/two"},
+}
+
 func (n *node) registries(ctx context.Context) error {
-	for i, repository := range []string{"private/one", "private/two"} {
-		name := fmt.Sprintf("registry%d", i+1)
-		password := registry.Password(name)
-		r, err := registry.Start(fmt.Sprintf("127.0.0.1:%d", 5001+i), filepath.Join(home, name), password)
+	for _, r := range theRegistries {
+		password := registry.Password(r.name)
+		if _, err := registry.Start(r.host, filepath.Join(home, r.name), password); err != nil {
+			return err
+		}
+		made, err := image.New(filepath.Join(n.bin, "program"), labelled(r.repository))
 		if err != nil {
 			return err
 		}
-		made, err := image.New(filepath.Join(n.bin, "program"), labelled(repository))
-		if err != nil {
+		if err := image.Push(ctx, r.host+"/"+r.repository+":1", made, registry.User, password); err != nil {
 			return err
 		}
-		if err := image.Push(ctx, r.Host+"/"+repository+":1", made, registry.User, password); err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(home, name+".json"), registry.Credential(r.Host, password), 0o600); err != nil {
+		if err := writeCredential(r.name, r.host, password); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rotate gives one of the registries a new password, and writes it where the first one was.
+func rotate(name string) error {
+	if os.Getenv("PULLSECRETS_NODE") != home {
+		return errors.New("it is called by the command of node run")
+	}
+	for _, r := range theRegistries {
+		if r.name == name {
+			password := rand.Text()
+			return errors.Join(registry.SetPassword(filepath.Join(home, name), password), writeCredential(name, r.host, password))
+		}
+	}
+	return fmt.Errorf("%q: one of registry1, registry2", name)
+}
+
+func writeCredential(name, host, password string) error {
+	return os.WriteFile(filepath.Join(home, name+".json"), registry.Credential(host, password), 0o600)
 }
 
 // labelled makes an image of one program differ from others of it.

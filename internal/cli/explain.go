@@ -36,10 +36,10 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		LongHelp: "NAMESPACE may be given with -n too, as kubectl takes it; without either it is the namespace of the kubeconfig's\n" +
 			"context. -namespace is the controller's.\n\n" +
 			"Reads the cluster, or a dump of it, and writes nothing. A dump is made with\n" +
-			"  kubectl get ns,sa,secrets,cm,pods -A -o yaml --show-managed-fields\n" +
+			"  kubectl get ns,sa,secrets,cm,pods,events -A -o yaml --show-managed-fields\n" +
 			"What came of the controller's work, as a write that is denied, it has from the status ConfigMap. Needs get on\n" +
-			"the namespace, the pod and the two ConfigMaps; with list on the service accounts of the namespace, and get on\n" +
-			"its secrets and on the sources, it says more.",
+			"the namespace, the pod and the two ConfigMaps; with list on the service accounts and Events of the namespace,\n" +
+			"and get on its secrets and on the sources, it says more. Of a pod it repeats what the kubelet says.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			args, err := interspersed(fs, args)

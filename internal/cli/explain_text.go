@@ -58,8 +58,14 @@ func explainPod(b *strings.Builder, p *inspect.PodExplanation) {
 	fmt.Fprintf(b, "pod %s: created %s, with service account %s and %s\n", p.Name, p.Created, p.Account, has)
 	notes(b, p.Notes)
 	names(b, p.Names)
+	for _, report := range p.Kubelet {
+		fmt.Fprintf(b, "  the kubelet%s: %s\n", times(report), report.Text)
+	}
 	for _, i := range p.Images {
 		fmt.Fprintf(b, "  container %s, image %s: %s\n", i.Container, i.Image, i.Text)
+		if i.Kubelet != nil {
+			fmt.Fprintf(b, "    the kubelet%s: %s\n", times(*i.Kubelet), i.Kubelet.Text)
+		}
 	}
 	explainEvict(b, p.Evict)
 }
@@ -75,6 +81,17 @@ func explainEvict(b *strings.Builder, e *inspect.EvictExplanation) {
 	default:
 		fmt.Fprintf(b, "  evict: %s\n", e.Text)
 	}
+}
+
+// times says since when a kubelet says something.
+func times(r inspect.KubeletReport) string {
+	switch {
+	case r.Last == "":
+		return ""
+	case r.First == "" || r.First == r.Last:
+		return ", " + r.Last
+	}
+	return ", since " + r.First + ", last " + r.Last
 }
 
 // told says what the status knows of an object, where that is not said already.

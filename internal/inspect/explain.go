@@ -162,7 +162,7 @@ func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
 	_ = e.snapshot.add(e.projector, u) // fails for other kinds only
 	ns := e.snapshot.Namespace(e.namespace)
 	accounts := kube.Target{Resource: kube.ServiceAccounts, Namespace: e.namespace}
-	err = e.lookup.eachAccount(e.namespace, func(u *unstructured.Unstructured) error {
+	err = e.lookup.each(kube.ServiceAccounts, e.namespace, "", func(u *unstructured.Unstructured) error {
 		e.accounts[u.GetName()] = u
 		return e.snapshot.add(e.projector, u)
 	})

@@ -16,10 +16,19 @@ type ImageExplanation struct {
 	Image     string   `json:"image"`
 	Secrets   []string `json:"secrets,omitempty"` // in the order of the pod's list
 	Text      string   `json:"text"`
+	// Kubelet is what the kubelet says of it.
+	Kubelet *KubeletReport `json:"kubelet,omitempty"`
+}
+
+// containerKinds are the fields of a pod's spec, and of its status, that are about containers.
+var containerKinds = []struct{ specs, statuses string }{
+	{"initContainers", "initContainerStatuses"},
+	{"containers", "containerStatuses"},
+	{"ephemeralContainers", "ephemeralContainerStatuses"},
 }
 
 // images explains the images of a pod.
-func (e *explainer) images(u *unstructured.Unstructured, list []string, copies []CopyExplanation) (out []ImageExplanation) {
+func (e *explainer) images(u *unstructured.Unstructured, list []string, copies []CopyExplanation, said map[string]KubeletReport) (out []ImageExplanation) {
 	var missing, unread []string
 	for _, name := range list {
 		switch known := e.raw[types.NamespacedName{Namespace: e.namespace, Name: name}]; {
@@ -30,14 +39,17 @@ func (e *explainer) images(u *unstructured.Unstructured, list []string, copies [
 			missing = append(missing, name)
 		}
 	}
-	for _, field := range []string{"initContainers", "containers", "ephemeralContainers"} {
-		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", field)
+	for _, kind := range containerKinds {
+		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", kind.specs)
 		for _, c := range containers {
 			container, _ := c.(map[string]any)
 			name, _ := container["name"].(string)
 			image, _ := container["image"].(string)
 			i := ImageExplanation{Container: name, Image: image}
 			i.Secrets, i.Text = e.image(image, list, missing, unread, copies)
+			if report, ok := said[name]; ok {
+				i.Kubelet = &report
+			}
 			out = append(out, i)
 		}
 	}

@@ -26,7 +26,9 @@ type PodExplanation struct {
 	// Images say which of the pod's pull secrets has an entry for the image of each container.
 	Images []ImageExplanation `json:"images,omitempty"`
 	Evict  *EvictExplanation  `json:"evict,omitempty"`
-	Notes  []string           `json:"notes,omitempty"`
+	// Kubelet is what the kubelet says of the pod's pull secrets.
+	Kubelet []KubeletReport `json:"kubelet,omitempty"`
+	Notes   []string        `json:"notes,omitempty"`
 }
 
 // pod explains a pod. A pod gets the pull secrets of its service account when it is created, if it names none itself,
@@ -44,7 +46,12 @@ func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*
 	for _, name := range slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return name == "" }) {
 		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
 	}
-	pod.Images = e.images(u, pod.List, out.Copies)
+	said := e.kubelet(u)
+	pod.Kubelet = said.pod
+	if said.note != "" {
+		pod.Notes = append(pod.Notes, said.note)
+	}
+	pod.Images = e.images(u, pod.List, out.Copies, said.containers)
 	pod.Names = e.addedToPods(u, ns, pod)
 	pod.Evict = e.evict(u)
 	i := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == account })

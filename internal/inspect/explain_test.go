@@ -16,11 +16,12 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
-// someones are the rights of somebody who may not read the secrets of some namespaces, or list service accounts.
+// someones are the rights of somebody who may not read the secrets of some namespaces, or list service accounts or Events.
 type someones struct {
 	dumpLookup
 	noSecrets  []string
 	noAccounts bool
+	noEvents   bool
 }
 
 func (l someones) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {
@@ -30,11 +31,11 @@ func (l someones) get(resource schema.GroupVersionResource, key types.Namespaced
 	return l.dumpLookup.get(resource, key)
 }
 
-func (l someones) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
-	if l.noAccounts {
-		return apierrors.NewForbidden(kube.ServiceAccounts.GroupResource(), "", nil)
+func (l someones) each(resource schema.GroupVersionResource, namespace, selector string, f func(*unstructured.Unstructured) error) error {
+	if resource == kube.ServiceAccounts && l.noAccounts || resource == kube.Events && l.noEvents {
+		return apierrors.NewForbidden(resource.GroupResource(), "", nil)
 	}
-	return l.dumpLookup.eachAccount(namespace, f)
+	return l.dumpLookup.each(resource, namespace, selector, f)
 }
 
 func explained(kind, namespace, name string, more map[string]any) *unstructured.Unstructured {
@@ -171,5 +172,84 @@ rules:
 		if byPods := strings.Contains(c.attached, "pods"); (e.Rules[0].Attach == "pods") != byPods || (len(e.Accounts[0].Names) == 0) != byPods {
 			t.Errorf("with %s: %+v %+v", c.attached, e.Rules, e.Accounts)
 		}
+	}
+}
+
+// What the kubelet says is in the pod's status and, for an hour, in Events. Those of an earlier pod of the name, and of other
+// matters, are left out.
+func TestExplainRepeatsTheKubelet(t *testing.T) {
+	const (
+		refused = `failed to pull and unpack image "hub.example/x": 401 Unauthorized`
+		lacks   = `Unable to retrieve some image pull secrets (reg); attempting to pull the image may not succeed.`
+	)
+	event := func(name, uid, path, reason, message, last string) *unstructured.Unstructured {
+		return explained("Event", "a", name, map[string]any{
+			"involvedObject": map[string]any{"kind": "Pod", "name": "web", "uid": uid, "fieldPath": path},
+			"reason":         reason, "message": message, "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": last,
+		})
+	}
+	waiting := func(name, reason, message string) map[string]any {
+		return map[string]any{"name": name, "state": map[string]any{"waiting": map[string]any{"reason": reason, "message": message}}}
+	}
+	container := func(name string) map[string]any { return map[string]any{"name": name, "image": "hub.example/" + name} }
+	pod := explained("Pod", "a", "web", map[string]any{
+		"spec": map[string]any{
+			"initContainers": []any{container("init")},
+			"containers":     []any{container("now"), container("before"), container("runs"), container("starts"), container("silent")},
+		},
+		"status": map[string]any{
+			"initContainerStatuses": []any{waiting("init", "InvalidImageName", "odd\x1b[31m\nname")},
+			"containerStatuses": []any{
+				waiting("now", "ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: `+refused),
+				waiting("before", "ImagePullBackOff", `Back-off pulling image "x"`),
+				map[string]any{"name": "runs", "state": map[string]any{"running": map[string]any{}}},
+				waiting("starts", "ContainerCreating", ""),
+			},
+		},
+	})
+	pod.SetUID("now")
+	objects := dumpLookup{
+		explained("Namespace", "", "a", nil), explained("ServiceAccount", "a", "default", nil), pod,
+		event("1", "now", "", "FailedToRetrieveImagePullSecret", lacks, "2026-01-01T00:00:05Z"),
+		event("2", "now", "spec.containers{before}", "Failed", "Failed to pull image: "+refused, "2026-01-01T00:00:09Z"),
+		event("3", "now", "spec.containers{before}", "Failed", "Error: ErrImagePull", "2026-01-01T00:00:10Z"),
+		event("4", "now", "spec.containers{before}", "Pulled", "an older one", "2026-01-01T00:00:01Z"),
+		event("5", "now", "spec.containers{runs}", "Pulled", "Successfully pulled it", "2026-01-01T00:00:00Z"),
+		event("6", "earlier", "spec.containers{silent}", "Pulled", "of an earlier pod", "2026-01-01T00:00:00Z"),
+	}
+	documents := map[string]string{"policy.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n"}
+	at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
+	said := func(who someones) (*PodExplanation, string) {
+		who.dumpLookup = objects
+		e, err := explain(who, at, policy.Options{Namespace: "home"}, documents, "a", "pod/web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, i := range e.Pod.Images {
+			line := i.Container
+			if i.Kubelet != nil {
+				line += fmt.Sprintf(": %s (%s)", i.Kubelet.Text, i.Kubelet.Last)
+			}
+			lines = append(lines, line)
+		}
+		return e.Pod, strings.Join(lines, "\n")
+	}
+	got, lines := said(someones{})
+	want := `init: InvalidImageName: odd?[31m name ()
+now: ImagePullBackOff: Back-off pulling image "x": ErrImagePull: ` + refused + ` ()
+before: ImagePullBackOff: Back-off pulling image "x"; Failed to pull image: ` + refused + ` (2026-01-01T00:00:09Z)
+runs: Successfully pulled it (2026-01-01T00:00:00Z)
+starts
+silent`
+	if lines != want {
+		t.Errorf("it says\n%s\nand not\n%s", lines, want)
+	}
+	if len(got.Kubelet) != 1 || got.Kubelet[0] != (KubeletReport{lacks, "2026-01-01T00:00:00Z", "2026-01-01T00:00:05Z"}) {
+		t.Errorf("of the pod: %+v", got.Kubelet)
+	}
+	got, lines = said(someones{noEvents: true})
+	if !strings.Contains(lines, refused) || strings.Contains(lines, "Successfully") || !strings.Contains(strings.Join(got.Notes, "; "), "you may not list its Events") {
+		t.Errorf("without Events: %v\n%s", got.Notes, lines)
 	}
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
-// lookup reads single objects, and the service accounts of a namespace: of a live cluster, or of a dump.
+// lookup reads single objects, and all of a kind in a namespace: of a live cluster, or of a dump.
 type lookup interface {
 	// get returns an error of the API for what is not there, or may not be read.
 	get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error)
-	eachAccount(namespace string, f func(*unstructured.Unstructured) error) error
+	// each may be told by a field selector what else f will leave out, so that less is read.
+	each(resource schema.GroupVersionResource, namespace, selector string, f func(*unstructured.Unstructured) error) error
 }
 
 type liveLookup struct {
@@ -29,8 +30,8 @@ func (l liveLookup) get(resource schema.GroupVersionResource, key types.Namespac
 	return kube.Target{Resource: resource, Namespace: key.Namespace}.In(l.client).Get(l.ctx, key.Name, metav1.GetOptions{})
 }
 
-func (l liveLookup) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
-	return kube.Target{Resource: kube.ServiceAccounts, Namespace: namespace}.Each(l.ctx, l.client, metav1.ListOptions{}, f)
+func (l liveLookup) each(resource schema.GroupVersionResource, namespace, selector string, f func(*unstructured.Unstructured) error) error {
+	return kube.Target{Resource: resource, Namespace: namespace}.Each(l.ctx, l.client, metav1.ListOptions{FieldSelector: selector}, f)
 }
 
 // dumpLookup finds the objects of a dump.
@@ -38,7 +39,7 @@ type dumpLookup []*unstructured.Unstructured
 
 // dumpKinds are the kinds of a dump that are looked up.
 var dumpKinds = map[schema.GroupVersionResource]string{
-	kube.Namespaces: "Namespace", kube.ServiceAccounts: "ServiceAccount", kube.Secrets: "Secret", kube.ConfigMaps: "ConfigMap", kube.Pods: "Pod",
+	kube.Namespaces: "Namespace", kube.ServiceAccounts: "ServiceAccount", kube.Secrets: "Secret", kube.ConfigMaps: "ConfigMap", kube.Pods: "Pod", kube.Events: "Event",
 }
 
 func (d dumpLookup) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {
@@ -50,9 +51,9 @@ func (d dumpLookup) get(resource schema.GroupVersionResource, key types.Namespac
 	return nil, apierrors.NewNotFound(resource.GroupResource(), key.Name)
 }
 
-func (d dumpLookup) eachAccount(namespace string, f func(*unstructured.Unstructured) error) error {
+func (d dumpLookup) each(resource schema.GroupVersionResource, namespace, _ string, f func(*unstructured.Unstructured) error) error {
 	for _, u := range d {
-		if u.GetKind() == "ServiceAccount" && u.GetNamespace() == namespace {
+		if u.GetKind() == dumpKinds[resource] && u.GetNamespace() == namespace {
 			if err := f(u); err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package pulls
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -21,17 +20,28 @@ patches:
 - patch: '{apiVersion: v1, kind: ServiceAccount, metadata: {name: pullsecrets, namespace: pullsecrets}, imagePullSecrets: [{name: registry1}]}'
 `
 
-// withHA adds the second replica to asAPod.
-const withHA = asAPod + "components: [../../components/ha]\n"
+// withHA adds the second replica to asAPod, and newer is the next version of it.
+const (
+	withHA = asAPod + "components: [../../components/ha]\n"
+	newer  = "newer"
+)
+
+var nextVersion = strings.Replace(withHA, "newName:", "newTag: "+newer+"\n  newName:", 1)
 
 // The controller is a pod itself, from an image like the Dockerfile's, under restricted Pod Security. It survives what
-// happens to pods: its container is killed, and it is rolled out anew with two replicas, of which one is deleted.
+// happens to pods: its container is killed, it is rolled out anew with two replicas, of which one is deleted, and it is
+// upgraded.
 func TestTheControllerIsAPod(t *testing.T) {
 	node(t)
 	if ids, err := os.ReadFile("/proc/self/uid_map"); err != nil || strings.Fields(string(ids))[2] == "1" {
 		t.Skip("the image's user 65532 needs a second id in the user namespace, which only root can map")
 	}
-	pushController(t)
+	version, err := os.ReadFile(repository + "/VERSION")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushController(t, strings.TrimSpace(string(version)))
+	pushController(t, newer)
 	install(t, asAPod)
 	t.Cleanup(func() {
 		kubectl(t, "-n", home, "scale", "deployment/pullsecrets", "--replicas=0")
@@ -55,20 +65,30 @@ func TestTheControllerIsAPod(t *testing.T) {
 	kubectl(t, "-n", home, "delete", "pod", leader)
 	serves(t, "by-the-other-pod")
 	rolledOut(t)
+
+	install(t, nextVersion)
+	rolledOut(t)
+	eventually(t, "all pods are of the next version", func() bool {
+		images := strings.Fields(controllerPods("{.items[*].spec.containers[*].image}"))
+		return len(images) == 2 && strings.HasSuffix(images[0], ":"+newer) && strings.HasSuffix(images[1], ":"+newer)
+	})
+	serves(t, "by-the-next-version")
 }
 
 // pushController makes the image that the Dockerfile makes, of the program that make build builds, and pushes it.
-func pushController(t *testing.T) {
+func pushController(t *testing.T, version string) {
 	t.Helper()
-	made, err := image.New(program, v1.Config{User: "65532:65532", Cmd: []string{"run"}})
+	config := v1.Config{User: "65532:65532", Cmd: []string{"run"}, Labels: map[string]string{"org.opencontainers.image.version": version}}
+	for _, line := range []string{"FROM scratch", "USER " + config.User, `ENTRYPOINT ["/pullsecrets"]`, `CMD ["run"]`} {
+		if text, err := os.ReadFile(repository + "/Dockerfile"); err != nil || !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Fatalf("the Dockerfile does not say %s, so it makes another image than this: %v", line, err)
+		}
+	}
+	made, err := image.New(program, config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	version, err := os.ReadFile(repository + "/VERSION")
-	if err != nil {
-		t.Fatal(err)
-	}
-	reference := fmt.Sprintf("127.0.0.1:5001/mirror/pullsecrets:%s", strings.TrimSpace(string(version)))
+	reference := "127.0.0.1:5001/mirror/pullsecrets:" + version
 	if err := image.Push(t.Context(), reference, made, registry.User, registry.Password("registry1")); err != nil {
 		t.Fatal(err)
 	}

@@ -20,8 +20,10 @@ func TestAPodThatNamedTheCopyBeforeItExisted(t *testing.T) {
 	uid := late.field("{.metadata.uid}")
 
 	late.isExplained("these do not exist: registry1, registry2; it is pulled without a credential")
+	late.isExplained("Unable to retrieve some image pull secrets (registry1, registry2)")
 	startController(t)
 	late.runs()
+	late.isExplained("Successfully pulled image", "already present on machine and can be accessed by the pod")
 	if now := late.field("{.metadata.uid}"); now != uid {
 		t.Errorf("somebody made the pod anew")
 	}

@@ -2,6 +2,7 @@ package pulls
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -69,10 +70,11 @@ func (p pod) isRefused() string {
 	return said
 }
 
-// isExplained fails if pullsecrets explain does not say this of it.
-func (p pod) isExplained(by string) {
+// isExplained fails if pullsecrets explain says none of these texts of it.
+func (p pod) isExplained(by ...string) {
 	p.t.Helper()
-	if out, err := run(program, "explain", p.namespace, "pod/"+p.name); err != nil || !strings.Contains(out, by) {
+	out, err := run(program, "explain", p.namespace, "pod/"+p.name)
+	if err != nil || !slices.ContainsFunc(by, func(text string) bool { return strings.Contains(out, text) }) {
 		p.t.Errorf("%s is not explained by %q: %v\n%s", p, by, err, out)
 	}
 }

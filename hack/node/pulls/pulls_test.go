@@ -41,6 +41,7 @@ func TestAPodPullsFromTwoRegistries(t *testing.T) {
 		t.Error("the pod that came before runs, although nobody made it anew")
 	}
 	early.isExplained("before its service account had the name: delete the pod, or restart its workload")
+	early.isExplained("host 127.0.0.1:5001 failed with status code [manifests 1]: 401 Unauthorized")
 	early.delete()
 	early.create()
 	early.runs()

@@ -46,6 +46,8 @@ func TestARotation(t *testing.T) {
 	stranger.create()
 	stranger.isRefused()
 	cached.isExplained("the pod's pull secret rotating has an entry for it")
+	cached.isExplained("already present on machine and can be accessed by the pod")
+	stranger.isExplained("connection refused")
 	stranger.isExplained("no pull secret of the pod has an entry for " + r.Host)
 }
 

@@ -35,7 +35,7 @@ func Start(addr, dir, password string) (*Registry, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	r := &Registry{passwords: filepath.Join(dir, "htpasswd")}
+	r := &Registry{passwords: filepath.Join(dir, passwords)}
 	if err := r.SetPassword(password); err != nil {
 		return nil, err
 	}
@@ -60,14 +60,24 @@ func Start(addr, dir, password string) (*Registry, error) {
 func (r *Registry) Stop() { _ = r.server.Close() }
 
 // SetPassword is the registry's half of a rotation: from now on it takes this password and no other.
-func (r *Registry) SetPassword(password string) error {
+func (r *Registry) SetPassword(password string) error { return writePassword(r.passwords, password) }
+
+// SetPassword changes the password of a registry that another process started with this folder.
+func SetPassword(dir, password string) error {
+	return writePassword(filepath.Join(dir, passwords), password)
+}
+
+// passwords is the htpasswd file, in the registry's folder.
+const passwords = "htpasswd"
+
+func writePassword(file, password string) error {
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 	if err != nil {
 		return err
 	}
-	next := r.passwords + ".next"
+	next := file + ".next"
 	if err := os.WriteFile(next, fmt.Appendf(nil, "%s:%s\n", User, hash), 0o600); err != nil {
 		return err
 	}
-	return os.Rename(next, r.passwords)
+	return os.Rename(next, file)
 }
