@@ -49,7 +49,7 @@ func stuck(t *testing.T) Input {
 func inPods(in *Input) {
 	in.Namespace.Name, in.Pod.Namespace = "pods-a", "pods-a"
 	in.Account.PullSecrets = nil
-	in.Status.Attached = map[string]bool{"pods": true}
+	in.Status.Attached = status.Attachment{Pods: []string{"pods"}}
 }
 
 func lacks(namespace string, cut bool, names ...string) (t status.Totals) {
@@ -126,11 +126,11 @@ func TestWhichPodsAreEvicted(t *testing.T) {
 		}, "direct"},
 		{"it does not do so, and the account does not have the name yet", func(in *Input) {
 			inPods(in)
-			in.Status.Attached = nil
+			in.Status.Attached = status.Attachment{}
 		}, "AccountLacks"},
 		{"it does not do so, and the account has the name", func(in *Input) {
 			inPods(in)
-			in.Status.Attached, in.Account.PullSecrets = nil, []string{"direct"}
+			in.Status.Attached, in.Account.PullSecrets = status.Attachment{}, []string{"direct"}
 		}, "direct"},
 		{"it gives the name to pods of other accounts", func(in *Input) {
 			inPods(in)

@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"slices"
+
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
@@ -11,9 +13,8 @@ type Status struct {
 	Policy  *policy.Policy // nil where the status cannot be gone by
 	Unknown string         // why
 	Totals  status.Totals
-	// Attached are the rules whose names the API server adds to new pods by itself. The record does not tell that yet, so Read
-	// leaves it empty, and every rule counts as one that attaches to accounts.
-	Attached map[string]bool
+	// Attached says which rules' names the API server adds to new pods.
+	Attached status.Attachment
 
 	read     string // the hash of the text that Policy is made of
 	accepted *policy.Policy
@@ -50,12 +51,12 @@ func (s Status) Read(cm *cluster.ConfigMap, o policy.Options) Status {
 		next.Unknown = "the policy of the status ConfigMap is not accepted here: give the same -source-namespaces as to the controller"
 		return next
 	}
-	next.Policy, next.Totals = next.accepted, record.Totals
+	next.Policy, next.Totals, next.Attached = next.accepted, record.Totals, record.Attached
 	return next
 }
 
 // attachedToPods reports whether the API server adds the names of a rule to new pods, as the status tells. Any other rule counts
 // as one that attaches to accounts, which need to have the name then: so a rule on its way to pods evicts nothing too early.
 func (s Status) attachedToPods(rule *policy.Rule) bool {
-	return rule.Attach == policy.AttachPods && s.Attached[rule.Name]
+	return rule.Attach == policy.AttachPods && slices.Contains(s.Attached.Pods, rule.Name)
 }
