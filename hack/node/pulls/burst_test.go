@@ -20,7 +20,7 @@ func TestPodsAreCreatedAsSoonAsTheyCanBe(t *testing.T) {
 		install(t, beside)
 		startController(t)
 		eventually(t, "the policy is in force", inForce)
-		early, others := burst(t, address, "alone")
+		early, others := burst(t, address, "alone", 8)
 		t.Logf("%d of %d pods came too early", len(early), len(early)+len(others))
 		for _, p := range others {
 			p.runs()
@@ -31,24 +31,29 @@ func TestPodsAreCreatedAsSoonAsTheyCanBe(t *testing.T) {
 		}
 	})
 	t.Run("with it", func(t *testing.T) {
-		install(t, beside+"components: [../../components/admission]\n", "-admission")
-		t.Cleanup(func() {
-			kubectl(t, "delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", "pullsecrets")
-		})
+		install(t, withAdmission, "-admission")
+		t.Cleanup(removeAdmission)
 		startController(t, "-admission")
 		namespace(t, "probe")
-		eventually(t, "the API server gives a pod its names", func() bool {
-			out, _ := run("kubectl", "-n", "probe", "run", "probe", "--image=probe", "--dry-run=server", "-o", "jsonpath={.spec.imagePullSecrets[*].name}")
-			return out == names
-		})
-		early, others := burst(t, address, "admitted")
-		for _, p := range early {
-			t.Errorf("%s came too early", p)
-		}
-		for _, p := range others {
-			p.runs()
-		}
+		eventually(t, "the API server gives an account its names, and so a pod", func() bool { return tried("probe") == names })
+		allRun(t, address, "admitted")
 	})
+	t.Run("with a rule that attaches to pods", func(t *testing.T) {
+		installForPods(t)
+		allRun(t, address, "attached")
+	})
+}
+
+// allRun fails for each pod of a burst that does not come to run.
+func allRun(t *testing.T, address, prefix string) {
+	t.Helper()
+	early, others := burst(t, address, prefix, 20)
+	for _, p := range early {
+		t.Errorf("%s came too early", p)
+	}
+	for _, p := range others {
+		p.runs()
+	}
 }
 
 func inForce() bool {
@@ -57,9 +62,9 @@ func inForce() bool {
 
 // burst makes namespaces, and in each a pod in the first moment in which the API server takes one. It tells those that
 // lack the names from the others.
-func burst(t *testing.T, address, prefix string) (early, others []pod) {
+func burst(t *testing.T, address, prefix string, many int) (early, others []pod) {
 	t.Helper()
-	for i := range 8 {
+	for i := range many {
 		name := fmt.Sprintf("%s-%d", prefix, i)
 		t.Cleanup(func() { _, _ = tryKubectl("", "delete", "namespace", name, "--wait=false") })
 		if status, text := post(t, address+"/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": name}}); status != http.StatusCreated {

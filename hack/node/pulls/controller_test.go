@@ -26,7 +26,10 @@ rules:
   namespaces: {exclude: ["kube-*", "without-*"]}
 `
 
-// names is what the policy gives to an account.
+// podsPolicy is the same with the names added to pods by the API server.
+var podsPolicy = strings.Replace(policy, "- name: registries\n", "- name: registries\n  attach: pods\n", 1)
+
+// names is what the policy gives to an account, or to a pod.
 const names = "registry1 registry2 rotating"
 
 // overlay is a folder as people make it of the base: their own policy, and the roles that pullsecrets rbac prints for it.
@@ -50,6 +53,35 @@ const beside = `patches:
 // install applies an overlay, which ends with a text, and the sources. The roles are printed with the given flags.
 func install(t *testing.T, end string, flags ...string) {
 	t.Helper()
+	installPolicy(t, policy, end, flags...)
+}
+
+// withAdmission is an overlay like beside, with the admission component, and with the one that evicts.
+const withAdmission = beside + "components: [../../components/admission, ../../components/evict]\n"
+
+// installForPods has the rule attach to pods, and waits until the API server adds its names. The controller runs until the test
+// ends.
+func installForPods(t *testing.T) {
+	t.Helper()
+	installPolicy(t, podsPolicy, withAdmission, "-admission")
+	t.Cleanup(removeAdmission)
+	startController(t, "-admission")
+	namespace(t, "probe")
+	eventually(t, "the API server gives a pod its names", func() bool { return tried("probe") == names })
+}
+
+// tried are the names that a pod would be created with.
+func tried(namespace string) string {
+	out, _ := run("kubectl", "-n", namespace, "run", "probe", "--image=probe", "--dry-run=server", "-o", "jsonpath={.spec.imagePullSecrets[*].name}")
+	return out
+}
+
+func removeAdmission() {
+	_, _ = tryKubectl("", "delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", "pullsecrets", "pullsecrets-pods")
+}
+
+func installPolicy(t *testing.T, policy, end string, flags ...string) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "kustomize"))); err != nil {
 		t.Fatal(err)
@@ -60,6 +92,10 @@ func install(t *testing.T, end string, flags ...string) {
 	}
 	write(t, filepath.Join(dir, "kustomization.yaml"), overlay+end)
 	write(t, filepath.Join(dir, "policy.yaml"), policy)
+	if strings.Contains(end, "components/evict") { // a test starts it beside the cluster, as the controller
+		end = strings.Replace(end, "patches:\n", "patches:\n- patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: pullsecrets-evict, namespace: pullsecrets}, spec: {replicas: 0}}'\n", 1)
+		write(t, filepath.Join(dir, "kustomization.yaml"), overlay+end)
+	}
 	roles, err := exec.Command(program, append([]string{"rbac", "-f", filepath.Join(dir, "policy.yaml")}, flags...)...).Output()
 	if err != nil {
 		t.Fatal(err)
@@ -95,12 +131,17 @@ const program = repository + "/bin/pullsecrets"
 // startController runs it with the rights of its own service account and no others, until the test ends.
 func startController(t *testing.T, flags ...string) {
 	t.Helper()
+	startAs(t, "pullsecrets", append([]string{"run"}, flags...)...)
+}
+
+// startAs runs a command of the program with the rights of a service account and no others, until the test ends.
+func startAs(t *testing.T, account string, args ...string) {
+	t.Helper()
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"run", "-kubeconfig", controllerKubeconfig(t), "-health-addr=", "-metrics-addr=", "-log-format=console"}, flags...)
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(program, append(args, "-kubeconfig", kubeconfigOf(t, account), "-health-addr=", "-metrics-addr=", "-log-format=console")...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -108,17 +149,17 @@ func startController(t *testing.T, flags ...string) {
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("pullsecrets ended with %v", err)
+			t.Errorf("pullsecrets %s ended with %v", args[0], err)
 		}
 		if text, _ := os.ReadFile(log.Name()); t.Failed() {
-			t.Logf("the controller's log:\n%s", text)
+			t.Logf("the log of pullsecrets %s:\n%s", args[0], text)
 		}
 	})
 }
 
-func controllerKubeconfig(t *testing.T) string {
+func kubeconfigOf(t *testing.T, account string) string {
 	t.Helper()
-	token := strings.TrimSpace(kubectl(t, "-n", home, "create", "token", "pullsecrets"))
+	token := strings.TrimSpace(kubectl(t, "-n", home, "create", "token", account))
 	config := kubectl(t, "config", "view", "--minify", "--flatten", "--raw")
 	before, _, _ := strings.Cut(config, "users:")
 	file := filepath.Join(t.TempDir(), "kubeconfig")
