@@ -19,26 +19,36 @@ import (
 type Parameters struct {
 	by     cluster.Installation
 	specs  map[string]any
-	adding map[policy.Attach]map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
+	adding map[string][]func() (*parameter, error) // by the names that they add, at least in some namespaces
+}
+
+// Attached are the ways in which a live parameter serves: to accounts where it does not say, as those of earlier versions.
+func Attached(spec any) (ways []policy.Attach) {
+	fields, _ := spec.(map[string]any)
+	list, said := fields["attach"].([]any)
+	if !said {
+		return []policy.Attach{policy.AttachAccounts}
+	}
+	for _, way := range list {
+		if text, ok := way.(string); ok {
+			ways = append(ways, policy.Attach(text))
+		}
+	}
+	return ways
 }
 
 // NewParameters takes the specs of AdmissionRules by their names, and the namespace that they are in. Each is made ready when it is first asked: most never
 // are, and the expressions of many rules take room.
 func NewParameters(home string, specs map[string]any) *Parameters {
-	p := &Parameters{by: cluster.Installation{Home: home}, specs: specs, adding: map[policy.Attach]map[string][]func() (*parameter, error){
-		policy.AttachAccounts: {}, policy.AttachPods: {},
-	}}
+	p := &Parameters{by: cluster.Installation{Home: home}, specs: specs, adding: map[string][]func() (*parameter, error){}}
 	for _, spec := range specs {
 		fields, _ := spec.(map[string]any)
 		ready := sync.OnceValues(func() (*parameter, error) { return newParameter(fields) })
 		names, _ := fields["names"].([]any)
 		for _, n := range names {
 			entry, _ := n.(map[string]any)
-			name, ok := entry["name"].(string)
-			for _, to := range Attached(spec) {
-				if adding := p.adding[to]; ok && adding != nil {
-					adding[name] = append(adding[name], ready)
-				}
+			if name, ok := entry["name"].(string); ok {
+				p.adding[name] = append(p.adding[name], ready)
 			}
 		}
 	}
@@ -58,23 +68,33 @@ func (p *Parameters) Add(ns *cluster.Namespace, sa *cluster.ServiceAccount, name
 	if _, other := p.by.Noted(sa.Namespace, cluster.ParseLedger(sa.Ledger)); other != "" {
 		return false
 	}
-	return slices.ContainsFunc(p.adding[policy.AttachAccounts][name], func(ready func() (*parameter, error)) bool {
-		one, err := ready()
-		return err == nil && one.accounts.matches(sa.Name, sa.Labels) && one.adds(ns, name) // the API server passes over what it cannot evaluate
+	return p.any(name, func(one *parameter) bool {
+		return slices.Contains(one.attached, policy.AttachAccounts) && one.accounts.matches(sa.Name, sa.Labels) && one.add(ns, name)
 	})
 }
 
-// AddToPod reports whether the API server adds a name to a pod that is created under the service account of this name, unless
-// the pod opts out.
+// AddToPod reports whether the API server adds a name to a new pod that runs under the account of this name; none is the
+// default one. The pod may be opted out, or a mirror of one that the kubelet runs from a file: then nothing is added.
 func (p *Parameters) AddToPod(ns *cluster.Namespace, account, name string) bool {
-	return !ns.Excluded && slices.ContainsFunc(p.adding[policy.AttachPods][name], func(ready func() (*parameter, error)) bool {
+	if account == "" {
+		account = "default"
+	}
+	return !ns.Excluded && p.any(name, func(one *parameter) bool {
+		return slices.Contains(one.attached, policy.AttachPods) && one.accounts.named(account) && one.add(ns, name)
+	})
+}
+
+// any asks the parameters that have a name. The API server passes over those that it cannot evaluate.
+func (p *Parameters) any(name string, adds func(*parameter) bool) bool {
+	return slices.ContainsFunc(p.adding[name], func(ready func() (*parameter, error)) bool {
 		one, err := ready()
-		return err == nil && one.accounts.named(account) && one.adds(ns, name)
+		return err == nil && adds(one)
 	})
 }
 
 // parameter is an AdmissionRule that is ready to be asked.
 type parameter struct {
+	attached             []policy.Attach
 	namespaces, accounts selector
 	names                map[string][]answer
 }
@@ -85,8 +105,7 @@ type answer struct {
 	add        bool
 }
 
-// adds reports whether a name is added in a namespace, to the accounts or pods that are selected there.
-func (p *parameter) adds(ns *cluster.Namespace, name string) bool {
+func (p *parameter) add(ns *cluster.Namespace, name string) bool {
 	if !p.namespaces.matches(ns.Name, ns.Labels) {
 		return false
 	}
@@ -117,7 +136,7 @@ func newParameter(fields map[string]any) (*parameter, error) {
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(fields, &spec); err != nil {
 		return nil, err
 	}
-	p := &parameter{names: map[string][]answer{}}
+	p := &parameter{attached: Attached(fields), names: map[string][]answer{}}
 	var err error
 	if p.namespaces, err = newSelector(spec.Namespaces); err != nil {
 		return nil, err
@@ -157,14 +176,15 @@ func newSelector(spec selectorSpec) (s selector, err error) {
 	return s, nil
 }
 
-func (s selector) named(name string) bool {
-	return s.include.MatchString(name) && (s.exclude == nil || !s.exclude.MatchString(name))
-}
-
 func (s selector) matches(name string, labels cluster.Labels) bool {
 	return s.named(name) && !slices.ContainsFunc(s.labels, func(r metav1.LabelSelectorRequirement) bool {
 		value, ok := labels.Lookup(r.Key)
 		positive := r.Operator == metav1.LabelSelectorOpIn || r.Operator == metav1.LabelSelectorOpExists
 		return positive != (ok && (r.Values == nil || slices.Contains(r.Values, value)))
 	})
+}
+
+// named matches names alone.
+func (s selector) named(name string) bool {
+	return s.include.MatchString(name) && (s.exclude == nil || !s.exclude.MatchString(name))
 }

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"slices"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -68,6 +69,69 @@ func TestParametersAdd(t *testing.T) {
 	}
 	if !p.Same(specs) || p.Same(map[string]any{"first": specs["first"]}) {
 		t.Error("it cannot tell the same parameters from others")
+	}
+}
+
+// TestParametersAddToPod asks parameters that serve pods, accounts or both.
+func TestParametersAddToPod(t *testing.T) {
+	all := map[string]any{"include": "^.*$"}
+	spec := func(name string, attach any, accounts map[string]any) map[string]any {
+		out := map[string]any{"namespaces": map[string]any{"include": "^a$"}, "serviceAccounts": accounts, "names": []any{nameEntry(name, true, true)}}
+		if attach != nil {
+			out["attach"] = attach
+		}
+		return out
+	}
+	labelled := map[string]any{"include": "^default$", "matchExpressions": []any{map[string]any{"key": "k", "operator": "Exists"}}}
+	p := NewParameters("own", map[string]any{
+		"old": spec("old", nil, all), "accounts": spec("accounts", []any{"accounts"}, all), "both": spec("both", []any{"accounts", "pods"}, all),
+		"pods": spec("pods", []any{"pods"}, map[string]any{"include": "^(?:default|ci)$", "exclude": "^ci$"}),
+		// For a moment, while a rule moves to accounts: labels cannot be seen at a pod.
+		"labelled": spec("labelled", []any{"accounts", "pods"}, labelled),
+	})
+	a := &cluster.Namespace{Meta: cluster.Meta{Name: "a"}}
+	for _, c := range []struct {
+		name, account    string
+		toPod, toAccount bool
+	}{
+		{"old", "default", false, true},
+		{"accounts", "default", false, true},
+		{"both", "default", true, true},
+		{"pods", "default", true, false},
+		{"pods", "", true, false}, // an account without a name there cannot be
+		{"pods", "ci", false, false},
+		{"labelled", "default", true, false},
+		{"labelled", "ci", false, false},
+	} {
+		if got := p.AddToPod(a, c.account, c.name); got != c.toPod {
+			t.Errorf("a pod under %q gets %s: %t", c.account, c.name, got)
+		}
+		if got := p.Add(a, &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "a", Name: c.account}}, c.name); got != c.toAccount {
+			t.Errorf("the account %q gets %s: %t", c.account, c.name, got)
+		}
+		if p.AddToPod(&cluster.Namespace{Meta: cluster.Meta{Name: "b"}}, c.account, c.name) {
+			t.Errorf("a pod in another namespace gets %s", c.name)
+		}
+		if p.AddToPod(&cluster.Namespace{Meta: cluster.Meta{Name: "a"}, Excluded: true}, c.account, c.name) {
+			t.Errorf("a pod in a namespace that is opted out gets %s", c.name)
+		}
+	}
+}
+
+func TestAttached(t *testing.T) {
+	for _, c := range []struct {
+		spec any
+		want []policy.Attach
+	}{
+		{nil, []policy.Attach{policy.AttachAccounts}},
+		{map[string]any{}, []policy.Attach{policy.AttachAccounts}},
+		{map[string]any{"attach": []any{"pods"}}, []policy.Attach{policy.AttachPods}},
+		{map[string]any{"attach": []any{"accounts", "pods"}}, []policy.Attach{policy.AttachAccounts, policy.AttachPods}},
+		{map[string]any{"attach": []any{}}, nil},
+	} {
+		if got := Attached(c.spec); !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, want %v", c.spec, got, c.want)
+		}
 	}
 }
 

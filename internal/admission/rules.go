@@ -22,7 +22,8 @@ const (
 )
 
 // The API server's budget for one expression is a cost of 1,000,000. Matching a name of the longest kind against a
-// regular expression costs 1.75 a byte of it for a namespace and 6.5 for a service account; both bounds leave room.
+// regular expression costs 1.75 a byte of it for a namespace and 6.5 for a service account, also that of a pod; both bounds
+// leave room.
 // Beyond them the API server would stop in the middle, and the policy say nothing, so such a rule is refused here.
 const (
 	maxAccounts = 64 << 10  // bytes of one rule's globs and selectors of service accounts
@@ -41,7 +42,7 @@ type Dependencies struct {
 	// Retained are the namespaces in which a copy is there although its name is left out. There the name stays promised:
 	// or whoever applies a list of its own takes it away, while the controller adds it, until the source is back.
 	Retained map[policy.Secret]Retained
-	// Attach says which ways of attaching the parameter of a rule serves; nil: the rule's own.
+	// Attach are the ways in which a rule's parameter serves; none, and the rule gets no parameter. Nil is rule.Attach alone.
 	Attach func(*policy.Rule) []policy.Attach
 }
 
@@ -59,7 +60,7 @@ func Rules(p *policy.Policy, o Dependencies) (rules []*unstructured.Unstructured
 	for i, rule := range p.Rules {
 		spec := admissionSpec(p, i, o)
 		if spec != nil && unfit(spec) != "" {
-			spec = admissionSpec(p, i, Dependencies{Unavailable: o.Unavailable, Blocked: o.Blocked, Attach: o.Attach}) // rather without what is kept than not at all
+			spec = admissionSpec(p, i, o.withoutRetained()) // rather without what is kept than not at all
 		}
 		if spec == nil {
 			continue
@@ -102,7 +103,8 @@ func shownNames(spec map[string]any) string {
 // admissionSpec is nil for a rule that adds no names.
 func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	rule := p.Rules[i]
-	if len(rule.ServiceAccounts.Include()) == 0 {
+	attached := o.attached(rule)
+	if len(rule.ServiceAccounts.Include()) == 0 || len(attached) == 0 {
 		return nil
 	}
 	var names []any
@@ -129,14 +131,29 @@ func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 		"serviceAccounts": matcher(rule.ServiceAccounts),
 		"names":           names,
 	}
-	to := []policy.Attach{rule.Attach}
-	if o.Attach != nil {
-		to = o.Attach(rule)
-	}
-	if field := attachField(to); field != nil {
-		spec["attach"] = field
+	if slices.Contains(attached, any(string(policy.AttachPods))) { // or it is as earlier versions wrote it
+		spec["attach"] = attached
 	}
 	return spec
+}
+
+// attached are the ways in which a rule's parameter serves, in the order of their names.
+func (o Dependencies) attached(rule *policy.Rule) (ways []any) {
+	asked := []policy.Attach{rule.Attach}
+	if o.Attach != nil {
+		asked = o.Attach(rule)
+	}
+	for _, way := range []policy.Attach{policy.AttachAccounts, policy.AttachPods} {
+		if slices.Contains(asked, way) {
+			ways = append(ways, string(way))
+		}
+	}
+	return ways
+}
+
+func (o Dependencies) withoutRetained() Dependencies {
+	o.Retained = nil
+	return o
 }
 
 // earlierEntries says where not this rule decides on a name but another, in the order in which they are asked. A

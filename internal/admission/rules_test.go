@@ -39,6 +39,10 @@ func TestAdmissionRules(t *testing.T) {
 	missing := Dependencies{Namespace: "own", Unavailable: func(s policy.Secret) bool { return s.Source.Name == "missing" }}
 	kept := missing
 	kept.Retained = map[policy.Secret]Retained{{Source: types.NamespacedName{Namespace: "own", Name: "missing"}, Name: "missing"}: {Prune: []string{"x", "y"}, Stay: []string{"z"}}}
+	both := Dependencies{Namespace: "own", Attach: func(*policy.Rule) []policy.Attach {
+		return []policy.Attach{policy.AttachPods, policy.AttachAccounts}
+	}}
+	neither := Dependencies{Namespace: "own", Attach: func(*policy.Rule) []policy.Attach { return nil }}
 	withheld := Dependencies{Namespace: "own", Blocked: map[string][]string{"s": {"x", "y"}}}
 	name := func(rest ...string) string {
 		return strings.Join(rest, "") + "  ledger: true\n  name: s\n"
@@ -51,6 +55,11 @@ func TestAdmissionRules(t *testing.T) {
 		{"the defaults", "- {name: a, secrets: [{source: {name: s}}]}", Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n" + name() + matchers}},
 		{"copies only promise nothing", "- {name: a, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}", Dependencies{Namespace: "own"}, map[string]string{}},
+		{"a rule that attaches to pods", "- {name: a, attach: pods, secrets: [{source: {name: s}}]}", Dependencies{Namespace: "own"},
+			map[string]string{"a": "attach:\n- pods\nnames:\n- add: true\n" + name() + matchers}},
+		{"one that serves both ways for a time", "- {name: a, attach: pods, secrets: [{source: {name: s}}]}", both,
+			map[string]string{"a": "attach:\n- accounts\n- pods\nnames:\n- add: true\n" + name() + matchers}},
+		{"one that serves neither way", "- {name: a, secrets: [{source: {name: s}}]}", neither, map[string]string{}},
 		{"what has no source is left out, and a rule of nothing else with it",
 			"- {name: a, secrets: [{source: {name: missing}}]}\n- {name: b, secrets: [{source: {name: missing}}, {source: {name: s}}]}", missing,
 			map[string]string{"b": "names:\n- add: true\n" + name() + matchers}},
