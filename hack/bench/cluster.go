@@ -51,7 +51,7 @@ func newLab(ctx context.Context, c config) (*lab, error) {
 
 // admission installs what adds names to pods, if rules attach to those.
 func (l *lab) admission() error {
-	for _, name := range []string{"crd", "policy", "binding", "pods"} {
+	for _, name := range []string{"crd", "policy", "binding", "pods-policy", "pods-binding"} {
 		if !l.pods {
 			break
 		}

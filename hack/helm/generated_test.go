@@ -44,10 +44,12 @@ func upToDate(t *testing.T, path, want string) {
 // TestGeneratedFilesAreThoseOfKustomize holds that what the chart takes as a whole is what kustomize applies.
 func TestGeneratedFilesAreThoseOfKustomize(t *testing.T) {
 	for file, from := range map[string]string{
-		"guard.yaml":             "base/guard.yaml",
-		"admission-crd.yaml":     "components/admission/crd.yaml",
-		"admission-policy.yaml":  "components/admission/policy.yaml",
-		"admission-binding.yaml": "components/admission/binding.yaml",
+		"guard.yaml":                  "base/guard.yaml",
+		"admission-crd.yaml":          "components/admission/crd.yaml",
+		"admission-policy.yaml":       "components/admission/policy.yaml",
+		"admission-binding.yaml":      "components/admission/binding.yaml",
+		"admission-pods-policy.yaml":  "components/admission/pods-policy.yaml",
+		"admission-pods-binding.yaml": "components/admission/pods-binding.yaml",
 	} {
 		upToDate(t, filepath.Join(chartFolder, "files", file), read(t, filepath.Join("../../kustomize", from)))
 	}

@@ -23,11 +23,15 @@ type state struct {
 	g       *generator
 	sources map[types.NamespacedName]policy.SourceState
 	secrets map[string]map[string]*cluster.Secret // by namespace and name
+	moving  map[string]bool                       // rules that attach to pods and whose names are given to accounts too, for the time being
 	told    *admission.Parameters
 }
 
 func (g *generator) newState(p *policy.Policy) *state {
-	w := &state{g: g, sources: map[types.NamespacedName]policy.SourceState{}, secrets: map[string]map[string]*cluster.Secret{}}
+	w := &state{g: g, sources: map[types.NamespacedName]policy.SourceState{}, secrets: map[string]map[string]*cluster.Secret{}, moving: map[string]bool{}}
+	for _, rule := range p.Rules {
+		w.moving[rule.Name] = rule.Attach == policy.AttachPods && g.IntN(3) == 0
+	}
 	for _, key := range p.Sources() {
 		if key.Name == "missing" {
 			w.sources[key] = policy.NewSourceState(nil, here)
@@ -54,29 +58,22 @@ func (g *generator) newState(p *policy.Policy) *state {
 }
 
 func (w *state) decide(p *policy.Policy, ns *cluster.Namespace, list ...*cluster.ServiceAccount) plan.Plan {
-	have := plan.Observed{Namespace: ns, Installation: here, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
-	for _, name := range p.CopyNames() {
-		have.Copies[name] = plan.CopyState{Secret: w.secrets[ns.Name][name]}
-	}
-	return plan.Compute(p.Desired(policy.Inputs{Namespace: ns, Accounts: list, Sources: w.sources}), have)
+	return w.plan(p, policy.Inputs{Namespace: ns, Accounts: list, Attached: func(rule *policy.Rule) policy.Attached {
+		if w.moving[rule.Name] {
+			return policy.ToAccounts
+		}
+		return policy.ToPods
+	}})
 }
 
-// decideOnAccounts decides as if the API server added no names to pods.
-func (w *state) decideOnAccounts(p *policy.Policy, ns *cluster.Namespace, sa *cluster.ServiceAccount) (added []string) {
+func (w *state) plan(p *policy.Policy, in policy.Inputs) plan.Plan {
+	ns := in.Namespace
+	in.Sources = w.sources
 	have := plan.Observed{Namespace: ns, Installation: here, AccountsKnown: true, Copies: map[string]plan.CopyState{}}
 	for _, name := range p.CopyNames() {
 		have.Copies[name] = plan.CopyState{Secret: w.secrets[ns.Name][name]}
 	}
-	in := policy.Inputs{
-		Namespace: ns, Accounts: []*cluster.ServiceAccount{sa}, Sources: w.sources,
-		Attached: func(*policy.Rule) policy.Attached { return policy.ToAccounts },
-	}
-	for _, a := range plan.Compute(p.Desired(in), have).Actions {
-		if a.Kind == plan.KindServiceAccount && a.List != nil {
-			added = a.List.Added
-		}
-	}
-	return added
+	return plan.Compute(p.Desired(in), have)
 }
 
 func (w *state) promises(p *policy.Policy) admission.Dependencies {
@@ -84,6 +81,12 @@ func (w *state) promises(p *policy.Policy) admission.Dependencies {
 	prunes := map[string]bool{}
 	for _, rule := range p.Rules {
 		prunes[rule.Name] = rule.Prune
+	}
+	out.Attach = func(rule *policy.Rule) []policy.Attach {
+		if w.moving[rule.Name] {
+			return []policy.Attach{policy.AttachPods, policy.AttachAccounts}
+		}
+		return []policy.Attach{rule.Attach}
 	}
 	out.Unavailable = func(s policy.Secret) bool { return w.sources[s.Source].Status != policy.SourceUsable }
 	for _, ns := range w.g.namespaces {

@@ -2,106 +2,128 @@ package e2e
 
 import (
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
-const mirrorAnnotation = "kubernetes.io/config.mirror"
+const mirror = "kubernetes.io/config.mirror"
 
-// pod makes up a pod as somebody writes it.
-func (g *generator) pod(ns *cluster.Namespace) *unstructured.Unstructured {
-	u := api.Object("v1", "Pod", ns.Name, "made-up")
-	u.SetAnnotations(g.annotations(cluster.AnnotationExclude))
-	spec := map[string]any{"containers": []any{map[string]any{"name": "c", "image": "hub.example/x"}}}
-	if g.IntN(12) == 0 { // such a pod names neither account nor secrets
-		u.SetAnnotations(map[string]string{mirrorAnnotation: "x"})
-		spec["nodeName"] = "node"
-		u.Object["spec"] = spec
-		return u
-	}
-	if account := pick(g, podAccounts...); account != "" {
-		spec["serviceAccountName"] = account
-	}
-	names := slices.Clone([]string{"theirs", "others", "reg-a", "hub"})
-	g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	if names = names[:g.IntN(4)]; len(names) > 0 {
-		var list []any
-		for _, name := range names {
-			list = append(list, map[string]any{"name": name})
+// podAccounts are those that pods run under, with their lists. The API server refuses a pod whose account is not there.
+var podAccounts = map[string][]string{"default": nil, "ci-3": {"theirs"}, "ci-x-1": nil, "a.bc": {"reg-a", "theirs"}, "x1y": nil}
+
+// addAccounts makes the accounts, some of them opted out, which cannot be seen at a pod.
+func (g *generator) addAccounts() {
+	for _, ns := range g.namespaces {
+		for name, list := range podAccounts {
+			if name == "default" {
+				continue
+			}
+			u := api.Object("v1", "ServiceAccount", ns.Name, name)
+			u.SetAnnotations(g.annotations(cluster.AnnotationExclude))
+			u.Object["imagePullSecrets"] = entries(list)
+			_, err := g.s.Client.Resource(api.Accounts).Namespace(ns.Name).Create(g.s.Ctx, u, metav1.CreateOptions{})
+			harness.Must(g.s.T, err)
 		}
-		spec["imagePullSecrets"] = list
 	}
-	u.Object["spec"] = spec
-	return u
 }
 
-// comparePod creates a pod in a dry run, and again what came of it, and compares its names with those that the controller would
-// have given to an account in place of it. It returns how many names were added.
-func (w *state) comparePod(p *policy.Policy, ns *cluster.Namespace, u *unstructured.Unstructured) int {
+// pod makes up a pod, now and then with an entry without a name, one that is there twice, or as a mirror pod, which has
+// neither a list nor an account.
+func (g *generator) pod(ns *cluster.Namespace) *unstructured.Unstructured {
+	var list []string
+	for range g.IntN(4) {
+		list = append(list, pick(g, "", "theirs", "theirs", "reg-a", "hub"))
+	}
+	pod := podWith(ns.Name, pick(g, "", "", "default", "ci-3", "ci-x-1", "a.bc", "x1y"), list...)
+	annotations := g.annotations(cluster.AnnotationExclude)
+	if g.IntN(12) == 0 {
+		pod = podWith(ns.Name, "")
+		harness.Must(g.s.T, unstructured.SetNestedField(pod.Object, "node", "spec", "nodeName"))
+		annotations[mirror] = pick(g, "hash", "")
+	}
+	if len(annotations) > 0 {
+		pod.SetAnnotations(annotations)
+	}
+	return pod
+}
+
+// comparePod creates a pod in a dry run, and again what came of it. It returns how many names were added.
+func (w *state) comparePod(p *policy.Policy, ns *cluster.Namespace, pod *unstructured.Unstructured) int {
 	t := w.g.s.T
-	account, _, _ := unstructured.NestedString(u.Object, "spec", "serviceAccountName")
+	account, _, _ := unstructured.NestedString(pod.Object, "spec", "serviceAccountName")
 	if account == "" {
 		account = "default"
 	}
-	before := namesOfPod(u)
-	mirror := u.GetAnnotations()[mirrorAnnotation] != ""
-	if len(before) == 0 && !mirror { // it takes its account's
-		before = cluster.NewServiceAccount(w.g.s.Get(api.Accounts, ns.Name, account)).PullSecrets
+	_, isMirror := pod.GetAnnotations()[mirror]
+	had := podList(pod)
+	if len(had) == 0 && !isMirror {
+		had = podAccounts[account]
 	}
-	var want []string
-	optedOut := u.GetAnnotations()[cluster.AnnotationExclude] == "true" || mirror
-	sa := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: ns.Name, Name: account}, PullSecrets: before}
-	d := p.Desired(policy.Inputs{Namespace: ns, Sources: w.sources})
-	for _, name := range w.decideOnAccounts(p, ns, sa) {
-		if !optedOut && slices.ContainsFunc(d.PodNames(account), func(n policy.Name) bool { return n.Name == name }) {
-			want = append(want, name)
-		}
+	var missing []string
+	optedOut := isMirror || pod.GetAnnotations()[cluster.AnnotationExclude] == "true"
+	if !optedOut {
+		missing = slices.DeleteFunc(w.podNames(p, ns, account), func(name string) bool { return slices.Contains(had, name) })
 	}
-	first := w.tryPod(u)
-	got := namesOfPod(first)
-	again := first.DeepCopy()
-	again.SetUID("")
-	again.SetResourceVersion("")
-	if second := namesOfPod(w.tryPod(again)); !slices.Equal(got, second) {
-		t.Errorf("created again as it is it has %v, and had %v", second, got)
-	}
-	if len(got) < len(before) || !slices.Equal(got[:len(before)], before) {
-		t.Errorf("the entries of others moved: %v became %v", before, got)
-		return 0
-	}
-	added := slices.Sorted(slices.Values(got[len(before):]))
-	slices.Sort(want)
-	if !slices.Equal(added, want) {
+	first := w.dryRunPod(pod)
+	got, second := podList(first), podList(w.dryRunPod(asWritten(first, pod)))
+	if len(got) < len(had) || !slices.Equal(got[:len(had)], had) || !cmp.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(got[len(had):]))) {
 		rules, _ := admission.Rules(p, w.promises(p))
-		t.Errorf("namespace %s %v %v\npod %v\nrules %v\nthe API server adds %v, the controller would %v", ns.Name, ns.Labels, ns.Excluded, u.Object, rules, added, want)
+		t.Errorf("namespace %s %v %v\npod %v\nrules %v\nfrom %v to %v, want %v more", ns.Name, ns.Labels, ns.Excluded, pod.Object, rules, had, got, missing)
 	}
 	for _, name := range propertyNames {
-		if told := w.told.AddToPod(ns, account, name); !optedOut && !slices.Contains(before, name) && told != slices.Contains(added, name) {
-			t.Errorf("namespace %s %v: the API server adds %v to a pod of %s, and the parameters say of %s: %t", ns.Name, ns.Labels, added, account, name, told)
+		if added := slices.Contains(got, name); !optedOut && !slices.Contains(had, name) && added != w.told.AddToPod(ns, account, name) {
+			t.Errorf("namespace %s %v %v\npod %v\nthe API server adds %s: %t, and the parameters say otherwise", ns.Name, ns.Labels, ns.Excluded, pod.Object, name, added)
 		}
 	}
-	return len(added)
+	if !slices.Equal(got, second) {
+		t.Errorf("created anew, %v became %v", got, second)
+	}
+	return len(missing)
 }
 
-func namesOfPod(u *unstructured.Unstructured) (names []string) {
-	list, _, _ := unstructured.NestedSlice(u.Object, "spec", "imagePullSecrets")
-	for _, e := range list {
-		name, _ := e.(map[string]any)["name"].(string)
-		names = append(names, name)
+// podNames are the names of the pure decision without those that are withheld: no new account would get them either, if
+// all rules attached to accounts.
+func (w *state) podNames(p *policy.Policy, ns *cluster.Namespace, account string) (names []string) {
+	fresh := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: ns.Name, Name: account}}
+	in := policy.Inputs{Namespace: ns, Accounts: []*cluster.ServiceAccount{fresh}, Sources: w.sources,
+		Attached: func(*policy.Rule) policy.Attached { return policy.ToAccounts }}
+	var given []string
+	for _, a := range w.plan(p, in).Actions {
+		if a.List != nil && a.Name == account {
+			given = append(given, a.List.Added...)
+		}
+	}
+	for _, n := range p.Desired(in).PodNames(account) {
+		if slices.Contains(given, n.Name) {
+			names = append(names, n.Name)
+		}
 	}
 	return names
 }
 
-func (w *state) tryPod(u *unstructured.Unstructured) *unstructured.Unstructured {
-	out, err := w.g.s.Client.Resource(api.Pods).Namespace(u.GetNamespace()).Create(w.g.s.Ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if err != nil {
-		w.g.s.T.Fatal(err)
-	}
+func (w *state) dryRunPod(pod *unstructured.Unstructured) *unstructured.Unstructured {
+	out, err := w.g.s.createPod(pod)
+	harness.Must(w.g.s.T, err)
 	return out
+}
+
+// createPod creates a pod in a dry run. It is refused until the API server has seen its account.
+func (s *sandbox) createPod(pod *unstructured.Unstructured) (u *unstructured.Unstructured, err error) {
+	for deadline := time.Now().Add(harness.Patient); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		u, err = s.Client.Resource(api.Pods).Namespace(pod.GetNamespace()).Create(s.Ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err == nil || !strings.Contains(err.Error(), "error looking up service account") {
+			return u, err
+		}
+	}
+	return nil, err
 }

@@ -65,7 +65,7 @@ func TestARuleMovesToPodsWhenTheComponentComes(t *testing.T) {
 	s.ApplyComponent()
 	s.WantNothingOfOurs(ns, "default")
 	s.WantStatus("Ready", "in force in all namespaces")
-	s.WantPod(ns, "own", "default", []string{"theirs"}, "theirs", "+reg")
+	s.WantPod(ns, "default", []string{"theirs"}, "theirs", "+reg")
 	created, lacking := pods.stop()
 	if len(lacking) > 0 || created == 0 {
 		t.Errorf("of %d pods these lack the name: %v", created, lacking)
@@ -116,7 +116,7 @@ func (s *sandbox) createsPods(there []string, births bool) *loop {
 	l.running.Go(func() {
 		for n := 0; l.goesOn(); n++ {
 			ns := there[n%len(there)]
-			names, err := s.tryPod(ns, "looped", "default", nil)
+			names, err := s.bornPod(podWith(ns, "default"))
 			l.note(ns, slices.Contains(names, name), err)
 		}
 	})
@@ -139,7 +139,7 @@ func (s *sandbox) born(short, name string) (ns string, has bool, err error) {
 	}
 	var names []string
 	for deadline := time.Now().Add(harness.Patient); time.Now().Before(deadline); {
-		if names, err = s.tryPod(ns, "looped", "default", nil); err == nil {
+		if names, err = s.bornPod(podWith(ns, "default")); err == nil {
 			break
 		}
 	}

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
@@ -31,11 +28,11 @@ func TestPodsHaveTheNamesAndAccountsDoNot(t *testing.T) {
 	r := s.Start()
 	s.Revised("Ready", podsRule)
 	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
-	s.WantPod(ns, "plain", "default", nil, "reg")
-	s.WantPod(ns, "own", "default", []string{"theirs"}, "theirs", "+reg")
-	s.WantPod(ns, "has", "default", []string{s.Name("reg"), "theirs"}, "+reg", "theirs")
+	s.WantPod(ns, "default", nil, "reg")
+	s.WantPod(ns, "default", []string{"theirs"}, "theirs", "+reg")
+	s.WantPod(ns, "default", []string{s.Name("reg"), "theirs"}, "+reg", "theirs")
 	later := s.Namespace("later")
-	s.WantPod(later, "at-once", "default", nil, "reg") // before anybody wrote anything there
+	s.WantPod(later, "default", nil, "reg") // before anybody wrote anything there
 	s.WantCopy(later, "reg", api.Credential("hub.example", "one"))
 	untouched()
 	s.WantNothingOfOurs(later, "default")
@@ -97,7 +94,7 @@ func TestTheRolesForPodsAloneAreEnough(t *testing.T) {
 	s.Grant(podsRule)
 	r := s.Start(harness.WithToken(s.Token()))
 	s.Revised("Ready", podsRule)
-	s.WantPod(ns, "own", "default", []string{"theirs"}, "theirs", "+reg")
+	s.WantPod(ns, "default", []string{"theirs"}, "theirs", "+reg")
 	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
 	s.WantNothingOfOurs(ns, "default")
 	s.Revised("Ready", harness.NoRules)
@@ -107,45 +104,9 @@ func TestTheRolesForPodsAloneAreEnough(t *testing.T) {
 	}
 }
 
-// kubectl shows no difference between a pod as it was written and as it is, by either way of applying, and applying it again
-// changes nothing.
-func TestAPodThatGotNamesIsNoDifference(t *testing.T) {
-	s := newAdmissionSandbox(t)
-	s.Source("hub", api.Credential("hub.example", "one"))
-	ns := s.Namespace("a")
-	s.Start()
-	s.Revised("Ready", podsRule)
-	s.WantPod(ns, "probe", "default", nil, "reg")
-	for _, flags := range [][]string{{"--server-side"}, {"--server-side=false"}} {
-		for _, own := range []string{"", "  imagePullSecrets: [{name: theirs}]\n"} {
-			name := fmt.Sprintf("pod-%d", time.Now().UnixNano())
-			manifest := fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: %s, namespace: %s}\nspec:\n%s  containers: [{name: c, image: hub.example/x}]\n", name, ns, own)
-			for i := range 2 {
-				if out, err := s.Kubectl(manifest, append([]string{"apply", "-f", "-"}, flags...)...); err != nil {
-					t.Fatal(err, out)
-				}
-				if out, err := s.Kubectl(manifest, append([]string{"diff", "-f", "-"}, flags...)...); err != nil {
-					t.Errorf("%v, applied %d times: %v\n%s", flags, i+1, err, out)
-				}
-			}
-			u := s.Get(api.Pods, ns, name)
-			if !slices.Contains(namesOfPod(u), s.Name("reg")) {
-				t.Errorf("it has %v", namesOfPod(u))
-			}
-			before := u.GetResourceVersion()
-			if out, err := s.Kubectl(manifest, append([]string{"apply", "-f", "-"}, flags...)...); err != nil {
-				t.Fatal(err, out)
-			}
-			if after := s.Get(api.Pods, ns, name).GetResourceVersion(); after != before && len(flags) > 0 && flags[0] == "--server-side=false" {
-				t.Errorf("an apply of the same moved it from %s to %s", before, after)
-			}
-		}
-	}
-}
-
 // WantPod waits until a pod would have these names when it is created now, in this order: +reg is the sandbox's reg, and so is reg
 // alone in a list of one.
-func (s *sandbox) WantPod(ns, name, account string, own []string, want ...string) {
+func (s *sandbox) WantPod(ns, account string, own []string, want ...string) {
 	s.T.Helper()
 	var expected []string
 	for _, w := range want {
@@ -154,30 +115,11 @@ func (s *sandbox) WantPod(ns, name, account string, own []string, want ...string
 		}
 		expected = append(expected, w)
 	}
-	s.Eventually(fmt.Sprintf("%s/%s has %v", ns, name, expected), func() error {
-		got, err := s.tryPod(ns, name, account, own)
+	s.Eventually(fmt.Sprintf("a pod of %s/%s has %v", ns, account, expected), func() error {
+		got, err := s.bornPod(podWith(ns, account, own...))
 		if err == nil && !slices.Equal(got, expected) {
 			err = fmt.Errorf("it has %v", got)
 		}
 		return err
 	})
-}
-
-// tryPod creates a pod in a dry run and returns its pull secrets.
-func (s *sandbox) tryPod(ns, name, account string, own []string) ([]string, error) {
-	u := api.Object("v1", "Pod", ns, name)
-	spec := map[string]any{"serviceAccountName": account, "containers": []any{map[string]any{"name": "c", "image": "hub.example/x"}}}
-	var list []any
-	for _, name := range own {
-		list = append(list, map[string]any{"name": name})
-	}
-	if list != nil {
-		spec["imagePullSecrets"] = list
-	}
-	u.Object["spec"] = spec
-	created, err := s.Client.Resource(api.Pods).Namespace(ns).Create(s.Ctx, u, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if err != nil {
-		return nil, err
-	}
-	return namesOfPod(created), nil
 }

@@ -42,6 +42,8 @@
 //	admission_owner_test.go           the admission component: whoever applies a list of their own fights nobody
 //	admission_release_test.go         the admission component: lists are given up once their names are promised
 //	admission_component_test.go       the admission component: it comes, goes, is missing, is purged, and with which rights
+//	admission_pods_test.go            the admission component: names for pods, without a difference for those who apply them
+//	admission_probe_test.go           the admission component: what tells which parameters the API server acts on
 //	admission_budget_test.go          the admission component: the largest parameters stay within the API server's budget
 //	admission_property_test.go        the admission component: it decides as the controller does, on random policies
 //	admission_property_pods_test.go   the admission component: the same for pods

@@ -48,7 +48,8 @@ func (c *Cluster) removeComponent(ctx context.Context) {
 	for _, gone := range []struct {
 		resource schema.GroupVersionResource
 		name     string
-	}{{admissionBindings, "pullsecrets"}, {admissionPolicies, "pullsecrets"}, {definitions, "admissionrules.pullsecrets.internal"}} {
+	}{{admissionBindings, "pullsecrets"}, {admissionBindings, "pullsecrets-pods"}, {admissionPolicies, "pullsecrets"},
+		{admissionPolicies, "pullsecrets-pods"}, {definitions, "admissionrules.pullsecrets.internal"}} {
 		c.eventually(gone.resource.Resource+" are gone", func() error {
 			err := c.Client.Resource(gone.resource).Delete(ctx, gone.name, metav1.DeleteOptions{})
 			if apierrors.IsNotFound(err) {

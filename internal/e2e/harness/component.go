@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -60,7 +61,11 @@ func (s *Sandbox) RemoveComponent() {
 		if names := s.Born(api.Home, "admission-probe"); len(names) > 0 {
 			return fmt.Errorf("a new account still gets %v", names)
 		}
-		return s.podsAreLeftAlone()
+		seen, err := s.ProbePods(s.Client)
+		if len(seen) > 0 {
+			return fmt.Errorf("it still acts on %v", seen)
+		}
+		return err
 	})
 	s.Remove(api.Definitions, "admissionrules.pullsecrets.internal")
 	s.Eventually("the parameters are gone", func() error {
@@ -69,20 +74,6 @@ func (s *Sandbox) RemoveComponent() {
 		}
 		return nil
 	})
-}
-
-// podsAreLeftAlone returns an error while the policy for pods acts on anything.
-func (s *Sandbox) podsAreLeftAlone() error {
-	probe := api.Object("pullsecrets.internal/v1alpha1", "AdmissionRule", api.Home, admission.ProbeName)
-	nothing := map[string]any{"include": "^$"}
-	probe.Object["spec"] = map[string]any{"namespaces": nothing, "serviceAccounts": nothing, "names": []any{}}
-	u, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).Create(s.Ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	if seen := ""; err == nil {
-		if seen = u.GetAnnotations()[admission.AnnotationSeen]; seen != "" {
-			return fmt.Errorf("the policy for pods acts on %s", seen)
-		}
-	}
-	return nil
 }
 
 var probes int
@@ -96,16 +87,31 @@ func (s *Sandbox) Seen() {
 	rule.Object["spec"] = map[string]any{
 		"namespaces":      map[string]any{"include": "^" + api.Home + "$"},
 		"serviceAccounts": map[string]any{"include": "^admission-probe$"},
+		"attach":          []any{"accounts", "pods"},
 		"names":           []any{map[string]any{"name": name, "add": true, "ledger": true}},
 	}
-	_, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).Apply(s.Ctx, rule.GetName(), rule, metav1.ApplyOptions{FieldManager: "probe", Force: true})
+	rule, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).Apply(s.Ctx, rule.GetName(), rule, metav1.ApplyOptions{FieldManager: "probe", Force: true})
 	Must(s.T, err)
 	s.Eventually("the API server has seen the parameters", func() error {
 		if names := s.Born(api.Home, "admission-probe"); !slices.Contains(names, name) {
 			return fmt.Errorf("a new account gets %v", names)
 		}
+		seen, err := s.ProbePods(s.Client)
+		if seen[rule.GetName()] != rule.GetResourceVersion() {
+			return fmt.Errorf("for pods it acts on %v, and %s is at %s (%w)", seen, rule.GetName(), rule.GetResourceVersion(), err)
+		}
 		return nil
 	})
+}
+
+// ProbePods returns the versions of the parameters that the API server acts on for pods, as it tells a client.
+func (s *Sandbox) ProbePods(client dynamic.Interface) (map[string]string, error) {
+	u, err := client.Resource(api.AdmissionRules).Namespace(api.Home).Apply(s.Ctx, admission.ProbeName, admission.Probe(api.Home),
+		metav1.ApplyOptions{FieldManager: "probe", Force: true, DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return nil, err
+	}
+	return admission.Seen(u.GetAnnotations()[admission.AnnotationSeen]), nil
 }
 
 // Born returns the list with which an account of this name would be born.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -185,7 +184,7 @@ func versions(of map[string]*cluster.AdmissionRule) string {
 // actsOn reports whether the API server acts on these versions of the parameters. The policy for pods notes them on an object
 // that is never written: so this takes no permission for pods.
 func (a *Publisher) actsOn(ctx context.Context, of map[string]*cluster.AdmissionRule) (bool, error) {
-	answer, err := a.Client.TryApply(ctx, kube.AdmissionRules, probe(a.Cluster.Installation().Home))
+	answer, err := a.Client.TryApply(ctx, kube.AdmissionRules, admission.Probe(a.Cluster.Installation().Home))
 	if err != nil {
 		return false, err
 	}
@@ -196,18 +195,6 @@ func (a *Publisher) actsOn(ctx context.Context, of map[string]*cluster.Admission
 		}
 	}
 	return true, nil
-}
-
-func probe(home string) *unstructured.Unstructured {
-	nothing := map[string]any{"include": "^$"}
-	u := &unstructured.Unstructured{Object: map[string]any{
-		"spec": map[string]any{"namespaces": nothing, "serviceAccounts": nothing, "names": []any{}},
-	}}
-	u.SetAPIVersion(admission.APIVersion)
-	u.SetKind(admission.Kind)
-	u.SetNamespace(home)
-	u.SetName(admission.ProbeName)
-	return u
 }
 
 // definite reports whether an error says that a request will not succeed before somebody changes something.
