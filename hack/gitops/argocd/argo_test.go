@@ -52,7 +52,7 @@ var applications int
 func newArgo(c *cases.Cluster, o options) cases.Tool {
 	applications++
 	if o.kinds == nil {
-		o.kinds = only{"Namespace", "ServiceAccount", "Secret", "ConfigMap"}
+		o.kinds = only{"Namespace", "ServiceAccount", "Secret", "ConfigMap", "Pod"}
 	}
 	a := &argo{options: o, name: fmt.Sprintf("teams-%d-%d", os.Getpid(), applications), c: c,
 		kubectl: &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}}

@@ -18,6 +18,15 @@ func TestMain(m *testing.M) {
 // TestArgoCDNeverFightsUnderAdmission tells all cases to Argo CD's engine, as the application controller uses it, and
 // holds the table in docs/gitops.md to what came of them. To write it anew: go test . -update
 func TestArgoCDNeverFightsUnderAdmission(t *testing.T) {
+	cases.Tell(t, applicationKinds()).CheckPage(t, "argocd")
+}
+
+// TestArgoCDSeesNoDifferenceInPods has it apply pods to which the API server adds a name.
+func TestArgoCDSeesNoDifferenceInPods(t *testing.T) {
+	cases.TellPods(t, applicationKinds())
+}
+
+func applicationKinds() []cases.Kind {
 	const snippet = "ignoreDifferences with RespectIgnoreDifferences=true"
 	kind := func(name string, o options) cases.Kind {
 		return cases.Kind{
@@ -25,9 +34,9 @@ func TestArgoCDNeverFightsUnderAdmission(t *testing.T) {
 			OwnsDefault: true, Snippet: snippet, SeesItsOwnListOnly: !o.serverSideDiff,
 		}
 	}
-	cases.Tell(t, []cases.Kind{
+	return []cases.Kind{
 		kind("Argo CD", options{}),
 		kind("Argo CD, label tracking, server-side diff", options{labelTracking: true, serverSideDiff: true}),
 		kind("Argo CD, server-side apply and diff", options{serverSideApply: true, serverSideDiff: true}),
-	}).CheckPage(t, "argocd")
+	}
 }
