@@ -121,6 +121,32 @@ func TestTheGuardHoldsWhateverTheAccountIsCalled(t *testing.T) {
 	})
 }
 
+// TestEvictFollowsTheValues that it shares with the controller, and those of its own.
+func TestEvictFollowsTheValues(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		given := one()
+		overlay(given, values{
+			"evict":            values{"enabled": true, "extraArgs": []any{"-dry-run"}},
+			"sourceNamespaces": []any{"vault"}, "logLevel": "debug", "networkPolicy": values{"enabled": false}, "rbac": values{"create": false},
+			"monitoring": values{"enabled": true, "podMonitor": values{"enabled": true, "interval": "7s"}},
+		})
+		r, err := h.Template(here, given)
+		harness.Must(t, err)
+		kinds := map[string]int{}
+		for _, u := range objects(t, r.manifest) {
+			if u.GetName() == "pullsecrets-evict" {
+				kinds[u.GetKind()]++
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"ServiceAccount": 1, "Deployment": 1, "PodMonitor": 1}, kinds); diff != "" {
+			t.Error(diff)
+		}
+		if want := "- evict\n        - -source-namespaces=vault\n        - -log-level=debug\n        - -dry-run\n"; !strings.Contains(r.manifest, want) {
+			t.Errorf("the arguments are not %q:\n%s", want, r.manifest)
+		}
+	})
+}
+
 // overlay puts a mapping over another one, as Helm does.
 func overlay(to, from values) {
 	for key, value := range from {

@@ -5,7 +5,7 @@ import "testing"
 // TestLintIsClean has Helm's own lint judge the chart, with warnings as errors.
 func TestLintIsClean(t *testing.T) {
 	everything := two()
-	for _, component := range []string{"admission", "ha", "wide-rbac", "revision"} {
+	for _, component := range []string{"admission", "evict", "ha", "wide-rbac", "revision"} {
 		overlay(everything, switches[component])
 	}
 	everything["monitoring"] = values{"enabled": true, "podMonitor": values{"enabled": true}}
