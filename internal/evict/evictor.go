@@ -31,6 +31,8 @@ const (
 	Settle = 15 * time.Second
 	// lookEvery is how often it is looked whether there is something to do.
 	lookEvery = time.Second
+	// lookAnyway is how often everything is looked at where nothing changes: a pause after an eviction may be over.
+	lookAnyway = time.Minute
 	// stopPatience is how long stopping waits for informers.
 	stopPatience = time.Second
 )
@@ -139,6 +141,7 @@ func (e *Evictor) Run(ctx context.Context) {
 	defer running.Wait()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var looked time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -146,9 +149,10 @@ func (e *Evictor) Run(ctx context.Context) {
 		case o := <-e.outcomes:
 			e.note(o, time.Now())
 		case now := <-tick.C:
-			if !e.Ready() || !e.changed.Swap(false) && len(e.candidates) == 0 {
+			if !e.Ready() || !e.changed.Swap(false) && len(e.candidates) == 0 && now.Sub(looked) < lookAnyway {
 				continue
 			}
+			looked = now
 			for _, c := range e.look(now) {
 				e.try(ctx, &running, c, now)
 			}
