@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 	"github.com/pullsecrets/pullsecrets/internal/evict"
@@ -216,5 +218,26 @@ func TestExplainSaysWhatEvictWouldDo(t *testing.T) {
 	})
 	if out := said("bare"); !strings.Contains(out, "evict: would leave it alone: NoController") {
 		t.Error(out)
+	}
+}
+
+// TestAPodThatTheAPIServerWouldGiveTheNameIsEvicted, also one that names pull secrets itself, of a rule that attaches to pods. Until
+// the status says that the API server does so, the account has to have the name.
+func TestAPodThatTheAPIServerWouldGiveTheNameIsEvicted(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	own := func(u *unstructured.Unstructured) {
+		_ = unstructured.SetNestedSlice(u.Object, []any{map[string]any{"name": "mine"}}, "spec", "imagePullSecrets")
+	}
+	early, withOwn := s.OwnedPod(ns, "early", s.ReplicaSet(ns, "web")), s.OwnedPod(ns, "own", s.ReplicaSet(ns, "other"), own)
+	s.Start()
+	s.Revised("Ready", podsRule)
+	s.Evict(asItIs)
+	s.wantEvicted(early)
+	s.wantEvicted(withOwn)
+	successor := s.OwnedPod(ns, "successor", s.ReplicaSet(ns, "third"), own)
+	if got := cluster.NewPod(successor).PullSecrets; !slices.Equal(got, []string{"mine", s.Name("reg")}) {
+		t.Errorf("a new pod has %v", got)
 	}
 }
