@@ -65,6 +65,9 @@ func (s *Sandbox) RemoveComponent() {
 		if len(seen) > 0 {
 			return fmt.Errorf("it still acts on %v", seen)
 		}
+		if apierrors.IsNotFound(err) { // the parameters are gone already
+			return nil
+		}
 		return err
 	})
 	s.Remove(api.Definitions, "admissionrules.pullsecrets.internal")
