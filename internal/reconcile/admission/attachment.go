@@ -32,6 +32,7 @@ type attachment struct {
 	// Of the goroutine that publishes alone:
 	acts   time.Time // since when it is seen to act on parameters for pods; zero while it is not
 	moved  time.Time // since when all accounts have the names of the rules that move back to them; zero while not
+	left   bool      // the parameters of these were to serve pods no longer
 	asking asking
 }
 
@@ -176,7 +177,9 @@ func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
 	}
 	switch {
 	case !moving || !a.Converged(p):
-		t.moved = time.Time{}
+		t.moved, t.left = time.Time{}, false
+		return 0
+	case t.left: // what cannot be written is tried again at growing pauses
 		return 0
 	case t.moved.IsZero():
 		t.moved = time.Now()
@@ -184,6 +187,7 @@ func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
 	if !passed(t.moved) {
 		return settle - time.Since(t.moved)
 	}
+	t.left = true
 	a.MarkChanged()
 	return 0
 }

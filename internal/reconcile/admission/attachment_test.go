@@ -200,3 +200,35 @@ func TestWithoutTheOptionItIsOnAccounts(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A parameter that cannot be written is tried again at growing pauses, also in the middle of a move.
+func TestAMoveThatCannotBeWrittenIsNotTriedAllTheTime(t *testing.T) {
+	for _, to := range []string{podsRule, hubRule} {
+		synctest.Test(t, func(t *testing.T) {
+			w := podsWorld(t, map[string]string{podsRule: hubRule, hubRule: podsRule}[to])
+			w.until(time.Minute)
+			w.converged = true
+			serveBoth := 0
+			w.refuse = func(string, string) error {
+				if serveBoth++; serveBoth == 1 {
+					return nil
+				}
+				return errors.New("no")
+			}
+			w.follow(to)
+			w.MarkChanged()
+			w.writes = nil
+			w.until(5 * time.Minute)
+			if n := len(w.writes); n < 3 || n > 20 {
+				t.Errorf("to %s: %d writes in five minutes", to, n)
+			}
+			w.refuse = func(string, string) error { return nil }
+			w.until(time.Minute)
+			if to == podsRule {
+				w.is("moved", "pods", "pods")
+			} else {
+				w.is("moved back", "accounts", "accounts")
+			}
+		})
+	}
+}

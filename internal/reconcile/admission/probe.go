@@ -37,6 +37,8 @@ type asking struct {
 	next   time.Time // not again before
 	gaveUp bool
 
+	withdrawn string // the versions that were to serve accounts no longer
+
 	again atomic.Bool // ask although nothing changed
 	timer *time.Timer
 }
@@ -131,8 +133,12 @@ func (a *Publisher) settled(serveAccounts bool) time.Duration {
 	if wait := settle - time.Since(a.attachment.acts); wait > 0 {
 		return wait
 	}
-	a.MarkChanged()
-	return time.Millisecond
+	if q := &a.attachment.asking; q.withdrawn != q.seen { // once: what cannot be written is tried again at growing pauses
+		q.withdrawn = q.seen
+		a.MarkChanged()
+		return time.Millisecond
+	}
+	return 0
 }
 
 // askLater asks again after a while, whatever happens until then. Nobody waits for it.
