@@ -43,6 +43,8 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 		action.Reason = NamesChanged
 	case len(next.Added) > 0:
 		action.Reason = NamesMissing
+	case len(next.Removed) > 0 && next.Moved == len(next.Removed):
+		action.Reason = NamesMoved
 	case len(next.Removed) > 0:
 		action.Reason = NamesNotWanted
 	case adopted:
@@ -76,12 +78,15 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 // A name whose copy nobody looked for is kept: with the name, the ledger would lose what tells that the copy is ours.
 func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, have Observed) (next *List, held, adopted bool) {
 	next = &List{}
-	wanted := func(name string) bool { return isWanted(account, name) }
+	moved := func(name string) bool { return contains(account.ByPods, name) }
+	wanted := func(name string) bool { // what pods do not get instead stays
+		return contains(account.Names, name) || moved(name) && !copies[name].referable
+	}
 	for _, name := range account.PullSecrets {
 		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name)
 		if unwanted && !have.HoldPrune {
 			next.Removed = append(next.Removed, name)
-			if slices.ContainsFunc(account.ByPods, func(n policy.Name) bool { return n.Name == name }) {
+			if moved(name) {
 				next.Moved++
 			}
 			continue
@@ -122,7 +127,7 @@ func mayGiveUp(account policy.Account, next *List, copies map[string]wantedCopy,
 	}
 	shared := len(account.Owners) > 0
 	for _, name := range next.Names {
-		stays := isWanted(account, name) && !copies[name].prune // so it is in no ledger, and may be ours
+		stays := contains(account.Names, name) && !copies[name].prune // so it is in no ledger, and may be ours
 		switch {
 		case !stays && !slices.Contains(next.Ledger, name):
 			shared = true
@@ -133,8 +138,8 @@ func mayGiveUp(account policy.Account, next *List, copies map[string]wantedCopy,
 	return shared
 }
 
-func isWanted(account policy.Account, name string) bool {
-	return slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Name == name })
+func contains(names []policy.Name, name string) bool {
+	return slices.ContainsFunc(names, func(n policy.Name) bool { return n.Name == name })
 }
 
 // firstRule names the rule that brought the first of the added names, for the log and the counts.

@@ -34,6 +34,7 @@ var CopyWrites = []Meaning{
 var AccountWrites = []Meaning{
 	{Reason: NamesMissing, Says: "the list of the service account lacks names that rules give it"},
 	{Reason: NamesNotWanted, Says: "the list has names that we added and no rule asks for any more"},
+	{Reason: NamesMoved, Says: "the list has names that the API server adds to pods by now (`attach: pods`), so it need not have them"},
 	{Reason: NamesChanged, Says: "names are added to the list, and others removed"},
 	{Reason: NamesAdopted, Says: "names in the list count as added by us from now on: those of a copy that is adopted, or whose rule prunes again"},
 	{Reason: LedgerStale, Says: "the list is right, but the annotation `pullsecrets/added`, our record of what we added, is not"},

@@ -20,6 +20,7 @@ const (
 const (
 	NamesMissing   Reason = "NamesMissing"
 	NamesNotWanted Reason = "NamesNotWanted"
+	NamesMoved     Reason = "NamesMoved"
 	NamesChanged   Reason = "NamesChanged"
 	NamesAdopted   Reason = "NamesAdopted" // see Adopted, and prune: false turned on again
 	LedgerStale    Reason = "LedgerStale"
