@@ -9,7 +9,7 @@ import (
 // A pod that names pull secrets itself never sees its account's list. A rule that attaches to pods serves it all the same.
 func TestAPodWithSecretsOfItsOwnPulls(t *testing.T) {
 	node(t)
-	installForPods(t)
+	installForPods(t, "probe-own")
 	namespace(t, "own")
 	pullSecret(t, "own", "theirs", string(credential(t, "registry2")))
 	web := pod{t: t, namespace: "own", name: "web", images: images, names: []string{"theirs"}, pull: "Always"}
@@ -27,41 +27,26 @@ func TestAPodWithSecretsOfItsOwnPulls(t *testing.T) {
 // What was created before its names were there is made anew if something makes it anew. A bare pod would just be gone.
 func TestAnEarlyPodIsEvictedIfItIsMadeAnew(t *testing.T) {
 	node(t)
-	for _, c := range []struct {
-		name    string
-		install func(t *testing.T)
-	}{
-		{"accounts", func(t *testing.T) {
-			install(t, withAdmission, "-admission")
-			startController(t, "-admission")
-		}},
-		{"pods", func(t *testing.T) {
-			installPolicy(t, podsPolicy, withAdmission, "-admission")
-			startController(t, "-admission")
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			in := withoutNames(t, "early-"+c.name)
-			t.Cleanup(removeAdmission)
-			kubectl(t, "-n", in, "create", "deployment", "web", "--image="+images[0])
-			bare := pod{t: t, namespace: in, name: "bare", images: images[:1], pull: "Always"}
-			bare.create()
-			bare.isRefused()
-			first := ""
-			eventually(t, "the pod of the Deployment is refused", func() bool {
-				first = field(in, "pods", `{.items[?(@.metadata.ownerReferences)].metadata.name}`)
-				return strings.Contains(field(in, "pod/"+first, "{.status.containerStatuses[*].state.waiting.reason}"), "ImagePull")
-			})
-			c.install(t)
-			startAs(t, "pullsecrets-evict", "evict")
-			eventually(t, "the Deployment has a pod that runs", func() bool { return field(in, "deployment/web", "{.status.readyReplicas}") == "1" })
-			if now := field(in, "pods", `{.items[?(@.status.phase=="Running")].metadata.name}`); now == first || now == "" {
-				t.Errorf("it is %q that runs, and %q that was there", now, first)
-			}
-			bare.isRefused()
-			bare.isExplained("no controller would make the pod anew")
-		})
+	in := withoutNames(t, "early")
+	kubectl(t, "-n", in, "create", "deployment", "web", "--image="+images[0])
+	bare := pod{t: t, namespace: in, name: "bare", images: images[:1], pull: "Always"}
+	bare.create()
+	bare.isRefused()
+	first := ""
+	eventually(t, "the pod of the Deployment is refused", func() bool {
+		first = field(in, "pods", `{.items[?(@.metadata.ownerReferences)].metadata.name}`)
+		return strings.Contains(field(in, "pod/"+first, "{.status.containerStatuses[*].state.waiting.reason}"), "ImagePull")
+	})
+	install(t, withAdmission, "-admission")
+	t.Cleanup(removeAdmission)
+	startController(t, "-admission")
+	startAs(t, "pullsecrets-evict", "evict")
+	eventually(t, "the Deployment has a pod that runs", func() bool { return field(in, "deployment/web", "{.status.readyReplicas}") == "1" })
+	if now := field(in, "pods", `{.items[?(@.status.phase=="Running")].metadata.name}`); now == first || now == "" {
+		t.Errorf("it is %q that runs, and %q that was there", now, first)
 	}
+	bare.isRefused()
+	bare.isExplained("no controller would make the pod anew")
 }
 
 // withoutNames makes a namespace in which the API server adds nothing: it goes by what earlier tests removed for a moment.

@@ -34,12 +34,12 @@ func TestPodsAreCreatedAsSoonAsTheyCanBe(t *testing.T) {
 		install(t, withAdmission, "-admission")
 		t.Cleanup(removeAdmission)
 		startController(t, "-admission")
-		namespace(t, "probe")
-		eventually(t, "the API server gives an account its names, and so a pod", func() bool { return tried("probe") == names })
+		namespace(t, "probe-admitted")
+		eventually(t, "the API server gives an account its names, and so a pod", func() bool { return tried("probe-admitted") == names })
 		allRun(t, address, "admitted")
 	})
 	t.Run("with a rule that attaches to pods", func(t *testing.T) {
-		installForPods(t)
+		installForPods(t, "probe-attached")
 		allRun(t, address, "attached")
 	})
 }

@@ -59,15 +59,15 @@ func install(t *testing.T, end string, flags ...string) {
 // withAdmission is an overlay like beside, with the admission component, and with the one that evicts.
 const withAdmission = beside + "components: [../../components/admission, ../../components/evict]\n"
 
-// installForPods has the rule attach to pods, and waits until the API server adds its names. The controller runs until the test
-// ends.
-func installForPods(t *testing.T) {
+// installForPods has the rule attach to pods, and waits until the API server adds its names, in a namespace that it makes for that.
+// The controller runs until the test ends.
+func installForPods(t *testing.T, probe string) {
 	t.Helper()
 	installPolicy(t, podsPolicy, withAdmission, "-admission")
 	t.Cleanup(removeAdmission)
 	startController(t, "-admission")
-	namespace(t, "probe")
-	eventually(t, "the API server gives a pod its names", func() bool { return tried("probe") == names })
+	namespace(t, probe)
+	eventually(t, "the API server gives a pod its names", func() bool { return tried(probe) == names })
 }
 
 // tried are the names that a pod would be created with.
