@@ -59,7 +59,8 @@ func globs(matches string, rule int, format string, n int) string {
 func rulesOfGlobs(attach string) string {
 	var rules strings.Builder
 	for i := range 200 {
-		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, secrets: [{source: {name: s%d}, name: n%d}], namespaces: {include: %s, exclude: %s}, serviceAccounts: {include: %s}}\n",
+		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, secrets: [{source: {name: s%d}, name: n%d}],\n"+
+			"   namespaces: {include: %s, exclude: %s}, serviceAccounts: {include: %s}}\n",
 			i, attach, i%7, i%20, globs("PREFIX*", i, "*t-%d-?%d*", 39), globs("x-0-*", i, "x-%d-%d-*", 29), globs("long*", i, "sa-%d-*-%d", 29))
 	}
 	return rules.String()
@@ -68,7 +69,8 @@ func rulesOfGlobs(attach string) string {
 func rulesOfNames(attach string, n int) string {
 	var rules strings.Builder
 	for i := range n {
-		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, namespaces: {include: [\"PREFIX*\"]}, serviceAccounts: {include: [\"*\"]}, secrets: [", i, attach)
+		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, namespaces: {include: [\"PREFIX*\"]},\n"+
+			"   serviceAccounts: {include: [\"*\"]}, secrets: [", i, attach)
 		for j := range 128 {
 			fmt.Fprintf(&rules, "{source: {name: s}, name: n%d-%d-%s},", i, j, strings.Repeat("long-", 20)+"name")
 		}
@@ -79,6 +81,7 @@ func rulesOfNames(attach string, n int) string {
 
 // largestRule is at the very bounds: accounts by 64 KiB of globs, and 256 KiB in all.
 func largestRule(attach string) string {
-	return fmt.Sprintf("- {name: z, attach: %s, secrets: [{source: {name: s}, name: last}], namespaces: {include: %s}, serviceAccounts: {include: %s}}\n",
+	return fmt.Sprintf("- {name: z, attach: %s, secrets: [{source: {name: s}, name: last}],\n"+
+		"   namespaces: {include: %s}, serviceAccounts: {include: %s}}\n",
 		attach, globs("PREFIX*", 1, "*team-%d-?%d*", 8600), globs("long*", 1, "*sa-%d-?%d*", 3000))
 }

@@ -24,8 +24,8 @@ func TestTheProbeListsWhatTheAPIServerActsOn(t *testing.T) {
 	s := newAdmissionSandbox(t)
 	var rules strings.Builder
 	for i := range 100 {
-		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, secrets: [{source: {name: hub}, name: PREFIXn%d}], namespaces: {include: [\"PREFIX*\"]}}\n",
-			i, []string{"pods", "accounts"}[i%10/9], i%3)
+		fmt.Fprintf(&rules, "- {name: r%d, attach: %s, secrets: [{source: {name: hub}, name: PREFIXn%d}],\n"+
+			"   namespaces: {include: [\"PREFIX*\"]}}\n", i, []string{"pods", "accounts"}[i%10/9], i%3)
 	}
 	s.Grant(rules.String())
 	s.Promise(rules.String())

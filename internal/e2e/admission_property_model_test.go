@@ -23,7 +23,7 @@ type state struct {
 	g       *generator
 	sources map[types.NamespacedName]policy.SourceState
 	secrets map[string]map[string]*cluster.Secret // by namespace and name
-	moving  map[string]bool                       // rules that attach to pods and whose names are given to accounts too, for the time being
+	moving  map[string]bool                       // rules that attach to pods, and whose names accounts get too for a time
 	told    *admission.Parameters
 }
 

@@ -1,11 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -76,13 +76,16 @@ func (w *state) comparePod(p *policy.Policy, ns *cluster.Namespace, pod *unstruc
 	}
 	first := w.dryRunPod(pod)
 	got, second := podList(first), podList(w.dryRunPod(asWritten(first, pod)))
-	if len(got) < len(had) || !slices.Equal(got[:len(had)], had) || !cmp.Equal(slices.Sorted(slices.Values(missing)), slices.Sorted(slices.Values(got[len(had):]))) {
+	where := fmt.Sprintf("namespace %s %v %v\npod %v", ns.Name, ns.Labels, ns.Excluded, pod.Object)
+	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	if len(got) < len(had) || !slices.Equal(got[:len(had)], had) || !slices.Equal(sorted(missing), sorted(got[len(had):])) {
 		rules, _ := admission.Rules(p, w.promises(p))
-		t.Errorf("namespace %s %v %v\npod %v\nrules %v\nfrom %v to %v, want %v more", ns.Name, ns.Labels, ns.Excluded, pod.Object, rules, had, got, missing)
+		t.Errorf("%s\nrules %v\nfrom %v to %v, want %v more", where, rules, had, got, missing)
 	}
 	for _, name := range propertyNames {
-		if added := slices.Contains(got, name); !optedOut && !slices.Contains(had, name) && added != w.told.AddToPod(ns, account, name) {
-			t.Errorf("namespace %s %v %v\npod %v\nthe API server adds %s: %t, and the parameters say otherwise", ns.Name, ns.Labels, ns.Excluded, pod.Object, name, added)
+		added := slices.Contains(got, name)
+		if !optedOut && !slices.Contains(had, name) && added != w.told.AddToPod(ns, account, name) {
+			t.Errorf("%s\nthe API server adds %s: %t, and the parameters say otherwise", where, name, added)
 		}
 	}
 	if !slices.Equal(got, second) {
@@ -120,7 +123,8 @@ func (w *state) dryRunPod(pod *unstructured.Unstructured) *unstructured.Unstruct
 // createPod creates a pod in a dry run. It is refused until the API server has seen its account.
 func (s *sandbox) createPod(pod *unstructured.Unstructured) (u *unstructured.Unstructured, err error) {
 	for deadline := time.Now().Add(harness.Patient); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		u, err = s.Client.Resource(api.Pods).Namespace(pod.GetNamespace()).Create(s.Ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		u, err = s.Client.Resource(api.Pods).Namespace(pod.GetNamespace()).
+			Create(s.Ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		if err == nil || !strings.Contains(err.Error(), "error looking up service account") {
 			return u, err
 		}
