@@ -232,3 +232,32 @@ func TestAMoveThatCannotBeWrittenIsNotTriedAllTheTime(t *testing.T) {
 		})
 	}
 }
+
+// A name that moves to another rule, or a rule that gets another name, is added by the one before it is not by the other.
+func TestNamesMoveBetweenRulesWithoutAGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rule := func(name string, secrets ...string) string {
+			text := "- {name: " + name + ", attach: pods, secrets: ["
+			for _, s := range secrets {
+				text += "{source: {name: " + s + "}}, "
+			}
+			return text + "]}\n"
+		}
+		w := podsWorld(t, rule("a", "one", "two")+rule("b", "three"))
+		w.until(time.Minute)
+		for _, c := range []struct{ why, rules, want string }{
+			{"a rule gets another name", rule("c", "one", "two") + rule("b", "three"), "apply c, delete a"},
+			{"to a later rule", rule("c", "two") + rule("b", "three", "one"), "apply b, apply c"},
+			{"to an earlier rule", rule("c", "two", "one") + rule("b", "three"), "apply c, apply b"},
+			{"its rule goes", rule("c", "two", "one", "three"), "apply c, delete b"},
+		} {
+			w.follow(c.rules)
+			w.MarkChanged()
+			w.writes = nil
+			w.until(time.Minute)
+			if got := strings.Join(w.writes, ", "); got != c.want {
+				t.Errorf("%s: %s, want %s", c.why, got, c.want)
+			}
+		}
+	})
+}

@@ -38,34 +38,68 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 		delete(rest, u.GetName())
 	}
 	a.forgetDeleted(live)
-	for _, name := range slices.Sorted(maps.Keys(rest)) {
-		if uid := rest[name].UID; rest[name].Ours && !held && !a.isDeleted(uid) {
-			err := a.Client.Delete(ctx, kube.AdmissionRules, rest[name])
-			try(name, "delete", err)
-			if err == nil {
-				delete(a.behind, name)
-				a.deleted[uid] = time.Now()
+	remove := func() {
+		for _, name := range slices.Sorted(maps.Keys(rest)) {
+			if one := rest[name]; one.Ours && !held && !a.isDeleted(one.UID) {
+				try(name, "delete", a.delete(ctx, one))
 			}
 		}
 	}
-	for _, u := range wanted {
+	// A pod is given names once. So where pods are served, what goes on adding a name is there before what added it goes.
+	pods := slices.ContainsFunc(wanted, func(u *unstructured.Unstructured) bool { return servesPods(u.Object["spec"]) })
+	if !pods {
+		remove()
+	}
+	for _, u := range gainingFirst(wanted, live) {
 		before := live[u.GetName()]
 		if before != nil && (held || equality.Semantic.DeepEqual(before.Spec, u.Object["spec"])) {
 			continue
 		}
-		u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
-		u.SetResourceVersion(kube.MustNotExist)
-		if before != nil {
-			u.SetUID(before.UID)
-			u.SetResourceVersion(before.ResourceVersion)
-		}
-		_, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
-		try(u.GetName(), "apply", err)
-		if servesPods(u.Object["spec"]) && err == nil {
-			a.behind[u.GetName()] = u.GetResourceVersion()
-		}
+		try(u.GetName(), "apply", a.apply(ctx, u, before))
+	}
+	if pods {
+		remove()
 	}
 	return failed, stale
+}
+
+func (a *Publisher) delete(ctx context.Context, one *cluster.AdmissionRule) error {
+	err := a.Client.Delete(ctx, kube.AdmissionRules, one)
+	if err == nil {
+		delete(a.behind, one.Name)
+		a.deleted[one.UID] = time.Now()
+	}
+	return err
+}
+
+// apply writes a parameter over what there was before, which may be nothing.
+func (a *Publisher) apply(ctx context.Context, u *unstructured.Unstructured, before *cluster.AdmissionRule) error {
+	u.SetLabels(map[string]string{cluster.LabelManagedBy: cluster.FieldManager})
+	u.SetResourceVersion(kube.MustNotExist)
+	if before != nil {
+		u.SetUID(before.UID)
+		u.SetResourceVersion(before.ResourceVersion)
+	}
+	_, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
+	if err == nil && servesPods(u.Object["spec"]) {
+		a.behind[u.GetName()] = u.GetResourceVersion()
+	}
+	return err
+}
+
+// gainingFirst has parameters that add a name which they did not before go before those that may lose it to them. The API server
+// sees writes in their order, so no pod comes in between.
+func gainingFirst(wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule) []*unstructured.Unstructured {
+	gains := func(u *unstructured.Unstructured) int {
+		before := live[u.GetName()]
+		for _, name := range cluster.NewAdmissionRule(u).Names {
+			if before == nil || !slices.Contains(before.Names, name) {
+				return 0
+			}
+		}
+		return 1
+	}
+	return slices.SortedStableFunc(slices.Values(wanted), func(x, y *unstructured.Unstructured) int { return gains(x) - gains(y) })
 }
 
 // isDeleted reports whether the deletion of a parameter was sent a short while ago. The watch tells of it a moment later,
