@@ -123,28 +123,47 @@ func (t *attachment) noteAccounts(p *policy.Policy, live map[string]*cluster.Adm
 	}
 }
 
-// noteRefused takes in which rules cannot have a parameter, and why.
-func (t *attachment) noteRefused(p *policy.Policy, why map[string]string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.refused = map[*policy.Rule]string{}
+// noteRefused takes in which rules cannot have a parameter, and why, and has all namespaces decided again if these are others.
+func (a *Publisher) noteRefused(p *policy.Policy, why map[string]string) {
+	refused := map[*policy.Rule]string{}
 	for _, rule := range p.Rules {
 		if text := why[rule.Name]; text != "" {
-			t.refused[rule] = text
+			refused[rule] = text
+		}
+	}
+	t := &a.attachment
+	t.mu.Lock()
+	changed := len(refused) != len(t.refused)
+	for rule := range refused {
+		changed = changed || t.refused[rule] == ""
+	}
+	t.refused = refused
+	t.mu.Unlock()
+	if changed {
+		a.requeueAll()
+	}
+}
+
+// decide sets who gives out the names, and has those namespaces decided again in which that makes a difference.
+func (a *Publisher) decide(toPods bool, absent string) {
+	t := &a.attachment
+	t.mu.Lock()
+	arrived, fellBack := toPods && !t.toPods, absent != "" && t.absent == ""
+	t.toPods, t.absent = toPods, absent
+	t.mu.Unlock()
+	switch {
+	case fellBack:
+		a.requeueAll()
+	case arrived: // accounts lose names
+		for _, sa := range a.Cluster.AllAccounts() {
+			if len(a.Cluster.Installation().NotedOn(sa)) > 0 {
+				a.Requeue(sa.Namespace)
+			}
 		}
 	}
 }
 
-// decide sets who gives out the names, and has all namespaces decided again if that is somebody else than before.
-func (a *Publisher) decide(toPods bool, absent string) {
-	t := &a.attachment
-	t.mu.Lock()
-	changed := t.toPods != toPods || (t.absent == "") != (absent == "")
-	t.toPods, t.absent = toPods, absent
-	t.mu.Unlock()
-	if !changed {
-		return
-	}
+func (a *Publisher) requeueAll() {
 	for _, ns := range a.Cluster.Namespaces() {
 		a.Requeue(ns.Name)
 	}

@@ -57,7 +57,11 @@ func (w *world) until(longest time.Duration) {
 
 func podsWorld(t *testing.T, rules string) *world {
 	w := newWorld(t, rules)
-	_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: "team-a"}})
+	for _, ns := range []string{"team-a", "team-b"} {
+		_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: ns}})
+	}
+	_ = w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-a", Name: "default"}, Ledger: "pullsecrets/team-a: reg"})
+	_ = w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}})
 	return w
 }
 
@@ -68,8 +72,8 @@ func TestANewRuleAttachesToPodsAtOnce(t *testing.T) {
 		w.is("nothing is published", "undecided", "")
 		w.until(time.Second)
 		w.is("published", "pods", "pods")
-		if !slices.Contains(w.requeued, "team-a") {
-			t.Error("the namespaces are not decided again")
+		if !slices.Equal(w.requeued, []string{"team-a"}) {
+			t.Errorf("those with names to lose are decided again: %v", w.requeued)
 		}
 		questions := w.questions
 		w.until(time.Second)
@@ -139,6 +143,9 @@ func TestItFallsBackOnADefiniteAnswer(t *testing.T) {
 		w.is("the binding is gone, or the answer is of an API server that is behind", "pods", "pods")
 		w.until(time.Minute)
 		w.is("nothing acts", "accounts", "accounts pods")
+		if !slices.Contains(w.requeued, "team-b") {
+			t.Errorf("all are decided again: %v", w.requeued)
+		}
 		if got := w.Attachment(w.policy); !slices.Equal(got.Accounts, []string{"hub"}) || !strings.Contains(got.Why, "pullsecrets-pods and its binding") {
 			t.Errorf("%+v", got)
 		}
@@ -179,6 +186,9 @@ func TestARuleWithoutAParameterIsOnAccounts(t *testing.T) {
 		}
 		w.until(time.Minute)
 		w.is("the other", "pods", "pods")
+		if !slices.Contains(w.requeued, "team-b") {
+			t.Errorf("all are decided again: %v", w.requeued)
+		}
 		if got := names[w.Attached(w.policy.Rules[1])]; got != "accounts" {
 			t.Errorf("the refused one: %s", got)
 		}

@@ -211,7 +211,7 @@ func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live ma
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
 	failed, stale := a.write(ctx, wanted, live, refused)
-	a.attachment.noteRefused(p, refused)
+	a.noteRefused(p, refused)
 	a.Problems(append(problems, failed...))
 	if len(failed) > 0 {
 		return a.unsaved.failed()
