@@ -59,11 +59,15 @@ func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*
 		return pod, nil // which is said of the service account
 	}
 	of := out.Accounts[i]
+	added := map[string]bool{}
+	for _, n := range pod.Names {
+		added[n.Name] = true
+	}
 	for _, n := range of.Names {
-		if slices.ContainsFunc(pod.Names, func(added NameExplanation) bool { return added.Name == n.Name }) {
+		if added[n.Name] {
 			continue
 		}
-		n.Text = podText(pod, of, n, u.GetCreationTimestamp())
+		n.Text = podText(pod, of, n, added, u.GetCreationTimestamp())
 		n.Present = slices.Contains(pod.List, n.Name)
 		pod.Names = append(pod.Names, n)
 	}
@@ -112,16 +116,18 @@ func podList(u *unstructured.Unstructured) []string {
 
 const restart = "delete the pod, or restart its workload: a new one gets it"
 
-func podText(pod *PodExplanation, of AccountExplanation, n NameExplanation, created metav1.Time) string {
-	own := len(pod.List) > 0 && slices.ContainsFunc(pod.List, func(name string) bool { return !slices.Contains(of.list, name) })
+// podText words whether a pod has a name of its account. What the API server added is not the pod's own list.
+func podText(pod *PodExplanation, of AccountExplanation, n NameExplanation, added map[string]bool, created metav1.Time) string {
+	list := slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return added[name] })
+	own := slices.ContainsFunc(list, func(name string) bool { return !slices.Contains(of.list, name) })
 	switch {
 	case slices.Contains(pod.List, n.Name):
 		return "the pod has it"
 	case own:
-		return "the pod sets imagePullSecrets itself (" + strings.Join(pod.List, ", ") + "), so it gets none from its service account: remove them from its template, or add this name there"
+		return "the pod sets imagePullSecrets itself (" + strings.Join(list, ", ") + "), so it gets none from its service account: remove them from its template, or add this name there"
 	case !n.Present:
 		return "its service account lacks it: " + n.Text
-	case len(pod.List) > 0 && !before(created, of.Written):
+	case len(list) > 0 && !before(created, of.Written):
 		return "the pod sets imagePullSecrets itself, to some of its service account's, so it gets no others: remove them from its template, or add this name there"
 	}
 	return fmt.Sprintf("the pod was created (%s) before its service account had the name: %s", pod.Created, restart)

@@ -253,3 +253,37 @@ silent`
 		t.Errorf("without Events: %v\n%s", got.Notes, lines)
 	}
 }
+
+// A pod that has what the API server added, and no more, names nothing itself.
+func TestExplainTellsWhatWasAddedFromWhatAPodNames(t *testing.T) {
+	documents := map[string]string{"policy.yaml": `apiVersion: pullsecrets/v1alpha1
+kind: Policy
+rules:
+- {name: hub, secrets: [{source: {name: reg}, name: direct}], attach: pods}
+- {name: late, secrets: [{source: {name: reg}}]}
+`}
+	secret := map[string]any{
+		"type": "kubernetes.io/dockerconfigjson",
+		"data": map[string]any{".dockerconfigjson": "eyJhdXRocyI6eyJodWIuZXhhbXBsZSI6eyJ1c2VybmFtZSI6InUiLCJwYXNzd29yZCI6InAifX19"},
+	}
+	objects := dumpLookup{
+		explained("Namespace", "", "a", nil),
+		explained("ServiceAccount", "a", "default", map[string]any{"imagePullSecrets": []any{map[string]any{"name": "reg"}}}),
+		explained("Secret", "home", "reg", secret), explained("Secret", "a", "reg", secret), explained("Secret", "a", "direct", secret),
+		explained("Pod", "a", "early", map[string]any{"spec": map[string]any{"imagePullSecrets": []any{map[string]any{"name": "direct"}}}}),
+		explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{"names": "reg", "status.json": `{"attached": {"pods": ["hub"]}}`}}),
+	}
+	at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
+	e, err := explain(objects, at, policy.Options{Namespace: "home"}, documents, "a", "pod/early")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, n := range e.Pod.Names {
+		said = append(said, n.Name+": "+n.Text)
+	}
+	text := strings.Join(said, "\n")
+	if !strings.Contains(text, "direct: the pod has it") || !strings.Contains(text, "reg: the pod was created") || strings.Contains(text, "itself") {
+		t.Error(text)
+	}
+}

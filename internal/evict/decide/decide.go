@@ -90,12 +90,18 @@ func ofThePod(in Input) Verdict {
 // ofTheNames decides on the names that the policy gives to pods like this one. One that it lacks and a new pod would get is
 // enough: the others do not come sooner if it waits.
 func ofTheNames(in Input) Verdict {
+	if in.Account == nil { // without it, no new pod can be created
+		return leave(AccountUnknown, in.Pod.Account)
+	}
 	names := in.given()
 	if len(names) == 0 {
-		if in.Account == nil {
-			return leave(AccountUnknown, in.Pod.Account)
-		}
 		return leave(NoRule, "service account "+in.Pod.Account)
+	}
+	var added []string
+	for _, n := range names {
+		if n.byPods {
+			added = append(added, n.name)
+		}
 	}
 	var gets []string
 	var first Verdict // of what is in the way
@@ -103,7 +109,7 @@ func ofTheNames(in Input) Verdict {
 		if slices.Contains(in.Pod.PullSecrets, n.name) {
 			continue
 		}
-		if v := in.successor(n); v.Reason == "" {
+		if v := in.successor(n, added); v.Reason == "" {
 			gets = append(gets, n.name)
 		} else if first.Reason == "" {
 			first = v
@@ -132,9 +138,7 @@ func (in Input) given() (names []name) {
 		}
 		return policy.ToAccounts
 	}}
-	if in.Account != nil {
-		inputs.Accounts = []*cluster.ServiceAccount{in.Account}
-	}
+	inputs.Accounts = []*cluster.ServiceAccount{in.Account}
 	desired := in.Status.Policy.Desired(inputs)
 	for _, n := range desired.PodNames(in.Pod.Account) {
 		if in.Status.attachedToPods(n.Rule) {
@@ -152,10 +156,10 @@ func (in Input) given() (names []name) {
 }
 
 // successor says what keeps a new pod from getting a name and pulling with it; no reason where nothing does.
-func (in Input) successor(n name) Verdict {
+func (in Input) successor(n name, added []string) Verdict {
 	if !n.byPods {
 		switch {
-		case in.ownList():
+		case in.ownList(added):
 			return leave(OwnList, "")
 		case !slices.Contains(in.Account.PullSecrets, n.name):
 			return leave(AccountLacks, n.name)
@@ -172,6 +176,9 @@ func (in Input) successor(n name) Verdict {
 
 // ownList reports whether the pod names pull secrets itself, and so inherits none. One that inherited its list was given what
 // its account had; it cannot be told from one that names some of these itself, whose successor then lacks the name again.
-func (in Input) ownList() bool {
-	return slices.ContainsFunc(in.Pod.PullSecrets, func(name string) bool { return !slices.Contains(in.Account.PullSecrets, name) })
+// Those that the API server adds to pods are not its own.
+func (in Input) ownList(added []string) bool {
+	return slices.ContainsFunc(in.Pod.PullSecrets, func(name string) bool {
+		return !slices.Contains(in.Account.PullSecrets, name) && !slices.Contains(added, name)
+	})
 }

@@ -16,6 +16,7 @@ const rules = `
 - {name: hub, secrets: [{source: {name: reg}}], namespaces: {include: [team-*]}}
 - {name: more, secrets: [{source: {name: other}}, {source: {name: reg}}], namespaces: {include: [team-a]}}
 - {name: pods, attach: pods, secrets: [{source: {name: direct}}], namespaces: {include: [pods-*]}}
+- {name: late, secrets: [{source: {name: late}}], namespaces: {include: [pods-team]}}
 `
 
 func parse(t *testing.T, rules string) *policy.Policy {
@@ -136,6 +137,15 @@ func TestWhichPodsAreEvicted(t *testing.T) {
 			inPods(in)
 			in.Pod.Account, in.Account.Name = "builder", "builder"
 		}, "NoRule"},
+		{"without its account nothing makes it anew", func(in *Input) {
+			inPods(in)
+			in.Account = nil
+		}, "AccountUnknown"},
+		{"what the API server added is not its own list", func(in *Input) {
+			inPods(in)
+			in.Namespace.Name, in.Pod.Namespace = "pods-team", "pods-team"
+			in.Pod.PullSecrets, in.Account.PullSecrets = []string{"direct"}, []string{"late"}
+		}, "late"},
 		{"it gave the name, and the pull failed for another reason", func(in *Input) {
 			inPods(in)
 			in.Pod.PullSecrets = []string{"direct"}

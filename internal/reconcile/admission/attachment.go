@@ -2,6 +2,7 @@ package admission
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -24,15 +25,15 @@ const settle = 2 * time.Second
 // And one that moves back: the parameter serves both -> all service accounts have the names -> it serves accounts alone.
 type attachment struct {
 	mu       sync.Mutex
-	toPods   bool                    // the API server is seen to add the names, and service accounts need not have them
-	absent   string                  // why it is known not to add them; "" otherwise
-	accounts map[*policy.Rule]bool   // rules whose parameters serve accounts too
-	refused  map[*policy.Rule]string // rules that cannot have a parameter, and why
+	toPods   bool              // the API server is seen to add the names, and service accounts need not have them
+	absent   string            // why it is known not to add them; "" otherwise
+	accounts map[string]bool   // rules whose parameters serve accounts too
+	refused  map[string]string // rules that cannot have a parameter, and why
 
 	// Of the goroutine that publishes alone:
-	acts   time.Time // since when it is seen to act on parameters for pods; zero while it is not
-	moved  time.Time // since when all accounts have the names of the rules that move back to them; zero while not
-	left   bool      // the parameters of these were to serve pods no longer
+	acts   map[string]time.Time // by rule: since when it is seen to act on a parameter of it that serves pods
+	moved  time.Time            // since when all accounts have the names of the parameters that stop to serve pods; zero while not
+	left   bool                 // these parameters were to be written or deleted
 	asking asking
 }
 
@@ -45,7 +46,7 @@ func (a *Publisher) Attached(rule *policy.Rule) policy.Attached {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.absent != "", t.refused[rule] != "", t.accounts[rule]:
+	case t.absent != "", t.refused[rule.Name] != "", t.accounts[rule.Name]:
 		return policy.ToAccounts
 	case t.toPods:
 		return policy.ToPods
@@ -78,7 +79,7 @@ func (a *Publisher) whyAccounts(rule *policy.Rule) string {
 	}
 	a.attachment.mu.Lock()
 	defer a.attachment.mu.Unlock()
-	return cmp.Or(a.attachment.absent, a.attachment.refused[rule])
+	return cmp.Or(a.attachment.absent, a.attachment.refused[rule.Name])
 }
 
 // serves says which ways of attaching a rule's parameter is to serve, of which there is live.
@@ -92,7 +93,7 @@ func (t *attachment) serves(rule *policy.Rule, live *cluster.AdmissionRule) []po
 		return both
 	case rule.Attach == policy.AttachAccounts:
 		return both[:1]
-	case t.absent != "", accounts && !passed(t.acts):
+	case t.absent != "", accounts && !passed(t.acts[rule.Name]):
 		return both
 	}
 	return both[1:]
@@ -115,29 +116,26 @@ func passed(since time.Time) bool { return !since.IsZero() && time.Since(since) 
 func (t *attachment) noteAccounts(p *policy.Policy, live map[string]*cluster.AdmissionRule) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.accounts = map[*policy.Rule]bool{}
+	t.accounts = map[string]bool{}
 	for _, rule := range p.Rules {
 		if _, accounts := servedBy(live[rule.Name]); accounts && rule.Attach == policy.AttachPods {
-			t.accounts[rule] = true
+			t.accounts[rule.Name] = true
 		}
 	}
 }
 
 // noteRefused takes in which rules cannot have a parameter, and why, and has all namespaces decided again if these are others.
 func (a *Publisher) noteRefused(p *policy.Policy, why map[string]string) {
-	refused := map[*policy.Rule]string{}
-	for _, rule := range p.Rules {
-		if text := why[rule.Name]; text != "" {
-			refused[rule] = text
-		}
-	}
 	t := &a.attachment
 	t.mu.Lock()
-	changed := len(refused) != len(t.refused)
-	for rule := range refused {
-		changed = changed || t.refused[rule] == ""
+	before := t.refused
+	t.refused = map[string]string{}
+	for _, rule := range p.Rules {
+		if text := why[rule.Name]; text != "" {
+			t.refused[rule.Name] = text
+		}
 	}
-	t.refused = refused
+	changed := !maps.Equal(before, t.refused)
 	t.mu.Unlock()
 	if changed {
 		a.requeueAll()
@@ -173,7 +171,7 @@ func (a *Publisher) requeueAll() {
 // add them.
 func (a *Publisher) fallBack(why string) {
 	t := &a.attachment
-	t.acts = time.Time{}
+	t.acts = nil
 	t.mu.Lock()
 	known := t.absent != ""
 	t.mu.Unlock()
@@ -184,18 +182,15 @@ func (a *Publisher) fallBack(why string) {
 	}
 }
 
-// moveBack has the parameters of rules that attach to accounts again serve those alone, once all accounts have the names. It
-// returns how long to wait; 0 is until something changes.
+// moveBack has parameters stop to serve pods once all accounts have their names. It returns how long to wait; 0 is until something
+// changes.
 func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
 	t := &a.attachment
-	moving := false
-	live := a.Cluster.Parameters()
-	for _, rule := range p.Rules {
-		pods, _ := servedBy(live[rule.Name])
-		moving = moving || pods && rule.Attach == policy.AttachAccounts
-	}
+	t.mu.Lock()
+	refused := t.refused // is replaced, and not changed
+	t.mu.Unlock()
 	switch {
-	case !moving || !a.Converged(p):
+	case len(leaving(p, a.Cluster.Parameters(), refused)) == 0 || !a.Converged(p):
 		t.moved, t.left = time.Time{}, false
 		return 0
 	case t.left: // what cannot be written is tried again at growing pauses
@@ -203,10 +198,30 @@ func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
 	case t.moved.IsZero():
 		t.moved = time.Now()
 	}
-	if !passed(t.moved) {
+	switch {
+	case !passed(t.moved):
 		return settle - time.Since(t.moved)
+	case a.Held(): // then parameters stay as they are
+		return 0
 	}
 	t.left = true
 	a.MarkChanged()
 	return 0
+}
+
+// leaving are the parameters that serve pods and are to do so no longer, although names of theirs are still given out: those of
+// rules that attach to accounts by now, of rules that can have none any more, and of rules that are gone or have another name.
+func leaving(p *policy.Policy, live map[string]*cluster.AdmissionRule, refused map[string]string) map[string]bool {
+	out := map[string]bool{}
+	for name, one := range live {
+		out[name] = one.Ours && servesPods(one.Spec) && slices.ContainsFunc(one.Names, func(name string) bool {
+			_, wanted := slices.BinarySearch(p.CopyNames(), name)
+			return wanted
+		})
+	}
+	for _, rule := range p.Rules {
+		out[rule.Name] = out[rule.Name] && (rule.Attach == policy.AttachAccounts || refused[rule.Name] != "")
+	}
+	maps.DeleteFunc(out, func(_ string, leaves bool) bool { return !leaves })
+	return out
 }

@@ -45,10 +45,9 @@ func (w *world) until(longest time.Duration) {
 		wait := w.Publish(w.t.Context(), w.policy)
 		if wait == 0 {
 			synctest.Wait()
-			if w.changed == 0 {
+			if w.changed.Swap(0) == 0 {
 				return
 			}
-			w.changed = 0
 			continue
 		}
 		time.Sleep(wait)
@@ -71,6 +70,8 @@ func TestANewRuleAttachesToPodsAtOnce(t *testing.T) {
 		w := podsWorld(t, podsRule)
 		w.is("nothing is published", "undecided", "")
 		w.until(time.Second)
+		w.is("published, and other API servers may be behind, while an account has a name to lose", "undecided", "pods")
+		w.until(2 * settle)
 		w.is("published", "pods", "pods")
 		if !slices.Equal(w.requeued, []string{"team-a"}) {
 			t.Errorf("those with names to lose are decided again: %v", w.requeued)
@@ -254,6 +255,7 @@ func TestNamesMoveBetweenRulesWithoutAGap(t *testing.T) {
 			return text + "]}\n"
 		}
 		w := podsWorld(t, rule("a", "one", "two")+rule("b", "three"))
+		w.converged = true
 		w.until(time.Minute)
 		for _, c := range []struct{ why, rules, want string }{
 			{"a rule gets another name", rule("c", "one", "two") + rule("b", "three"), "apply c, delete a"},

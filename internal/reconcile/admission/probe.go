@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 const (
 	// seenWithin is how long the API server may take to act on a parameter before it counts as not acting at all.
-	seenWithin = 10 * time.Second
+	seenWithin = 5 * time.Second
 	// seenAgain is how soon it is asked again until then.
 	seenAgain = 200 * time.Millisecond
 	// askAgain is how often it is asked although nothing changed: somebody may remove the policy or its binding, or bring it.
@@ -33,7 +34,7 @@ const notActing = "the API server does not act on the parameters for pods: apply
 type asking struct {
 	seen   string    // the versions that it was seen to act on; "" for none
 	about  string    // those that it was asked about and does not act on
-	since  time.Time // when it was asked about these first
+	since  time.Time // when it answered first that it does not
 	next   time.Time // not again before
 	gaveUp bool
 
@@ -59,7 +60,7 @@ func (a *Publisher) attach(ctx context.Context, p *policy.Policy) time.Duration 
 		return seenAgain
 	}
 	if len(wanted) == 0 {
-		q.seen, q.about, t.acts = "", "", time.Time{}
+		q.seen, q.about, t.acts = "", "", nil
 		a.decide(false, "")
 		return 0
 	}
@@ -84,9 +85,7 @@ func (a *Publisher) attach(ctx context.Context, p *policy.Policy) time.Duration 
 		return a.giveUp(now, "the API server cannot be asked whether it acts on the parameters for pods: "+kube.Redact(err))
 	case acts:
 		q.seen, q.about, q.gaveUp = now, "", false
-		if t.acts.IsZero() {
-			t.acts = time.Now()
-		}
+		t.noteActs(wanted)
 		a.askLater()
 		return a.settled(serveAccounts)
 	}
@@ -95,7 +94,10 @@ func (a *Publisher) attach(ctx context.Context, p *policy.Policy) time.Duration 
 
 // later has the question asked again about these versions.
 func (q *asking) later(now string, wait time.Duration) time.Duration {
-	q.next, q.about = time.Now().Add(wait), now
+	if q.about != now || q.gaveUp {
+		q.about, q.since, q.gaveUp = now, time.Time{}, false
+	}
+	q.next = time.Now().Add(wait)
 	return wait
 }
 
@@ -103,16 +105,17 @@ func (q *asking) later(now string, wait time.Duration) time.Duration {
 // be a moment behind.
 func (a *Publisher) notSeen(now string) time.Duration {
 	q := &a.attachment.asking
-	if q.about != now {
-		q.since, q.gaveUp = time.Now(), false
-	}
-	if q.gaveUp || time.Since(q.since) >= seenWithin {
+	if q.about == now && (q.gaveUp || !q.since.IsZero() && time.Since(q.since) >= seenWithin) {
 		return a.giveUp(now, notActing)
 	}
 	if q.seen != "" && q.seen != now {
 		a.decide(false, "")
 	}
-	return q.later(now, seenAgain)
+	wait := q.later(now, seenAgain)
+	if q.since.IsZero() {
+		q.since = time.Now()
+	}
+	return wait
 }
 
 // giveUp falls back, and asks again from time to time.
@@ -124,21 +127,56 @@ func (a *Publisher) giveUp(now, why string) time.Duration {
 	return 0
 }
 
-// settled has parameters serve pods alone that the API server was seen to act on, and after that accounts lose the names.
+// noteActs takes in that the API server was seen to act on these parameters.
+func (t *attachment) noteActs(on map[string]*cluster.AdmissionRule) {
+	acts := map[string]time.Time{}
+	for name := range on {
+		if acts[name] = t.acts[name]; acts[name].IsZero() {
+			acts[name] = time.Now()
+		}
+	}
+	t.acts = acts
+}
+
+// latest is when the API server was seen to act on the last of the parameters.
+func (t *attachment) latest() (at time.Time) {
+	for _, since := range t.acts {
+		if since.After(at) {
+			at = since
+		}
+	}
+	return at
+}
+
+// settled has parameters serve pods alone that the API server was seen to act on, and after that accounts lose the names: not
+// before other API servers had a while too.
 func (a *Publisher) settled(serveAccounts bool) time.Duration {
-	a.decide(!serveAccounts, "")
-	if !serveAccounts || a.Held() { // while a prune is held, parameters stay as they are
+	t := &a.attachment
+	wait := settle - time.Since(t.latest())
+	if !serveAccounts && (wait <= 0 || !a.anyNoted()) {
+		a.decide(true, "")
 		return 0
 	}
-	if wait := settle - time.Since(a.attachment.acts); wait > 0 {
+	a.decide(false, "")
+	switch {
+	case serveAccounts && a.Held(): // while a prune is held, parameters stay as they are
+		return 0
+	case wait > 0:
 		return wait
 	}
-	if q := &a.attachment.asking; q.withdrawn != q.seen { // once: what cannot be written is tried again at growing pauses
+	if q := &t.asking; q.withdrawn != q.seen { // once: what cannot be written is tried again at growing pauses
 		q.withdrawn = q.seen
 		a.MarkChanged()
 		return time.Millisecond
 	}
 	return 0
+}
+
+// anyNoted reports whether an account has names that we added.
+func (a *Publisher) anyNoted() bool {
+	return slices.ContainsFunc(a.Cluster.AllAccounts(), func(sa *cluster.ServiceAccount) bool {
+		return len(a.Cluster.Installation().NotedOn(sa)) > 0
+	})
 }
 
 // askLater asks again after a while, whatever happens until then. Nobody waits for it.
@@ -205,5 +243,5 @@ func (a *Publisher) actsOn(ctx context.Context, of map[string]*cluster.Admission
 
 // definite reports whether an error says that a request will not succeed before somebody changes something.
 func definite(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsInvalid(err)
+	return errors.Is(err, errOlderComponent) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) || apierrors.IsInvalid(err)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +51,7 @@ type world struct {
 	problems []status.Problem // as they were told last
 	told     int
 	decided  int // how often all namespaces were
-	changed  int
+	changed  atomic.Int64
 	requeued []string
 
 	// What the API server does with parameters for pods.
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, rules string) *world {
 			w.decided++
 			state.DecideAll(w.cluster, p, state.Circumstances{}, each)
 		},
-		Changed:   func() { w.changed++ },
+		Changed:   func() { w.changed.Add(1) },
 		Requeue:   func(namespace string) { w.requeued = append(w.requeued, namespace) },
 		Converged: func(*policy.Policy) bool { return w.converged },
 		Problems:  func(problems []status.Problem) { w.problems, w.told = problems, w.told+1 },
@@ -212,8 +213,8 @@ func TestWithoutAPolicyOrTheAnswerOfTheListNothingIsPublished(t *testing.T) {
 	w.publishes("not enabled")
 	w.Note(plan.Plan{Namespace: "a", Actions: []plan.Action{{Kind: plan.KindSecret, Name: "reg", Reason: plan.ForeignSecret}}})
 	w.Begin(t.Context(), w.policy, w.NewSurvey())
-	if w.changed > 0 || len(w.writes) > 0 || w.told > 0 {
-		t.Errorf("not enabled: %d changes, writes %q, %d times problems", w.changed, w.writes, w.told)
+	if w.changed.Load() > 0 || len(w.writes) > 0 || w.told > 0 {
+		t.Errorf("not enabled: %d changes, writes %q, %d times problems", w.changed.Load(), w.writes, w.told)
 	}
 	w.Enabled = true
 	w.publishes("it still has something to do", "apply hub")
@@ -488,8 +489,8 @@ func TestWhatIsInTheWayTakesANameOut(t *testing.T) {
 	foreign := plan.Plan{Namespace: "a", Actions: []plan.Action{{Kind: plan.KindSecret, Name: "reg", Rule: "hub", Reason: plan.ForeignSecret}}}
 	w.Note(foreign)
 	w.Note(foreign)
-	if w.changed != 1 {
-		t.Errorf("it is told %d times", w.changed)
+	if w.changed.Load() != 1 {
+		t.Errorf("it is told %d times", w.changed.Load())
 	}
 	w.publishes("a foreign secret", "apply hub")
 	account := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "a", Name: "default"}}
@@ -507,14 +508,14 @@ func TestANewPolicyIsPublishedBeforeItIsWorkedOn(t *testing.T) {
 	w.writes = nil
 	w.follow(ghcrRule)
 	w.Begin(t.Context(), w.policy, w.NewSurvey())
-	if want := []string{"delete hub", "apply ghcr"}; !slices.Equal(w.writes, want) || w.changed > 0 || w.decided > 0 {
-		t.Errorf("wrote %q, %d changes, %d looks at all namespaces", w.writes, w.changed, w.decided)
+	if want := []string{"delete hub", "apply ghcr"}; !slices.Equal(w.writes, want) || w.changed.Load() > 0 || w.decided > 0 {
+		t.Errorf("wrote %q, %d changes, %d looks at all namespaces", w.writes, w.changed.Load(), w.decided)
 	}
 	w.refuse = func(string, string) error { return errors.New("no") }
 	w.follow(hubRule)
 	w.Begin(t.Context(), w.policy, w.NewSurvey())
-	if w.changed != 1 || len(w.problems) != 2 {
-		t.Errorf("it failed: %d changes, problems %v", w.changed, w.problems)
+	if w.changed.Load() != 1 || len(w.problems) != 2 {
+		t.Errorf("it failed: %d changes, problems %v", w.changed.Load(), w.problems)
 	}
 }
 

@@ -77,6 +77,7 @@ type Publisher struct {
 	askAgain time.Time
 	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
 	unsaved  retry                   // of parameters that could not be written
+	policy   *policy.Policy          // that is published
 	behind   map[string]string       // parameters for pods that were written, with the version before, until the watch shows another
 	present  bool                    // the API server has what acts on parameters, as far as is known
 }
@@ -171,6 +172,7 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 	if !settled {
 		return 0
 	}
+	a.policy = p
 	moving := a.moveBack(p)
 	due, sources := a.due()
 	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -38,9 +39,13 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 		delete(rest, u.GetName())
 	}
 	a.forgetDeleted(live)
+	var kept map[string]bool
+	if a.policy != nil && !passed(a.attachment.moved) {
+		kept = leaving(a.policy, live, refused)
+	}
 	remove := func() {
 		for _, name := range slices.Sorted(maps.Keys(rest)) {
-			if one := rest[name]; one.Ours && !held && !a.isDeleted(one.UID) {
+			if one := rest[name]; one.Ours && !held && !a.isDeleted(one.UID) && !kept[name] {
 				try(name, "delete", a.delete(ctx, one))
 			}
 		}
@@ -80,12 +85,20 @@ func (a *Publisher) apply(ctx context.Context, u *unstructured.Unstructured, bef
 		u.SetUID(before.UID)
 		u.SetResourceVersion(before.ResourceVersion)
 	}
-	_, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
-	if err == nil && servesPods(u.Object["spec"]) {
+	applied, err := a.Client.Apply(ctx, kube.AdmissionRules, u, true)
+	switch {
+	case err != nil || !servesPods(u.Object["spec"]):
+		return err
+	case !servesPods(applied.Object["spec"]):
+		return errOlderComponent
+	case applied.GetResourceVersion() != u.GetResourceVersion():
 		a.behind[u.GetName()] = u.GetResourceVersion()
 	}
-	return err
+	return nil
 }
+
+// errOlderComponent is for a definition of the parameters that drops the field attach.
+var errOlderComponent = errors.New("the component in the cluster is of an earlier version, which knows no pods: apply that of this version")
 
 // gainingFirst has parameters that add a name which they did not before go before those that may lose it to them. The API server
 // sees writes in their order, so no pod comes in between.
