@@ -3,10 +3,12 @@ package e2e
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
@@ -48,6 +50,72 @@ func TestNoNewPodLacksANameWhileARuleMoves(t *testing.T) {
 	if lines := r.Lines(`"level":"error"`); len(lines) > 0 {
 		t.Errorf("it complained: %v", lines)
 	}
+}
+
+// The same where the rule gets another name at once, with or without another way of attaching.
+func TestNoNewPodLacksANameWhileARuleIsRenamed(t *testing.T) {
+	renamed := func(rules string) string { return strings.Replace(rules, "name: hub", "name: other", 1) }
+	for _, c := range []struct{ why, from, to string }{
+		{"pods", podsRule, renamed(podsRule)},
+		{"accounts to pods, and back", harness.OneRule, renamed(podsRule)},
+		{"pods to accounts, and back", podsRule, renamed(harness.OneRule)},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			s := newAdmissionSandbox(t)
+			s.Source("hub", api.Credential("hub.example", "one"))
+			there := []string{s.Namespace("a"), s.Namespace("b"), s.Namespace("c")}
+			s.Start()
+			s.Revised("Ready", c.from)
+			s.eventuallyServes("hub", wayOf(c.from))
+			s.Seen()
+			pods := s.createsPods(there, true)
+			s.Revised("Ready", c.to)
+			s.eventuallyServes("other", wayOf(c.to))
+			s.wantNoRule("hub")
+			s.Revised("Ready", c.from)
+			s.eventuallyServes("hub", wayOf(c.from))
+			s.wantNoRule("other")
+			if created, lacking := pods.stop(); len(lacking) > 0 || created < 100 {
+				t.Errorf("of %d pods these lack the name: %v", created, lacking)
+			}
+		})
+	}
+}
+
+// wayOf is how a text of one rule attaches.
+func wayOf(rules string) string {
+	if strings.Contains(rules, "attach: pods") {
+		return "pods"
+	}
+	return "accounts"
+}
+
+// wantNoRule waits until a parameter is gone.
+func (s *sandbox) wantNoRule(name string) {
+	s.T.Helper()
+	s.Eventually("the parameter "+name+" is gone", func() error {
+		_, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).Get(s.Ctx, name, metav1.GetOptions{})
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there, or: %v", err)
+		}
+		return nil
+	})
+}
+
+// A single run does not end before it is known who gives out the names.
+func TestASingleRunFallsBackToAccounts(t *testing.T) {
+	s := newAdmissionSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Delete(api.AdmissionBindings, "", "pullsecrets-pods")
+	s.Policy(podsRule)
+	s.Eventually("the account has the name, because nothing adds it to pods", func() error { // the API server forgets the binding a moment later
+		s.Once(0, "-admission")
+		if list, err := s.ListOf(ns, "default"); err != nil || len(list) != 1 {
+			return fmt.Errorf("it has %v, %v", list, err)
+		}
+		return nil
+	})
 }
 
 // When the component comes to a running controller, a rule that had fallen back to accounts moves to pods by itself.
