@@ -55,7 +55,7 @@ func (a *Publisher) Attached(rule *policy.Rule) policy.Attached {
 }
 
 // Attachment says who gives pods the names of those rules of a policy that attach to pods: the API server, or service accounts,
-// and why those. A rule of neither is on its way.
+// and why those.
 func (a *Publisher) Attachment(p *policy.Policy) (out status.Attachment) {
 	for _, rule := range p.Rules {
 		if rule.Attach != policy.AttachPods {
@@ -67,6 +67,8 @@ func (a *Publisher) Attachment(p *policy.Policy) (out status.Attachment) {
 		case policy.ToAccounts:
 			out.Accounts = append(out.Accounts, rule.Name)
 			out.Why = cmp.Or(a.whyAccounts(rule), out.Why)
+		case policy.Undecided:
+			out.Undecided = append(out.Undecided, rule.Name)
 		}
 	}
 	return out

@@ -134,6 +134,9 @@ func TestItFallsBackOnADefiniteAnswer(t *testing.T) {
 		w.asked = errors.New("no answer")
 		w.until(time.Minute)
 		w.is("no answer", "undecided", "pods")
+		if got := w.Attachment(w.policy); !slices.Equal(got.Undecided, []string{"hub"}) || got.Of(w.policy.Rules[0]) != policy.Undecided {
+			t.Errorf("%+v", got)
+		}
 		w.asked = nil
 		w.until(time.Minute)
 		w.is("it answers again", "pods", "pods")
