@@ -276,3 +276,15 @@ func TestNamesMoveBetweenRulesWithoutAGap(t *testing.T) {
 		}
 	})
 }
+
+// After a restart nothing is decided anew: what was there is seen, and all API servers act on it for long.
+func TestARestartFindsThatPodsHaveTheNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := podsWorld(t, podsRule)
+		w.until(time.Minute)
+		w.is("before", "pods", "pods")
+		w.Publisher = New(w.Options)
+		w.Begin(t.Context(), w.policy, w.NewSurvey())
+		w.is("after", "pods", "pods")
+	})
+}

@@ -85,7 +85,7 @@ func (a *Publisher) attach(ctx context.Context, p *policy.Policy) time.Duration 
 		return a.giveUp(now, "the API server cannot be asked whether it acts on the parameters for pods: "+kube.Redact(err))
 	case acts:
 		q.seen, q.about, q.gaveUp = now, "", false
-		t.noteActs(wanted)
+		a.noteActs(wanted)
 		a.askLater()
 		return a.settled(serveAccounts)
 	}
@@ -127,15 +127,21 @@ func (a *Publisher) giveUp(now, why string) time.Duration {
 	return 0
 }
 
-// noteActs takes in that the API server was seen to act on these parameters.
-func (t *attachment) noteActs(on map[string]*cluster.AdmissionRule) {
+// noteActs takes in that the API server was seen to act on these parameters. On those that were there when we started, all API
+// servers act for long.
+func (a *Publisher) noteActs(on map[string]*cluster.AdmissionRule) {
 	acts := map[string]time.Time{}
 	for name := range on {
-		if acts[name] = t.acts[name]; acts[name].IsZero() {
+		switch since := a.attachment.acts[name]; {
+		case !since.IsZero():
+			acts[name] = since
+		case a.written[name]:
 			acts[name] = time.Now()
+		default:
+			acts[name] = time.Unix(0, 0)
 		}
 	}
-	t.acts = acts
+	a.attachment.acts = acts
 }
 
 // latest is when the API server was seen to act on the last of the parameters.

@@ -78,13 +78,14 @@ type Publisher struct {
 	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
 	unsaved  retry                   // of parameters that could not be written
 	policy   *policy.Policy          // that is published
+	written  map[string]bool         // parameters for pods, by this process
 	behind   map[string]string       // parameters for pods that were written, with the version before, until the watch shows another
 	present  bool                    // the API server has what acts on parameters, as far as is known
 }
 
 // New returns a Publisher that published nothing.
 func New(o Options) *Publisher {
-	return &Publisher{Options: o, exceptions: Exceptions{}, deleted: map[types.UID]time.Time{}, behind: map[string]string{}}
+	return &Publisher{Options: o, exceptions: Exceptions{}, deleted: map[types.UID]time.Time{}, behind: map[string]string{}, written: map[string]bool{}}
 }
 
 // MarkChanged has the parameters looked at again with the next Publish.

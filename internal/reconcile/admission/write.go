@@ -94,6 +94,7 @@ func (a *Publisher) apply(ctx context.Context, u *unstructured.Unstructured, bef
 	case applied.GetResourceVersion() != u.GetResourceVersion():
 		a.behind[u.GetName()] = u.GetResourceVersion()
 	}
+	a.written[u.GetName()] = true
 	return nil
 }
 
