@@ -77,19 +77,8 @@ func main() {
 		}
 		return
 	}
-	var err error
-	if c.sizes, err = numbers(sizes); err != nil {
-		fail(fmt.Errorf("-sizes %q: %w", sizes, err))
-	}
-	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
-		fail(fmt.Errorf("-only %q: convergence, changes or burst", c.only))
-	}
-	if !slices.Contains([]string{"accounts", "pods"}, attach) {
-		fail(fmt.Errorf("-attach %q: accounts or pods", attach))
-	}
-	c.pods = attach == "pods"
-	if c.kubeconfig == "" {
-		fail(fmt.Errorf("no cluster: run make bench, or give -kubeconfig"))
+	if err := c.check(sizes, attach); err != nil {
+		fail(err)
 	}
 	if c.loop != nil {
 		if err := loopOnly(context.Background(), c); err != nil {
@@ -104,6 +93,24 @@ func main() {
 	if missed {
 		os.Exit(1)
 	}
+}
+
+// check checks what flag itself cannot.
+func (c *config) check(sizes, attach string) (err error) {
+	if c.sizes, err = numbers(sizes); err != nil {
+		return fmt.Errorf("-sizes %q: %w", sizes, err)
+	}
+	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
+		return fmt.Errorf("-only %q: convergence, changes or burst", c.only)
+	}
+	if !slices.Contains([]string{"accounts", "pods"}, attach) {
+		return fmt.Errorf("-attach %q: accounts or pods", attach)
+	}
+	c.pods = attach == "pods"
+	if c.kubeconfig == "" {
+		return errors.New("no cluster: run make bench, or give -kubeconfig")
+	}
+	return nil
 }
 
 func numbers(text string) (out []int, err error) {

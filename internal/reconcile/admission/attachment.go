@@ -156,7 +156,7 @@ func (a *Publisher) decide(toPods bool, absent string) {
 		a.requeueAll()
 	case arrived: // accounts lose names
 		for _, sa := range a.Cluster.AllAccounts() {
-			if len(a.Cluster.Installation().NotedOn(sa)) > 0 {
+			if a.noted(sa) {
 				a.Requeue(sa.Namespace)
 			}
 		}

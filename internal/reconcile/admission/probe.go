@@ -179,10 +179,10 @@ func (a *Publisher) settled(serveAccounts bool) time.Duration {
 }
 
 // anyNoted reports whether an account has names that we added.
-func (a *Publisher) anyNoted() bool {
-	return slices.ContainsFunc(a.Cluster.AllAccounts(), func(sa *cluster.ServiceAccount) bool {
-		return len(a.Cluster.Installation().NotedOn(sa)) > 0
-	})
+func (a *Publisher) anyNoted() bool { return slices.ContainsFunc(a.Cluster.AllAccounts(), a.noted) }
+
+func (a *Publisher) noted(sa *cluster.ServiceAccount) bool {
+	return len(a.Cluster.Installation().NotedOn(sa)) > 0
 }
 
 // askLater asks again after a while, whatever happens until then. Nobody waits for it.

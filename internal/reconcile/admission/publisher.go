@@ -77,7 +77,6 @@ type Publisher struct {
 	askAgain time.Time
 	deleted  map[types.UID]time.Time // when a deletion was sent that the watch does not show yet
 	unsaved  retry                   // of parameters that could not be written
-	policy   *policy.Policy          // that is published
 	written  map[string]bool         // parameters for pods, by this process
 	behind   map[string]string       // parameters for pods that were written, with the version before, until the watch shows another
 	present  bool                    // the API server has what acts on parameters, as far as is known
@@ -173,7 +172,6 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 	if !settled {
 		return 0
 	}
-	a.policy = p
 	moving := a.moveBack(p)
 	due, sources := a.due()
 	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {
@@ -213,7 +211,7 @@ func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live ma
 		problems = append(problems, status.Problem{Kind: admission.Kind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
-	failed, stale := a.write(ctx, wanted, live, refused)
+	failed, stale := a.write(ctx, p, wanted, live, refused)
 	a.noteRefused(p, refused)
 	a.Problems(append(problems, failed...))
 	if len(failed) > 0 {

@@ -45,7 +45,7 @@ func TestADeletionIsSentAndSaidOnce(t *testing.T) {
 			api.sent = nil
 			out.Reset()
 			for range 5 {
-				p.write(t.Context(), nil, live, nil)
+				p.write(t.Context(), &policy.Policy{}, nil, live, nil)
 			}
 			if n := strings.Count(out.String(), "admission parameter: delete"); len(api.sent) != sent || n != said {
 				t.Errorf("%s: sent %d times, said %d times, want %d and %d", why, len(api.sent), n, sent, said)

@@ -13,13 +13,14 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/admission"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // write deletes and applies what differs. While a prune is held, parameters are only added: without its parameter
 // the next write of an account by somebody else would take the names away that are being held. It adds to refused the rules whose parameters cannot be written, and why.
-func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule, refused map[string]string) (failed []status.Problem, stale bool) {
+func (a *Publisher) write(ctx context.Context, p *policy.Policy, wanted []*unstructured.Unstructured, live map[string]*cluster.AdmissionRule, refused map[string]string) (failed []status.Problem, stale bool) {
 	held := a.Held()
 	try := func(name, verb string, err error) {
 		switch {
@@ -40,8 +41,8 @@ func (a *Publisher) write(ctx context.Context, wanted []*unstructured.Unstructur
 	}
 	a.forgetDeleted(live)
 	var kept map[string]bool
-	if a.policy != nil && !passed(a.attachment.moved) {
-		kept = leaving(a.policy, live, refused)
+	if !passed(a.attachment.moved) {
+		kept = leaving(p, live, refused)
 	}
 	remove := func() {
 		for _, name := range slices.Sorted(maps.Keys(rest)) {
