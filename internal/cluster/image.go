@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"path"
@@ -11,16 +12,61 @@ import (
 // dockerHub is the host under which credentials of Docker Hub are kept, whose images say docker.io.
 const dockerHub = "index.docker.io"
 
-// Covers reports whether the credential has an entry that the kubelet tries for images of a repository, which is named
-// in full: docker.io/library/nginx. Source: k8s.io/kubernetes/pkg/credentialprovider, BasicDockerKeyring.
-func (c *Content) Covers(repository string) bool {
-	if c == nil {
-		return false
+// PullSecret is a secret that a pod names, with what it holds; nil where that is not known, or of no use.
+type PullSecret struct {
+	Name    string
+	Content *Content
+}
+
+// Entry is one entry of a pull secret that the kubelet tries for an image.
+type Entry struct {
+	Secret string // the pull secret's name
+	Host   string // as it is written there
+	Empty  bool   // it holds no credential, and the kubelet sends just that
+}
+
+// Tried returns the entries of a pod's pull secrets that the kubelet tries for images of a repository, which is named in full
+// (docker.io/library/nginx), in its order: the more specific key first, and of one key, in the order of the pod's list. What is
+// under index.docker.io is tried for Docker Hub where nothing else matches. Of entries of one secret that differ by scheme or
+// slashes alone, it tries all, in no certain order; here the order is that of their hosts.
+// Source: k8s.io/kubernetes/pkg/credentialprovider, BasicDockerKeyring.
+func Tried(secrets []PullSecret, repository string) (entries []Entry) {
+	type keyed struct {
+		key string
+		Entry
 	}
-	return slices.ContainsFunc(c.Registries, func(r Registry) bool {
-		key, ok := registryKey(r.Host)
-		return ok && len(r.Fields) > 0 && (entryMatches(key, repository) || key == dockerHub && ofDockerHub(repository))
-	})
+	var all, ofHub []keyed
+	for _, s := range secrets {
+		if s.Content == nil {
+			continue
+		}
+		for _, r := range s.Content.Registries {
+			key, ok := registryKey(r.Host)
+			if !ok {
+				continue
+			}
+			entry := keyed{key, Entry{Secret: s.Name, Host: r.Host, Empty: len(r.Fields) == 0}}
+			if ForImagesOf(key, repository) {
+				all = append(all, entry)
+			}
+			if key == dockerHub {
+				ofHub = append(ofHub, entry)
+			}
+		}
+	}
+	if len(all) == 0 && ofDockerHub(repository) {
+		all = ofHub
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int { return cmp.Compare(b.key, a.key) })
+	for _, e := range all {
+		entries = append(entries, e.Entry)
+	}
+	return entries
+}
+
+// Covers reports whether the credential has an entry that holds something and that the kubelet tries for images of a repository.
+func (c *Content) Covers(repository string) bool {
+	return slices.ContainsFunc(Tried([]PullSecret{{Content: c}}, repository), func(e Entry) bool { return !e.Empty })
 }
 
 // ofDockerHub reports whether the kubelet takes a repository for one of Docker Hub: localhost is no host to it without a port.
@@ -29,9 +75,10 @@ func ofDockerHub(repository string) bool {
 	return host == "docker.io" || host == dockerHub || !strings.ContainsAny(host, ".:")
 }
 
-// entryMatches reports whether a key is for a repository: the host part by part, where * stands for any characters of a
-// part; the port; and the start of the path.
-func entryMatches(key, repository string) bool {
+// ForImagesOf reports whether a key of a credential, or a glob of a kubelet's matchImages, is for images of a repository: the
+// host part by part, where * stands for any characters of a part; the port; and the start of the path. Source:
+// k8s.io/kubernetes/pkg/credentialprovider, URLsMatch.
+func ForImagesOf(key, repository string) bool {
 	glob, err := url.Parse("https://" + key)
 	if err != nil {
 		return false
@@ -51,6 +98,11 @@ func entryMatches(key, repository string) bool {
 		}
 	}
 	return true
+}
+
+// IsImageGlob reports whether there can be an image that ForImagesOf finds a glob for.
+func IsImageGlob(glob string) bool {
+	return hostForm.MatchString(glob) && !strings.Contains(glob, "://")
 }
 
 func hostParts(u *url.URL) (parts []string, port string) {

@@ -19,6 +19,8 @@ type checker struct {
 	rules  []standing
 	ruleAt map[string]string // where each rule name stands, for "is also in"
 	text   *text
+
+	nodeCredentials Registries
 }
 
 func (c *checker) document(doc *Document, t *text) {
@@ -33,6 +35,7 @@ func (c *checker) document(doc *Document, t *text) {
 		at := rules.Index(i)
 		c.rules = append(c.rules, standing{c.rule(&doc.Rules[i], at), &doc.Rules[i], t, at.String()})
 	}
+	c.registries(doc.NodeCredentials, field.NewPath("nodeCredentials"))
 }
 
 func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
@@ -88,7 +91,7 @@ func (c *checker) attach(spec *RuleSpec, at *field.Path) Attach {
 func (c *checker) secret(spec SecretSpec, at *field.Path) Secret {
 	s := Secret{
 		Source: types.NamespacedName{Namespace: spec.Source.Namespace, Name: spec.Source.Name},
-		Name:   spec.Name,
+		Name:   spec.Name, Verify: spec.Verify,
 	}
 	c.dnsSubdomain(at.Child("source", "name"), spec.Source.Name)
 	switch {

@@ -22,8 +22,16 @@ const (
 
 // SourceState is a source as it was observed.
 type SourceState struct {
-	Status SourceStatus
-	Source *cluster.Source // nil when Missing or Forbidden
+	Status   SourceStatus
+	Source   *cluster.Source // nil when Missing or Forbidden
+	Findings []Finding       // what is to be said of it besides, in order
+}
+
+// Finding is what is to be said of a source beside its status, whether it can be copied or not.
+type Finding struct {
+	Reason  string // one of plan's, such as SourceExpired
+	Text    string // in words, without anything of the credential and without what changes with time alone
+	Problem bool   // it degrades the policy
 }
 
 // NewSourceState judges what was observed under a source's name; nil is a secret that does not exist. A copy of the

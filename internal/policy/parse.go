@@ -58,7 +58,9 @@ func Parse(documents map[string]string, opts Options) (*Policy, Problems) {
 	for i, r := range c.rules {
 		rules[i] = r.rule
 	}
-	return newPolicy(rules), problems
+	p := newPolicy(rules)
+	p.NodeCredentials = c.nodeCredentials
+	return p, problems
 }
 
 // documentNames sorts out which keys are documents: those that end in .yaml, .yml or .json.

@@ -13,6 +13,8 @@ import (
 // Policy is a validated, compiled set of rules. It is immutable and safe for concurrent use.
 type Policy struct {
 	Rules []*Rule
+	// NodeCredentials has the registries that nodes log in to by themselves.
+	NodeCredentials Registries
 
 	sources map[string]map[string]bool // by namespace, then name
 	names   []string
@@ -42,6 +44,7 @@ const (
 type Secret struct {
 	Source types.NamespacedName
 	Name   string
+	Verify bool // registries are asked for the credential before copies get it
 }
 
 // Matcher matches a name and labels: include minus exclude, and selector.

@@ -16,6 +16,8 @@ type Document struct {
 	Kind string `json:"kind"`
 	// Rules in order: where two want the same copy in a namespace, the first decides. An empty list removes everything.
 	Rules []RuleSpec `json:"rules"`
+	// NodeCredentials are globs of the registries that the nodes log in to by themselves, so that coverage does not miss a credential for them: "*.dkr.ecr.*.amazonaws.com". Nothing is distributed by it.
+	NodeCredentials []string `json:"nodeCredentials,omitempty"`
 }
 
 // RuleSpec gives some secrets to some namespaces, and their names to some service accounts there.
@@ -42,6 +44,8 @@ type SecretSpec struct {
 	Source SourceSpec `json:"source"`
 	// Name of the copies; the source's name when left out.
 	Name string `json:"name,omitempty"`
+	// Verify asks the registries whether they take the credential before copies get it; one that a registry refuses is not rolled out. The controller needs a way to the registries for it.
+	Verify bool `json:"verify,omitempty"`
 }
 
 // SourceSpec names a source.
