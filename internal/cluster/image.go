@@ -7,10 +7,23 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/distribution/reference"
 )
 
 // dockerHub is the host under which credentials of Docker Hub are kept, whose images say docker.io.
 const dockerHub = "index.docker.io"
+
+// Repository returns the full name of the repository that an image is pulled from, docker.io/library/nginx for nginx:1.29, and
+// the registry as images name it. It errs for what no kubelet would try to pull. Source: k8s.io/kubernetes/pkg/util/parsers,
+// ParseImageName.
+func Repository(image string) (repository, registry string, err error) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", "", err
+	}
+	return named.Name(), reference.Domain(named), nil
+}
 
 // PullSecret is a secret that a pod names, with what it holds; nil where that is not known, or of no use.
 type PullSecret struct {
