@@ -45,7 +45,7 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 	}
 	text, err := status.Record{
 		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision,
-		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), Totals: a.Reporter.Totals(),
+		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), SourceHosts: a.sourceHosts(), Totals: a.Reporter.Totals(),
 	}.Encode()
 	if err == nil {
 		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {
@@ -66,6 +66,15 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 		return writeAgain
 	}
 	return 0
+}
+
+// sourceHosts are the registries that the sources of the policy in force are for.
+func (a *Activator) sourceHosts() []status.SourceHosts {
+	p := a.Active()
+	if p == nil {
+		return nil
+	}
+	return status.HostsOf(a.Cluster.Sources(p))
 }
 
 // rolledOut is the hash of the text in force, once every namespace was tried under it.

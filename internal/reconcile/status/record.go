@@ -4,6 +4,11 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // The states of a policy, as its annotation pullsecrets/status and the metrics say.
@@ -41,6 +46,37 @@ type Totals struct {
 	// rules want it, unless MissingCut says that there are more names.
 	Missing    []MissingCopy `json:"missingCopies,omitempty"`
 	MissingCut bool          `json:"missingCopiesCut,omitempty"`
+}
+
+// SourceHosts are the registries that a source has entries for. A team may read neither the source nor, perhaps, its own copy, and
+// is told by them which registry it is for.
+type SourceHosts struct {
+	Source string   `json:"source"` // namespace/name
+	Hosts  []string `json:"hosts"`  // as they are written there, sorted
+	Cut    bool     `json:"cut,omitempty"`
+}
+
+// How much is shown of which source is for which registry.
+const (
+	shownSources = 200
+	shownHosts   = 20 // of each
+)
+
+// HostsOf are the registries of the first sources by name. Sources that cannot be copied have none.
+func HostsOf(states map[types.NamespacedName]policy.SourceState) (out []SourceHosts) {
+	keys := slices.SortedFunc(maps.Keys(states), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	for _, key := range keys {
+		if states[key].Status != policy.SourceUsable || len(out) == shownSources {
+			continue
+		}
+		s := SourceHosts{Source: key.String()}
+		for _, registry := range states[key].Source.Content.Registries {
+			s.Hosts = append(s.Hosts, registry.Host)
+		}
+		s.Hosts, s.Cut = s.Hosts[:min(len(s.Hosts), shownHosts)], len(s.Hosts) > shownHosts
+		out = append(out, s)
+	}
+	return out
 }
 
 // MissingCopy is a copy that is not there in some namespaces that rules want it in.
@@ -82,6 +118,8 @@ type Record struct {
 	RolledOut string `json:"rolledOut,omitempty"`
 	// Confirmed is the confirmation of a held prune that was used up.
 	Confirmed string `json:"confirmed,omitempty"`
+	// SourceHosts say which registries sources are for.
+	SourceHosts []SourceHosts `json:"sourceHosts,omitempty"`
 	// Attached says who gives pods the names of rules that attach to pods.
 	Attached Attachment `json:"attached,omitzero"`
 	Totals
