@@ -10,6 +10,8 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/spf13/cobra"
+
+	"github.com/pullsecrets/pullsecrets/internal/inspect"
 )
 
 // completeCommand is what the scripts of the shells call. It is in no list of commands: nobody types it.
@@ -178,10 +180,8 @@ func (l *typedLine) valuesOf(ctx context.Context, f *flag.Flag, word string) ans
 	return only(like(word, l.cluster().kubeconfigNames(f.Name)))
 }
 
-// explainKinds are what explain is asked about, by their names there.
-var explainKinds = map[string]string{"pod": "pods", "po": "pods", "serviceaccount": "serviceaccounts", "sa": "serviceaccounts"}
-
-// explained completes the arguments of explain: a namespace, and of it a pod or service account.
+// explained completes the arguments of explain: a namespace, and of it an object. Names are offered of the kinds that people ask about
+// most; of the others once their kind is typed.
 func (l *typedLine) explained(ctx context.Context, word string) answer {
 	namespace := l.value("n")
 	for _, arg := range l.args {
@@ -191,20 +191,27 @@ func (l *typedLine) explained(ctx context.Context, word string) answer {
 		namespace = arg
 	}
 	if kind, name, ok := strings.Cut(word, "/"); ok {
-		return only(after(kind+"/", like(name, l.cluster().names(ctx, explainKinds[kind], namespace))))
+		return only(after(kind+"/", like(name, l.cluster().names(ctx, inspect.TargetResources()[kind], namespace))))
+	}
+	kinds := like(word, inspect.TargetWords())
+	for i := range kinds {
+		kinds[i] += "/"
 	}
 	if namespace != "" {
 		var all []string
-		for _, kind := range []string{"pod", "serviceaccount"} {
-			all = append(all, after(kind+"/", l.cluster().names(ctx, explainKinds[kind], namespace))...)
+		for _, kind := range []string{"pod", "deployment", "serviceaccount"} {
+			all = append(all, after(kind+"/", l.cluster().names(ctx, inspect.TargetResources()[kind], namespace))...)
 		}
-		return only(like(word, all))
+		if all = like(word, all); word == "" || len(all) > 0 {
+			return only(all)
+		}
+		return answer{kinds, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace}
 	}
 	all := like(word, l.cluster().namespaces(ctx))
 	if len(all) == 0 { // of the current namespace
-		return answer{like(word, []string{"pod/", "serviceaccount/"}), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace}
+		return answer{kinds, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace}
 	}
-	return only(append(all, like(word, []string{"pod/", "serviceaccount/"})...))
+	return only(append(all, kinds...))
 }
 
 func like(word string, all []string) (candidates []string) {

@@ -47,12 +47,14 @@ func (l *typedLine) cluster() completingCluster {
 }
 
 func (c completingCluster) namespaces(ctx context.Context) []string {
-	return c.names(ctx, "namespaces", "")
+	return c.names(ctx, namespacesResource, "")
 }
 
-// names are those of the core resource, where the user may list them and the API server answers in time. A plugin that
+var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+
+// names are those of a resource, where the user may list them and the API server answers in time. A plugin that
 // signs in does not hear of the deadline, so nobody waits for it either.
-func (c completingCluster) names(ctx context.Context, resource, namespace string) []string {
+func (c completingCluster) names(ctx context.Context, resource schema.GroupVersionResource, namespace string) []string {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -69,12 +71,12 @@ func (c completingCluster) names(ctx context.Context, resource, namespace string
 	}
 }
 
-func (c completingCluster) list(ctx context.Context, resource, namespace string) (names []string, err error) {
+func (c completingCluster) list(ctx context.Context, resource schema.GroupVersionResource, namespace string) (names []string, err error) {
 	config, err := c.config()
-	if err != nil || resource == "" {
+	if err != nil || resource.Resource == "" {
 		return nil, err
 	}
-	if namespace == "" && resource != "namespaces" {
+	if namespace == "" && resource != namespacesResource {
 		if namespace, err = c.kube.currentNamespace(); err != nil {
 			return nil, err
 		}
@@ -83,7 +85,7 @@ func (c completingCluster) list(ctx context.Context, resource, namespace string)
 	if err != nil {
 		return nil, err
 	}
-	at := client.Resource(schema.GroupVersionResource{Version: "v1", Resource: resource}).Namespace(namespace)
+	at := client.Resource(resource).Namespace(namespace)
 	// All of them, since any may begin as was typed, and from the API server's cache, which costs it little.
 	list, err := at.List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -31,15 +30,18 @@ func explainCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 	f := &explainFlags{}
 	f.register(fs)
 	return &ffcli.Command{
-		Name: "explain", ShortUsage: "pullsecrets explain [FLAGS] [NAMESPACE] [serviceaccount/NAME | pod/NAME]",
-		ShortHelp: "say why a namespace, a service account or a pod has a pull secret, or lacks it",
-		LongHelp: "NAMESPACE may be given with -n too, as kubectl takes it; without either it is the namespace of the kubeconfig's\n" +
-			"context. -namespace is the controller's.\n\n" +
-			"Reads the cluster, or a dump of it, and writes nothing. A dump is made with\n" +
-			"  kubectl get ns,sa,secrets,cm,pods,events -A -o yaml --show-managed-fields\n" +
-			"What came of the controller's work, as a write that is denied, it has from the status ConfigMap. Needs get on\n" +
-			"the namespace, the pod and the two ConfigMaps; with list on the service accounts and Events of the namespace,\n" +
-			"and get on its secrets and on the sources, it says more. Of a pod it repeats what the kubelet says.",
+		Name: "explain", ShortUsage: "pullsecrets explain [FLAGS] [NAMESPACE] [KIND/NAME]",
+		ShortHelp: "say which pull secret opens which image, why a pod has it or lacks it, and what to do",
+		LongHelp: "KIND is pod, deployment, statefulset, daemonset, replicaset, job, cronjob or serviceaccount, or as kubectl abbreviates\n" +
+			"it. Without KIND/NAME it is all of the namespace, with the pods that wait for an image. NAMESPACE may be given with\n" +
+			"-n too, as kubectl takes it; without either it is that of the kubeconfig's context. -namespace is the controller's.\n\n" +
+			"Of each image it says which of the pod's pull secrets has an entry for it, in the order in which the kubelet tries them,\n" +
+			"or which rule has one; what the kubelet said last, and since when; and what helps, as a command to copy. Reads the\n" +
+			"cluster, or a dump of it, and writes nothing. A dump is made with\n" +
+			"  kubectl get ns,sa,secrets,cm,pods,events,deploy,rs,sts,ds,jobs,cj -A -o yaml --show-managed-fields\n\n" +
+			"The rights of a namespace's own team will do: what may not be read is named, and the rest is answered. Which policy\n" +
+			"is in force, and what came of the controller's work, is in two ConfigMaps that kustomize/components/viewer lets\n" +
+			"teams read.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			args, err := interspersed(fs, args)
@@ -101,7 +103,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 }
 
 // explain asks the dump, or the cluster.
-func (f *explainFlags) explain(ctx context.Context, documents map[string]string, namespace, target string, stdin io.Reader, stderr io.Writer) (*inspect.Explanation, error) {
+func (f *explainFlags) explain(ctx context.Context, documents map[string]string, namespace string, target inspect.Target, stdin io.Reader, stderr io.Writer) (*inspect.Explanation, error) {
 	at := inspect.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)}
 	if f.dump != "" {
 		dump, err := openDump("dump", f.dump, at, stdin, stderr)
@@ -121,23 +123,21 @@ func (f *explainFlags) explain(ctx context.Context, documents map[string]string,
 	return inspect.Explain(ctx, client, at, f.options(), documents, namespace, target)
 }
 
-var targetKinds = []string{"serviceaccount", "sa", "pod", "po"}
-
 // target is what the arguments and -n ask about. Where neither names a namespace, it is the current one.
-func (f *explainFlags) target(args []string) (namespace, target string, err error) {
+func (f *explainFlags) target(args []string) (namespace string, target inspect.Target, err error) {
 	namespace = f.asked
 	if len(args) > 0 && !strings.Contains(args[0], "/") {
 		if f.asked != "" && f.asked != args[0] {
-			return "", "", fmt.Errorf("-n %s and %s: name one namespace, and of it perhaps serviceaccount/NAME or pod/NAME", f.asked, args[0])
+			return "", target, fmt.Errorf("-n %s and %s: name one namespace, and of it perhaps an object, such as pod/web", f.asked, args[0])
 		}
 		namespace, args = args[0], args[1:]
 	}
 	if len(args) > 1 {
-		return "", "", errors.New("name a namespace, and perhaps one of its service accounts or pods: pullsecrets explain team-a pod/web")
+		return "", target, errors.New("name a namespace, and perhaps one of its objects: pullsecrets explain -n team-a deployment/web")
 	}
 	if namespace == "" {
 		if namespace, err = f.kube.currentNamespace(); err != nil {
-			return "", "", err
+			return "", target, err
 		}
 	}
 	var errs []error
@@ -145,10 +145,8 @@ func (f *explainFlags) target(args []string) (namespace, target string, err erro
 		errs = append(errs, fmt.Errorf("%q is not the name of a namespace", namespace))
 	}
 	if len(args) == 1 {
-		target = args[0]
-		kind, name, _ := strings.Cut(target, "/")
-		if !slices.Contains(targetKinds, kind) || len(validation.IsDNS1123Subdomain(name)) > 0 {
-			errs = append(errs, fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", target))
+		if target, err = inspect.ParseTarget(args[0]); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return namespace, target, errors.Join(errs...)

@@ -12,13 +12,20 @@ func explanation(e *inspect.Explanation) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "namespace %s\n", e.Namespace)
 	notes(&b, e.Notes)
-	if len(e.Rules) == 0 {
+	if len(e.Rules) == 0 && !e.PolicyUnknown {
 		b.WriteString("  the policy has no rules\n")
 	}
 	rules(&b, e.Rules)
+	if e.Workload != nil {
+		explainWorkload(&b, e.Workload)
+	}
 	if e.Pod != nil {
 		explainPod(&b, e.Pod)
 	}
+	for _, p := range e.Waiting {
+		fmt.Fprintf(&b, "%s\n", podLine(p))
+	}
+	steps(&b, e.Do)
 	for _, a := range e.Accounts {
 		fmt.Fprintf(&b, "serviceaccount %s%s\n", a.Name, facts("list written", a.Written, a.Owners))
 		notes(&b, a.Notes)
@@ -38,7 +45,11 @@ func explanation(e *inspect.Explanation) string {
 		if c.Rule != "" {
 			fmt.Fprintf(&b, "  rule %s, from %s\n", c.Rule, c.Source)
 		}
-		fmt.Fprintf(&b, "  %s: %s\n", c.Reason, c.Text)
+		if c.Reason == "" {
+			fmt.Fprintf(&b, "  %s\n", c.Text)
+		} else {
+			fmt.Fprintf(&b, "  %s: %s\n", c.Reason, c.Text)
+		}
 		told(&b, c.Status)
 		for _, line := range c.Diff {
 			fmt.Fprintf(&b, "    %s\n", line)
@@ -50,24 +61,84 @@ func explanation(e *inspect.Explanation) string {
 	return b.String()
 }
 
-func explainPod(b *strings.Builder, p *inspect.PodExplanation) {
-	has := "no pull secrets"
-	if len(p.List) > 0 {
-		has = "the pull secrets " + strings.Join(p.List, ", ")
+// explainWorkload says what a pod that a workload makes now has, and which of its pods wait.
+func explainWorkload(b *strings.Builder, w *inspect.WorkloadExplanation) {
+	fmt.Fprintf(b, "%s %s: a new pod has service account %s and %s\n", w.Kind, w.Name, w.New.Account, pullSecrets(w.New.List))
+	notes(b, append(w.Notes, w.New.Notes...))
+	names(b, w.New.Names)
+	images(b, w.New.Images)
+	waiting := 0
+	for _, p := range w.Pods {
+		if p.Waits != "" {
+			waiting++
+		}
 	}
-	fmt.Fprintf(b, "pod %s: created %s, with service account %s and %s\n", p.Name, p.Created, p.Account, has)
+	if w.Total > 0 {
+		fmt.Fprintf(b, "  it has %d pods now, of which %d of the %d that are looked at wait for an image\n", w.Total, waiting, len(w.Pods))
+	}
+	for _, p := range w.Pods {
+		if p.Waits != "" || len(p.Lacks) > 0 {
+			fmt.Fprintf(b, "  %s\n", podLine(p))
+		}
+	}
+}
+
+func podLine(p inspect.WaitingPod) string {
+	text := "pod " + p.Name
+	if p.Created != "" {
+		text += ", created " + p.Created
+	}
+	if p.Waits != "" {
+		text += fmt.Sprintf(": container %s waits for its image (%s)", p.Container, p.Waits)
+	}
+	if len(p.Lacks) > 0 {
+		text += "; it lacks " + strings.Join(p.Lacks, ", ") + ", which a new one has"
+	}
+	return text
+}
+
+func pullSecrets(list []string) string {
+	if len(list) == 0 {
+		return "no pull secrets"
+	}
+	return "the pull secrets " + strings.Join(list, ", ")
+}
+
+func explainPod(b *strings.Builder, p *inspect.PodExplanation) {
+	fmt.Fprintf(b, "pod %s: created %s, with service account %s and %s\n", p.Name, p.Created, p.Account, pullSecrets(p.List))
 	notes(b, p.Notes)
 	names(b, p.Names)
 	for _, report := range p.Kubelet {
 		fmt.Fprintf(b, "  the kubelet%s: %s\n", times(report), report.Text)
 	}
-	for _, i := range p.Images {
-		fmt.Fprintf(b, "  container %s, image %s: %s\n", i.Container, i.Image, i.Text)
+	images(b, p.Images)
+	explainEvict(b, p.Evict)
+}
+
+func images(b *strings.Builder, list []inspect.ImageExplanation) {
+	for _, i := range list {
+		of := "container " + i.Container
+		if i.Volume != "" {
+			of = "volume " + i.Volume
+		}
+		fmt.Fprintf(b, "  %s, image %s: %s\n", of, i.Image, i.Text)
 		if i.Kubelet != nil {
 			fmt.Fprintf(b, "    the kubelet%s: %s\n", times(*i.Kubelet), i.Kubelet.Text)
 		}
 	}
-	explainEvict(b, p.Evict)
+}
+
+// steps says what to do. A command stands on a line of its own, to be copied.
+func steps(b *strings.Builder, list []inspect.Step) {
+	if len(list) > 0 {
+		b.WriteString("what to do\n")
+	}
+	for _, step := range list {
+		fmt.Fprintf(b, "  %s\n", step.Why)
+		if step.Command != "" {
+			fmt.Fprintf(b, "    %s\n", step.Command)
+		}
+	}
 }
 
 // explainEvict says whether evict would evict a pod. Whether it runs cannot be seen from here.
@@ -125,6 +196,10 @@ func rules(b *strings.Builder, list []inspect.RuleExplanation) {
 
 func names(b *strings.Builder, list []inspect.NameExplanation) {
 	for _, n := range list {
+		if n.Rule == "" {
+			fmt.Fprintf(b, "  %s: %s\n", n.Name, n.Text)
+			continue
+		}
 		fmt.Fprintf(b, "  %s (rule %s): %s\n", n.Name, n.Rule, n.Text)
 	}
 }

@@ -120,15 +120,15 @@ func TestExplainAsksAboutTheNamespaceThatWasNamed(t *testing.T) {
 		{"-n team-b pod/web", "team-b", "pod/web", ""},
 		{"pod/web -n team-b", "team-b", "pod/web", ""},
 		{"-n team-b", "team-b", "", ""},
-		{"-n team-b team-b sa/ci", "team-b", "sa/ci", ""},
+		{"-n team-b team-b sa/ci", "team-b", "serviceaccount/ci", ""},
 		{"pod/web", "team-a", "pod/web", ""},
 		{"", "team-a", "", ""},
 		{"-context production", "default", "", ""},
 		{"-namespace elsewhere", "team-a", "", ""},
 		{"-n team-b team-c", "", "", "name one namespace"},
 		{"-n No", "", "", `"No" is not the name of a namespace`},
-		{"team-b pod/web pod/db", "", "", "explain team-a pod/web"},
-		{"pod web", "", "", `"web": one of serviceaccount/NAME, pod/NAME`},
+		{"team-b pod/web pod/db", "", "", "explain -n team-a deployment/web"},
+		{"pod web", "", "", `"web": one of pod, serviceaccount, deployment`},
 	} {
 		t.Run(tt.typed, func(t *testing.T) {
 			f := &explainFlags{}
@@ -145,7 +145,7 @@ func TestExplainAsksAboutTheNamespaceThatWasNamed(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || namespace != tt.namespace || target != tt.target {
+			if err != nil || namespace != tt.namespace || target.String() != tt.target {
 				t.Errorf("namespace %q, target %q, %v; want %q, %q", namespace, target, err, tt.namespace, tt.target)
 			}
 		})

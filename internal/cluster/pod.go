@@ -42,7 +42,7 @@ var imageReasons = []string{"ErrImagePull", "ImagePullBackOff"}
 func NewPod(u *unstructured.Unstructured) *Pod {
 	annotations := u.GetAnnotations()
 	p := &Pod{
-		Meta: newMeta(u), Created: u.GetCreationTimestamp().Time, Controller: controllerOf(u),
+		Meta: newMeta(u), Created: u.GetCreationTimestamp().Time, Controller: ControllerOf(u),
 		Excluded: optsOut(annotations, AnnotationExclude), Kept: keepsPods(annotations),
 	}
 	_, p.Mirror = annotations[annotationMirror]
@@ -78,7 +78,8 @@ func waiting(u *unstructured.Unstructured) (container, reason string) {
 	return "", ""
 }
 
-func controllerOf(u *unstructured.Unstructured) *Controller {
+// ControllerOf is what makes an object anew when it is gone; nil for one of nobody.
+func ControllerOf(u *unstructured.Unstructured) *Controller {
 	ref := metav1.GetControllerOfNoCopy(u)
 	if ref == nil {
 		return nil

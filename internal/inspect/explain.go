@@ -18,17 +18,25 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // Explanation says why a namespace has what it has. It is made of the very decision that the controller makes.
 type Explanation struct {
-	Namespace string               `json:"namespace"`
-	Notes     []string             `json:"notes,omitempty"` // what holds for the namespace as a whole
-	Rules     []RuleExplanation    `json:"rules"`
-	Copies    []CopyExplanation    `json:"copies,omitempty"`
-	Accounts  []AccountExplanation `json:"serviceAccounts,omitempty"`
-	Pod       *PodExplanation      `json:"pod,omitempty"`
+	Namespace string   `json:"namespace"`
+	Notes     []string `json:"notes,omitempty"` // what holds for the namespace as a whole
+	// PolicyUnknown says that whoever asks may not read which policy is in force, so nothing is said of rules.
+	PolicyUnknown bool                 `json:"policyUnknown,omitempty"`
+	Rules         []RuleExplanation    `json:"rules"`
+	Copies        []CopyExplanation    `json:"copies,omitempty"`
+	Accounts      []AccountExplanation `json:"serviceAccounts,omitempty"`
+	// Workload is what makes pods, if it was asked for.
+	Workload *WorkloadExplanation `json:"workload,omitempty"`
+	// Pod is the pod that was asked for, or one of the workload's that waits for an image.
+	Pod *PodExplanation `json:"pod,omitempty"`
+	// Waiting are the pods of the namespace that wait for an image, if no object was asked for.
+	Waiting []WaitingPod `json:"waiting,omitempty"`
+	// Do are commands, in the order in which they help.
+	Do []Step `json:"do,omitempty"`
 }
 
 // RuleExplanation is a rule and why it does not select the namespace; WhyNot is empty where it does.
@@ -85,23 +93,25 @@ type explainer struct {
 	raw       map[types.NamespacedName]*unstructured.Unstructured // secrets
 	accounts  map[string]*unstructured.Unstructured
 	notes     []string
-	policy    *policy.Policy
+	policy    *policy.Policy // nil where that in force is not known
 	desired   policy.Desired
+
+	labelsUnknown bool // of the namespace, and its annotations
 }
 
-// Explain explains a namespace, and of it one service account or pod where target is serviceaccount/NAME or pod/NAME.
+// Explain explains a namespace, and of it one service account, pod or workload if there is a target.
 // documents may be nil: the policy is then the cluster's.
-func Explain(ctx context.Context, client dynamic.Interface, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+func Explain(ctx context.Context, client dynamic.Interface, at Place, opts policy.Options, documents map[string]string, namespace string, target Target) (*Explanation, error) {
 	return explain(liveLookup{ctx, client}, at, opts, documents, namespace, target)
 }
 
 // Explain explains a namespace of the dump, as the function of this name does one of a live cluster. A pod is found if the
 // dump has pods.
-func (d *Dump) Explain(opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+func (d *Dump) Explain(opts policy.Options, documents map[string]string, namespace string, target Target) (*Explanation, error) {
 	return explain(dumpLookup(d.all), d.at, opts, documents, namespace, target)
 }
 
-func explain(from lookup, at Place, opts policy.Options, documents map[string]string, namespace, target string) (*Explanation, error) {
+func explain(from lookup, at Place, opts policy.Options, documents map[string]string, namespace string, target Target) (*Explanation, error) {
 	e := &explainer{
 		reader: reader{lookup: from, projector: state.NewProjector(), snapshot: emptySnapshot(at.Installation())},
 		at:     at, namespace: namespace,
@@ -124,56 +134,29 @@ func explain(from lookup, at Place, opts policy.Options, documents map[string]st
 	return out, e.narrow(out, ns, target)
 }
 
-// policyInForce is the policy that the controller goes by: the last good one where the text is refused or missing.
-func (e *explainer) policyInForce(documents map[string]string, opts policy.Options) (*policy.Policy, error) {
-	given := documents != nil
-	if !given && e.snapshot.policy != nil {
-		documents = policy.Documents(e.snapshot.policy.Data, e.snapshot.policy.BinaryData)
-	}
-	p, problems := policy.Parse(documents, opts)
-	if p != nil {
-		return p, nil
-	}
-	if given {
-		return nil, fmt.Errorf("the policy is not valid:\n%w", problems.Errors())
-	}
-	if e.snapshot.policy == nil {
-		e.notes = append(e.notes, fmt.Sprintf("there is no policy ConfigMap %s/%s, or it may not be read", e.at.Namespace, e.at.PolicyName))
-	} else {
-		e.notes = append(e.notes, "the policy was refused: "+strings.ReplaceAll(problems.Errors().Error(), "\n", "; "))
-	}
-	if e.snapshot.status != nil {
-		if kept, err := status.UnpackPolicy(e.snapshot.status.BinaryData[status.KeyPolicy]); err == nil && kept != nil {
-			if p, _ := policy.Parse(kept, opts); p != nil {
-				e.notes = append(e.notes, "the last good policy is in force")
-				return p, nil
-			}
-		}
-	}
-	return nil, errors.New(strings.Join(e.notes, "; ") + "; and there is no last good one: no policy is in force")
-}
-
 // read reads the namespace, its accounts, and the secrets that the rules for it are about.
 func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
-	u, err := e.lookup.get(kube.Namespaces, types.NamespacedName{Name: e.namespace})
-	if err != nil {
-		return nil, fmt.Errorf("read the namespace: %w", err)
+	if err := e.readNamespace(); err != nil {
+		return nil, err
 	}
-	_ = e.snapshot.add(e.projector, u) // fails for other kinds only
 	ns := e.snapshot.Namespace(e.namespace)
 	accounts := kube.Target{Resource: kube.ServiceAccounts, Namespace: e.namespace}
-	err = e.lookup.each(kube.ServiceAccounts, e.namespace, "", func(u *unstructured.Unstructured) error {
+	err := e.lookup.each(kube.ServiceAccounts, e.namespace, "", func(u *unstructured.Unstructured) error {
 		e.accounts[u.GetName()] = u
 		return e.snapshot.add(e.projector, u)
 	})
 	e.failed(accounts.String(), err, func(err error) { e.snapshot.accountsDenied = err })
 	e.snapshot.recover()
 	names := e.snapshot.names
+	if p == nil {
+		e.marked()
+		return ns, errors.Join(e.errs...)
+	}
 	for _, rule := range p.Rules {
 		if rule.Namespaces.Matches(ns.Name, ns.Labels) {
 			for _, s := range rule.Secrets {
 				names = cluster.Union(names, []string{s.Name})
-				e.secret(s.Source, func(err error) { e.snapshot.sourcesDenied[s.Source] = err })
+				e.source(s.Source)
 			}
 		}
 	}
@@ -181,6 +164,10 @@ func (e *explainer) read(p *policy.Policy) (*cluster.Namespace, error) {
 		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
 	}
 	return ns, errors.Join(e.errs...)
+}
+
+func (e *explainer) source(key types.NamespacedName) {
+	e.secret(key, func(err error) { e.snapshot.sourcesDenied[key] = err })
 }
 
 func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
@@ -210,8 +197,13 @@ func (e *explainer) explain(p *policy.Policy, ns *cluster.Namespace) *Explanatio
 	if e.snapshot.accountsDenied != nil {
 		out.Notes = append(out.Notes, "you may not list its service accounts, so nothing is said of them")
 	}
+	if p == nil {
+		out.PolicyUnknown = true
+		e.asMarked(out)
+		return out
+	}
 	for _, rule := range p.Rules {
-		out.Rules = append(out.Rules, e.rule(rule, rule.Namespaces.WhyNot(ns.Name, ns.Labels)))
+		out.Rules = append(out.Rules, e.rule(rule, e.whyNotNamespace(rule, ns)))
 	}
 	todo := e.snapshot.plan(p, ns, false)
 	for _, a := range todo.Actions {
@@ -333,21 +325,25 @@ func notAdded(ns *cluster.Namespace, copied plan.Action) string {
 	return "not added: " + describeCopy(copied)
 }
 
-// narrow leaves of an explanation what is about the target.
-func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target string) error {
-	kind, name, _ := strings.Cut(target, "/")
-	switch kind {
-	case "":
-		return nil
-	case "pod", "po", "pods":
-		pod, err := e.pod(out, ns, name)
+// narrow leaves of an explanation what is about the target, and adds what is said of that alone.
+func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target Target) error {
+	name := target.name
+	switch {
+	case target.kind == nil:
+		return e.waiting(out)
+	case target.kind == podKind:
+		u, err := e.lookup.get(kube.Pods, types.NamespacedName{Namespace: e.namespace, Name: name})
 		if err != nil {
+			return fmt.Errorf("read the pod: %w", err)
+		}
+		out.Pod = e.pod(out, ns, u, false)
+		out.Do = e.doAboutPod(ns, out, u)
+		name = out.Pod.Account
+	case target.kind != accountKind:
+		if err := e.workload(out, ns, target); err != nil {
 			return err
 		}
-		out.Pod, name = pod, pod.Account
-	case "serviceaccount", "sa", "serviceaccounts":
-	default:
-		return fmt.Errorf("%q: one of serviceaccount/NAME, pod/NAME", target)
+		name = out.Workload.New.Account
 	}
 	out.Accounts = slices.DeleteFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name != name })
 	if len(out.Accounts) == 0 && e.snapshot.accountsDenied == nil {

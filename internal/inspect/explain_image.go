@@ -5,19 +5,39 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/distribution/reference"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
-// ImageExplanation says which pull secrets of a pod have an entry for the image of a container.
+// ImageExplanation says which pull secrets of a pod have an entry for an image of it.
 type ImageExplanation struct {
-	Container string   `json:"container"`
-	Image     string   `json:"image"`
-	Secrets   []string `json:"secrets,omitempty"` // in the order of the pod's list
-	Text      string   `json:"text"`
+	Container string `json:"container,omitempty"`
+	Volume    string `json:"volume,omitempty"` // instead of a container: the volume that is an image
+	Image     string `json:"image"`
+	// Entries are what the kubelet tries, in its order.
+	Entries []EntryExplanation `json:"entries,omitempty"`
+	// Elsewhere are entries that the pod has not: of copies that it does not name, and of what rules would copy.
+	Elsewhere []EntryExplanation `json:"elsewhere,omitempty"`
+	// ByNodes says that the nodes log in to the registry by themselves, as the policy's nodeCredentials say.
+	ByNodes bool   `json:"byNodes,omitempty"`
+	Unknown bool   `json:"unknown,omitempty"` // pull secrets that may not be read may have an entry
+	Text    string `json:"text"`
 	// Kubelet is what the kubelet says of it.
 	Kubelet *KubeletReport `json:"kubelet,omitempty"`
+}
+
+// EntryExplanation is an entry of a pull secret for an image.
+type EntryExplanation struct {
+	Secret string `json:"secret"`
+	Host   string `json:"host"` // as it is written in the secret
+	Empty  bool   `json:"empty,omitempty"`
+	Rule   string `json:"rule,omitempty"`   // that copies it
+	WhyNot string `json:"whyNot,omitempty"` // why the rule gives the pod nothing; empty where it does
+	// ByStatus says that the secret may not be read, and the status tells which registries its source is for.
+	ByStatus bool `json:"byStatus,omitempty"`
 }
 
 // containerKinds are the fields of a pod's spec, and of its status, that are about containers.
@@ -27,65 +47,188 @@ var containerKinds = []struct{ specs, statuses string }{
 	{"ephemeralContainers", "ephemeralContainerStatuses"},
 }
 
-// images explains the images of a pod.
-func (e *explainer) images(u *unstructured.Unstructured, list []string, copies []CopyExplanation, said map[string]KubeletReport) (out []ImageExplanation) {
-	var missing, unread []string
-	for _, name := range list {
-		switch known := e.raw[types.NamespacedName{Namespace: e.namespace, Name: name}]; {
-		case known != nil, name == "":
-		case e.snapshot.copiesDenied[name] != nil:
-			unread = append(unread, name)
-		default:
-			missing = append(missing, name)
-		}
-	}
+// images explains the images of a pod, its volumes among them: those are pulled with the pod's pull secrets too.
+func (e *explainer) images(u *unstructured.Unstructured, list []string, said map[string]KubeletReport) (out []ImageExplanation) {
+	look := e.pullSecrets(list)
 	for _, kind := range containerKinds {
-		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", kind.specs)
-		for _, c := range containers {
-			container, _ := c.(map[string]any)
-			name, _ := container["name"].(string)
-			image, _ := container["image"].(string)
-			i := ImageExplanation{Container: name, Image: image}
-			i.Secrets, i.Text = e.image(image, list, missing, unread, copies)
-			if report, ok := said[name]; ok {
+		for _, container := range specsIn(u, kind.specs) {
+			i := ImageExplanation{Container: text(container, "name"), Image: text(container, "image")}
+			if report, ok := said[i.Container]; ok {
 				i.Kubelet = &report
 			}
 			out = append(out, i)
 		}
 	}
+	for _, volume := range specsIn(u, "volumes") {
+		if image := text(volume, "image", "reference"); image != "" {
+			out = append(out, ImageExplanation{Volume: text(volume, "name"), Image: image})
+		}
+	}
+	for i := range out {
+		e.image(&out[i], look)
+	}
 	return out
 }
 
-func (e *explainer) image(image string, list, missing, unread []string, copies []CopyExplanation) (secrets []string, text string) {
-	named, err := reference.ParseNormalizedNamed(image)
-	if err != nil {
-		return nil, "it is no reference of an image"
-	}
-	registry := reference.Domain(named)
-	secrets = slices.DeleteFunc(slices.Clone(list), func(name string) bool { return !e.covers(name, named.Name()) })
-	if len(secrets) > 0 {
-		return secrets, "the pod's pull secret " + strings.Join(secrets, ", ") + " has an entry for it"
-	}
-	text = "no pull secret of the pod has an entry for " + registry
-	if len(unread) > 0 {
-		text = "no pull secret of the pod that you may read has an entry for " + registry
-	}
-	for _, c := range copies {
-		if !slices.Contains(list, c.Name) && e.covers(c.Name, named.Name()) {
-			text += fmt.Sprintf("; %s has one, which the pod does not name", c.Name)
+func specsIn(u *unstructured.Unstructured, field string) (out []map[string]any) {
+	list, _, _ := unstructured.NestedSlice(u.Object, "spec", field)
+	for _, item := range list {
+		if m, ok := item.(map[string]any); ok {
+			out = append(out, m)
 		}
 	}
-	if len(missing) > 0 {
-		text += "; these do not exist: " + strings.Join(missing, ", ")
-	}
-	if len(unread) > 0 { // one of them may have an entry
-		return nil, text + "; these you may not read: " + strings.Join(unread, ", ")
-	}
-	return nil, text + "; it is pulled without a credential, unless the node has one"
+	return out
 }
 
-// covers reports whether a secret of the namespace has an entry for images of a repository.
-func (e *explainer) covers(secret, repository string) bool {
-	s := e.snapshot.secrets[types.NamespacedName{Namespace: e.namespace, Name: secret}]
-	return s != nil && s.Content.Covers(repository)
+func text(object map[string]any, path ...string) string {
+	s, _, _ := unstructured.NestedString(object, path...)
+	return s
+}
+
+// podSecrets are the pull secrets of a pod, as far as they are known.
+type podSecrets struct {
+	list            []string
+	known           []cluster.PullSecret
+	byStatus        map[string]bool // known only as the status tells of their sources
+	missing, unread []string
+}
+
+func (e *explainer) pullSecrets(list []string) (p podSecrets) {
+	p.list, p.byStatus = list, map[string]bool{}
+	for _, name := range list {
+		key := types.NamespacedName{Namespace: e.namespace, Name: name}
+		switch source := e.snapshot.secrets[key]; {
+		case name == "":
+		case source != nil:
+			p.known = append(p.known, cluster.PullSecret{Name: name, Content: source.Content})
+		case e.snapshot.copiesDenied[name] != nil:
+			if told := e.toldOfCopy(name); told != nil {
+				p.known, p.byStatus[name] = append(p.known, cluster.PullSecret{Name: name, Content: told}), true
+				break
+			}
+			p.unread = append(p.unread, name)
+		default:
+			p.missing = append(p.missing, name)
+		}
+	}
+	return p
+}
+
+// image says what is known of one image.
+func (e *explainer) image(i *ImageExplanation, of podSecrets) {
+	repository, registry, err := cluster.Repository(i.Image)
+	if err != nil {
+		i.Text = "it is no reference of an image"
+		return
+	}
+	for _, entry := range cluster.Tried(of.known, repository) {
+		byStatus := of.byStatus[entry.Secret]
+		i.Entries = append(i.Entries, EntryExplanation{Secret: entry.Secret, Host: entry.Host, Empty: entry.Empty && !byStatus, ByStatus: byStatus})
+	}
+	i.ByNodes = e.policy != nil && e.policy.NodeCredentials.Cover(repository)
+	i.Unknown = len(i.Entries) == 0 && len(of.unread) > 0
+	i.Elsewhere = e.elsewhere(of.list, repository)
+	i.Text = imageText(i, registry, of)
+}
+
+// elsewhere finds entries for a repository that the pod does not have: in the copies that the namespace has, and in the sources
+// of rules.
+func (e *explainer) elsewhere(list []string, repository string) (out []EntryExplanation) {
+	if e.policy == nil {
+		return nil
+	}
+	ns := e.snapshot.Namespace(e.namespace)
+	for _, rule := range e.policy.Rules {
+		for _, s := range rule.Secrets {
+			if slices.Contains(list, s.Name) || slices.ContainsFunc(out, func(o EntryExplanation) bool { return o.Secret == s.Name && o.WhyNot == "" }) {
+				continue
+			}
+			content, byStatus := e.contentOf(s.Source)
+			tried := cluster.Tried([]cluster.PullSecret{{Name: s.Name, Content: content}}, repository)
+			tried = slices.DeleteFunc(tried, func(t cluster.Entry) bool { return t.Empty && !byStatus })
+			if len(tried) == 0 {
+				continue
+			}
+			out = append(out, EntryExplanation{
+				Secret: s.Name, Host: tried[0].Host, Rule: rule.Name, WhyNot: e.whyNotNamespace(rule, ns), ByStatus: byStatus,
+			})
+		}
+	}
+	return out
+}
+
+// contentOf is what a source holds. That of a rule for other namespaces was not read with the rest, and the status may tell it.
+func (e *explainer) contentOf(source types.NamespacedName) (content *cluster.Content, byStatus bool) {
+	if e.raw[source] == nil && e.snapshot.sourcesDenied[source] == nil {
+		if told := e.toldOf(source); told != nil {
+			return told, true
+		}
+		e.source(source)
+	}
+	if e.snapshot.sourcesDenied[source] != nil {
+		return e.toldOf(source), true
+	}
+	if state := e.snapshot.source(source); state.Status == policy.SourceUsable {
+		return state.Source.Content, false
+	}
+	return nil, false
+}
+
+func imageText(i *ImageExplanation, registry string, of podSecrets) string {
+	switch {
+	case len(i.Entries) > 0:
+		return entriesText(i.Entries)
+	case i.ByNodes:
+		return "no pull secret of the pod has an entry for " + registry + "; the nodes log in to it by themselves, as nodeCredentials of the policy says"
+	}
+	text := "no pull secret of the pod has an entry for " + registry
+	if len(of.unread) > 0 {
+		text = "no pull secret of the pod that you may read has an entry for " + registry
+	}
+	for n, other := range i.Elsewhere {
+		if n == shownElsewhere {
+			text += fmt.Sprintf("; and %d more rules have one", len(i.Elsewhere)-n)
+			break
+		}
+		text += "; " + elsewhereText(other)
+	}
+	if len(of.missing) > 0 {
+		text += "; these do not exist: " + strings.Join(of.missing, ", ")
+	}
+	if len(of.unread) > 0 { // one of them may have an entry
+		return text + "; these you may not read: " + strings.Join(of.unread, ", ")
+	}
+	return text + "; it is pulled without a credential, unless the node has one"
+}
+
+// shownElsewhere is of how many rules a text tells that have an entry.
+const shownElsewhere = 3
+
+func elsewhereText(o EntryExplanation) string {
+	text := fmt.Sprintf("%s has one (%s), which the pod does not name", o.Secret, o.Host)
+	if o.WhyNot != "" {
+		text = fmt.Sprintf("rule %s has one (%s, as %s), and does not select the namespace: %s", o.Rule, o.Host, o.Secret, o.WhyNot)
+	}
+	if o.ByStatus {
+		text += ", as the status says"
+	}
+	return text
+}
+
+func entriesText(entries []EntryExplanation) string {
+	first := entries[0]
+	text := fmt.Sprintf("the pod's pull secret %s has an entry for it (%s)", first.Secret, first.Host)
+	switch {
+	case first.ByStatus:
+		text += ", as the status says: you may not read it"
+	case first.Empty:
+		text += ", which holds no username and password"
+	}
+	for n, other := range entries[1:] {
+		if n == shownElsewhere {
+			return text + fmt.Sprintf("; after it the kubelet tries %d more", len(entries)-1-n)
+		}
+		text += fmt.Sprintf("; then the kubelet tries %s (%s)", other.Secret, other.Host)
+	}
+	return text
 }

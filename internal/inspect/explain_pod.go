@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,15 +13,15 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // PodExplanation says which pull secrets a pod has, and why it lacks others.
 type PodExplanation struct {
-	Name    string            `json:"name"`
+	Name    string            `json:"name,omitempty"`
 	Account string            `json:"serviceAccount"`
-	Created string            `json:"created"` // RFC 3339
+	New     bool              `json:"new,omitempty"`     // it is what a workload would make now
+	Created string            `json:"created,omitempty"` // RFC 3339
 	List    []string          `json:"imagePullSecrets"`
 	Names   []NameExplanation `json:"names"` // those that rules give to its service account
 	// Images say which of the pod's pull secrets has an entry for the image of each container.
@@ -31,34 +32,56 @@ type PodExplanation struct {
 	Notes   []string        `json:"notes,omitempty"`
 }
 
-// pod explains a pod. A pod gets the pull secrets of its service account when it is created, if it names none itself,
-// and never again. Source: the API server's ServiceAccount admission plugin.
-func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*PodExplanation, error) {
-	u, err := e.lookup.get(kube.Pods, types.NamespacedName{Namespace: e.namespace, Name: name})
-	if err != nil {
-		return nil, fmt.Errorf("read the pod: %w", err)
+// pod explains a pod, or what a workload makes pods from, which was not created. A pod gets the pull secrets of its service account
+// when it is created, if it names none itself, and never again. Source: the API server's ServiceAccount admission plugin.
+func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, u *unstructured.Unstructured, isNew bool) *PodExplanation {
+	pod := &PodExplanation{New: isNew, Name: u.GetName(), Account: accountOf(u), Created: timeText(u.GetCreationTimestamp()), List: podList(u)}
+	of := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == pod.Account })
+	if pod.New {
+		e.asCreated(pod, out, of)
 	}
-	account, _, _ := unstructured.NestedString(u.Object, "spec", "serviceAccountName")
-	if account == "" {
-		account = "default"
-	}
-	pod := &PodExplanation{Name: name, Account: account, Created: timeText(u.GetCreationTimestamp()), List: podList(u)}
 	for _, name := range slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return name == "" }) {
 		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
 	}
-	said := e.kubelet(u)
+	said := kubeletReports{}
+	if !pod.New {
+		said = e.kubelet(u)
+		pod.Evict = e.evict(u)
+	}
 	pod.Kubelet = said.pod
 	if said.note != "" {
 		pod.Notes = append(pod.Notes, said.note)
 	}
-	pod.Images = e.images(u, pod.List, out.Copies, said.containers)
+	pod.Images = e.images(u, pod.List, said.containers)
 	pod.Names = e.addedToPods(u, ns, pod)
-	pod.Evict = e.evict(u)
-	i := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == account })
-	if i < 0 {
-		return pod, nil // which is said of the service account
+	if of >= 0 { // else it is said of the service account
+		e.namesOfAccount(pod, out, out.Accounts[of], u.GetCreationTimestamp())
 	}
-	of := out.Accounts[i]
+	return pod
+}
+
+func accountOf(u *unstructured.Unstructured) string {
+	account, _, _ := unstructured.NestedString(u.Object, "spec", "serviceAccountName")
+	if account == "" {
+		account, _, _ = unstructured.NestedString(u.Object, "spec", "serviceAccount") // of a template, which the API server does not complete
+	}
+	return cmp.Or(account, "default")
+}
+
+// asCreated gives what a workload makes pods from the list that a pod has once it is created now.
+func (e *explainer) asCreated(pod *PodExplanation, out *Explanation, of int) {
+	if len(pod.List) == 0 && of >= 0 {
+		pod.List = append(pod.List, out.Accounts[of].list...)
+	}
+	for _, n := range e.desired.PodNames(pod.Account) {
+		if e.snapshot.attachment().Of(n.Rule) == policy.ToPods && !slices.Contains(pod.List, n.Name) {
+			pod.List = append(pod.List, n.Name)
+		}
+	}
+}
+
+// namesOfAccount says of the names that rules give to a pod's service account whether the pod has them.
+func (e *explainer) namesOfAccount(pod *PodExplanation, out *Explanation, of AccountExplanation, created metav1.Time) {
 	added := map[string]bool{}
 	for _, n := range pod.Names {
 		added[n.Name] = true
@@ -67,18 +90,20 @@ func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, name string) (*
 		if added[n.Name] {
 			continue
 		}
-		n.Text = podText(pod, of, n, added, u.GetCreationTimestamp())
+		n.Text = podText(pod, of, n, added, created)
 		n.Present = slices.Contains(pod.List, n.Name)
 		pod.Names = append(pod.Names, n)
 	}
-	if len(pod.Names) == 0 {
+	if len(pod.Names) == 0 && e.policy != nil {
 		pod.Notes = append(pod.Notes, "no rule gives its service account a pull secret: "+whyNothing(out, of))
 	}
-	return pod, nil
 }
 
 // addedToPods says of the names that the API server adds to pods as they are created whether a pod has them.
 func (e *explainer) addedToPods(u *unstructured.Unstructured, ns *cluster.Namespace, pod *PodExplanation) (out []NameExplanation) {
+	if e.policy == nil {
+		return nil
+	}
 	todo := e.snapshot.plan(e.policy, ns, false)
 	for _, n := range e.desired.PodNames(pod.Account) {
 		if e.snapshot.attachment().Of(n.Rule) != policy.ToPods {
@@ -87,6 +112,8 @@ func (e *explainer) addedToPods(u *unstructured.Unstructured, ns *cluster.Namesp
 		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(pod.List, n.Name)}
 		copied := todo.Find(plan.KindSecret, n.Name)
 		switch {
+		case name.Present && pod.New:
+			name.Text = "the API server adds it to a new pod"
 		case name.Present:
 			name.Text = "the pod has it"
 		case u.GetAnnotations()[cluster.AnnotationExclude] == "true":
@@ -121,6 +148,8 @@ func podText(pod *PodExplanation, of AccountExplanation, n NameExplanation, adde
 	list := slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return added[name] })
 	own := slices.ContainsFunc(list, func(name string) bool { return !slices.Contains(of.list, name) })
 	switch {
+	case slices.Contains(pod.List, n.Name) && pod.New:
+		return "a new pod has it"
 	case slices.Contains(pod.List, n.Name):
 		return "the pod has it"
 	case own:

@@ -4,23 +4,12 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
-
-// statusTotals reads from the status ConfigMap what came of the controller's work: that a write is denied, or undone
-// again and again, is known to nobody else.
-func statusTotals(saved *cluster.ConfigMap) (t status.Totals) {
-	if saved != nil {
-		t = status.Decode(saved.Data[status.KeyRecord]).Totals
-	}
-	return t
-}
 
 // statusOf says what the status knows of an object of a namespace, besides what was decided about it.
 func (e *explainer) statusOf(a plan.Action) (texts []string) {
-	for _, p := range statusTotals(e.snapshot.status).First {
+	for _, p := range e.snapshot.record().First {
 		if p.Kind != string(a.Kind) || p.Name != a.Name || p.Reason == string(a.Reason) && unread(a.Reason) == "" {
 			continue
 		}
@@ -36,7 +25,7 @@ func (e *explainer) statusOf(a plan.Action) (texts []string) {
 
 // pending words what is about to be done; told is what the status knows of it. Of many problems it names the first.
 func (e *explainer) pending(verb plan.Verb, told []string) string {
-	t := statusTotals(e.snapshot.status)
+	t := e.snapshot.record()
 	switch {
 	case len(told) > 0:
 		return "the controller cannot " + string(verb) + " it: " + told[0]

@@ -38,6 +38,15 @@ func (l someones) each(resource schema.GroupVersionResource, namespace, selector
 	return l.dumpLookup.each(resource, namespace, selector, f)
 }
 
+func targeted(t *testing.T, text string) Target {
+	t.Helper()
+	target, err := ParseTarget(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
+}
+
 func explained(kind, namespace, name string, more map[string]any) *unstructured.Unstructured {
 	metadata := map[string]any{"name": name}
 	if namespace != "" {
@@ -84,7 +93,7 @@ func TestExplainSaysWhatWhoeverAsksMayNotRead(t *testing.T) {
 			[]string{"you may not list its service accounts", "has an entry for it"}, nil},
 	} {
 		tt.who.dumpLookup = objects
-		e, err := explain(tt.who, at, policy.Options{Namespace: "home"}, documents, "a", "pod/web")
+		e, err := explain(tt.who, at, policy.Options{Namespace: "home"}, documents, "a", targeted(t, "pod/web"))
 		if err != nil {
 			t.Error(err)
 			continue
@@ -162,7 +171,7 @@ rules:
 		{"early", `{"accounts": ["hub"], "why": "too old"}`, "the pod sets imagePullSecrets itself (own)"},
 	} {
 		at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
-		e, err := explain(append(objects, status(c.attached)), at, policy.Options{Namespace: "home"}, documents, "a", "pod/"+c.pod)
+		e, err := explain(append(objects, status(c.attached)), at, policy.Options{Namespace: "home"}, documents, "a", targeted(t, "pod/"+c.pod))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +230,7 @@ func TestExplainRepeatsTheKubelet(t *testing.T) {
 	at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
 	said := func(who someones) (*PodExplanation, string) {
 		who.dumpLookup = objects
-		e, err := explain(who, at, policy.Options{Namespace: "home"}, documents, "a", "pod/web")
+		e, err := explain(who, at, policy.Options{Namespace: "home"}, documents, "a", targeted(t, "pod/web"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -274,7 +283,7 @@ rules:
 		explained("ConfigMap", "home", "status", map[string]any{"data": map[string]any{"names": "reg", "status.json": `{"attached": {"pods": ["hub"]}}`}}),
 	}
 	at := Place{Namespace: "home", PolicyName: "policy", StatusName: "status"}
-	e, err := explain(objects, at, policy.Options{Namespace: "home"}, documents, "a", "pod/early")
+	e, err := explain(objects, at, policy.Options{Namespace: "home"}, documents, "a", targeted(t, "pod/early"))
 	if err != nil {
 		t.Fatal(err)
 	}

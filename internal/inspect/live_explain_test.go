@@ -15,7 +15,7 @@ import (
 
 func explainedBy(t *testing.T, l *live, namespace, target string) (*Explanation, error) {
 	t.Helper()
-	return Explain(t.Context(), l, livePlace, policy.Options{Namespace: "pullsecrets"}, nil, namespace, target)
+	return Explain(t.Context(), l, livePlace, policy.Options{Namespace: "pullsecrets"}, nil, namespace, targeted(t, target))
 }
 
 // TestExplainGoesByThePolicyInForce: the last good one where the text is refused or missing.
@@ -104,7 +104,7 @@ func TestExplainNarrowsToAnAccountOrAPod(t *testing.T) {
 		"sa/default":          {"default", ""},
 		"serviceaccount/none": {"", "there is no service account none in namespace team-00"},
 		"pod/none":            {"", "read the pod: "},
-		"deployment/default":  {"", "one of serviceaccount/NAME, pod/NAME"},
+		"deployment/none":     {"", "read the deployment: "},
 	} {
 		e, err := explainedBy(t, l, "team-00", target)
 		if want.err != "" {

@@ -212,7 +212,7 @@ func (s *Snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	v.RemovedCopies, v.Copies = gone.Copies, all.Copies
 	v.RemovedReferences, v.References = gone.References, all.References
 	v.Overlaps, v.Warnings = s.overlaps(p), policy.SourceWarnings(s.Sources(p))
-	v.Failing = failing(statusTotals(s.status), v.Plans)
+	v.Failing = failing(s.record().Totals, v.Plans)
 	return v
 }
 

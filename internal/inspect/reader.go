@@ -89,7 +89,10 @@ func (r *reader) status(key types.NamespacedName) {
 // annotations reads the policy ConfigMap, which may hold a confirmation.
 func (r *reader) annotations(key types.NamespacedName) {
 	policy, err := r.configMap(key)
-	if err != nil && !apierrors.IsForbidden(err) {
+	switch {
+	case apierrors.IsForbidden(err):
+		r.snapshot.policyDenied = err
+	case err != nil:
 		r.fail(fmt.Errorf("read the policy ConfigMap %s: %w", key, err))
 	}
 	r.snapshot.policy = policy

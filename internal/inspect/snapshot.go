@@ -30,11 +30,15 @@ type Snapshot struct {
 	policy     *cluster.ConfigMap // nil when there is none, or nobody asked
 	status     *cluster.ConfigMap // nil when there is none
 
+	decoded   *status.Record // what decodedOf holds
+	decodedOf *cluster.ConfigMap
+
 	states map[types.NamespacedName]policy.SourceState // of the sources of a policy; nil: work them out
 	of     *policy.Policy
 
 	// What may not be read, and why.
 	statusDenied, accountsDenied error
+	policyDenied                 error // for explain alone: whoever else asks has the policy
 	copiesDenied                 map[string]error
 	sourcesDenied                map[types.NamespacedName]error
 }
@@ -115,11 +119,19 @@ func (s *Snapshot) circumstances(hold bool) state.Circumstances {
 	return state.Circumstances{HoldPrune: hold, Attached: s.attachment().Of}
 }
 
-func (s *Snapshot) attachment() status.Attachment {
+func (s *Snapshot) attachment() status.Attachment { return s.record().Attached }
+
+// record is what the status ConfigMap says came of the controller's work: that a write is denied, or undone again and again, is
+// known to nobody else.
+func (s *Snapshot) record() status.Record {
 	if s.status == nil {
-		return status.Attachment{}
+		return status.Record{}
 	}
-	return status.Decode(s.status.Data[status.KeyRecord]).Attached
+	if s.decoded == nil || s.decodedOf != s.status {
+		r := status.Decode(s.status.Data[status.KeyRecord])
+		s.decoded, s.decodedOf = &r, s.status
+	}
+	return *s.decoded
 }
 
 // Installation is part of state.View.

@@ -9,16 +9,8 @@ import (
 
 // WhyNot says in words why an object of this name and these labels is not selected; empty when it is.
 func (m Matcher) WhyNot(name string, set cluster.Labels) string {
-	if len(m.include) == 0 {
-		return "include is empty"
-	}
-	if !matchesAny(m.include, name) {
-		return "include has no glob that matches it: " + quoted(m.include)
-	}
-	for _, g := range m.exclude {
-		if g.matches(name) {
-			return fmt.Sprintf("exclude has a glob that matches it: %q", string(g))
-		}
+	if why := m.WhyNotName(name); why != "" {
+		return why
 	}
 	requirements, selectable := m.selector.Requirements()
 	if !selectable {
@@ -31,6 +23,25 @@ func (m Matcher) WhyNot(name string, set cluster.Labels) string {
 	}
 	return ""
 }
+
+// WhyNotName is WhyNot as far as the name decides.
+func (m Matcher) WhyNotName(name string) string {
+	if len(m.include) == 0 {
+		return "include is empty"
+	}
+	if !matchesAny(m.include, name) {
+		return "include has no glob that matches it: " + quoted(m.include)
+	}
+	for _, g := range m.exclude {
+		if g.matches(name) {
+			return fmt.Sprintf("exclude has a glob that matches it: %q", string(g))
+		}
+	}
+	return ""
+}
+
+// ByLabel reports whether labels decide too.
+func (m Matcher) ByLabel() bool { return !m.selector.Empty() }
 
 func quoted(globs []glob) string {
 	var out []string
