@@ -205,6 +205,7 @@ func TestWhatDoesNotGoWithImagepullsecretPatcher(t *testing.T) {
 			"ha.enabled needs a policy":         with(values{"ha": values{"enabled": true}}),
 			"admission.enabled needs a policy":  with(values{"admission": values{"enabled": true}}),
 			"evict.enabled needs a policy":      with(values{"evict": values{"enabled": true}}),
+			"viewer.enabled needs a policy":     with(values{"viewer": values{"enabled": true}}),
 			"dockerSecrets.password is missing": with(values{"dockerSecrets": values{"password": ""}}),
 		} {
 			if _, err := h.Template(here, given); err == nil || !strings.Contains(err.Error(), word) {

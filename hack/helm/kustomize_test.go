@@ -23,6 +23,7 @@ var switches = map[string]values{
 	"admission":        {"admission": values{"enabled": true}},
 	"evict":            {"evict": values{"enabled": true}},
 	"ha":               {"ha": values{"enabled": true}},
+	"viewer":           {"viewer": values{"enabled": true}},
 	"wide-rbac":        {"wideRbac": values{"enabled": true}},
 	"revision":         {"revision": values{"enabled": true}},
 	"policy-elsewhere": {"policy": values{"create": false}, "rbac": values{"copies": []any{"ghcr", "regcred"}, "sources": []any{"dockerhub", "ghcr"}}},

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,8 +15,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
@@ -108,7 +105,7 @@ func TestThePlanOfAMergeRequest(t *testing.T) {
 	s.Source("dockerhub", api.Credential("https://index.docker.io/v1/", "s3cret"))
 	ns := s.Namespace("a")
 	c := newPipeline(t)
-	kubeconfig := s.kubeconfigOf("pullsecrets-plan")
+	kubeconfig := s.kubeconfigOf(api.Home, "pullsecrets-plan")
 	plan := func(commit string) (status int, said, comment string) {
 		harness.Must(t, os.RemoveAll(c.checkout+"/plan.md"))
 		status, said = c.action("plan", map[string]string{"folder": pipelineFolder, "commit": commit, "kubeconfig": kubeconfig})
@@ -247,7 +244,7 @@ func TestGitLabsOpenMergeRequestsAreCommentedOnce(t *testing.T) {
 	server := httptest.NewServer(gitlab)
 	defer server.Close()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
-	harness.Must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf("pullsecrets-plan")), 0o600))
+	harness.Must(t, os.WriteFile(kubeconfig, []byte(s.kubeconfigOf(api.Home, "pullsecrets-plan")), 0o600))
 
 	plan := func(kubeconfig string) (int, string) {
 		return c.bash(`examples/ci/plan-merge-requests.sh "$FOLDER"`, "FOLDER="+pipelineFolder, "KUBECONFIG="+kubeconfig,
@@ -328,23 +325,6 @@ func (s *sandbox) planRole() {
 	harness.Must(s.T, err)
 	s.Apply(string(role))
 	s.T.Cleanup(func() { s.Withdraw(string(role)) })
-}
-
-// kubeconfigOf is that of an account of the controller's namespace.
-func (s *sandbox) kubeconfigOf(account string) string {
-	s.T.Helper()
-	request := api.Object("authentication.k8s.io/v1", "TokenRequest", api.Home, account)
-	answer, err := s.Client.Resource(api.Accounts).Namespace(api.Home).Create(s.Ctx, request, metav1.CreateOptions{}, "token")
-	harness.Must(s.T, err)
-	token, _, _ := unstructured.NestedString(answer.Object, "status", "token")
-	authority := s.Config.CAData
-	if len(authority) == 0 {
-		authority, err = os.ReadFile(s.Config.CAFile)
-		harness.Must(s.T, err)
-	}
-	return fmt.Sprintf(`{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
-  clusters: [{name: a, cluster: {server: %q, certificate-authority-data: %s}}], users: [{name: a, user: {token: %s}}]}`,
-		s.Config.Host, base64.StdEncoding.EncodeToString(authority), token)
 }
 
 // onlyReads asks the API server about everything that an account may do.

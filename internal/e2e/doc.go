@@ -54,6 +54,7 @@
 //	evict_rights_test.go              evict: what its token may do
 //
 //	command_plan_test.go              plan says what run does
+//	command_explain_team_test.go      explain with the rights of a team
 //	command_explain_test.go           explain names the cause
 //	command_purge_test.go             purge removes what is ours, and nothing else
 //	command_completion_test.go        completion, in the shells and in kubectl
@@ -72,6 +73,7 @@
 //	ci_pipeline_test.go               a pipeline that runs the steps of the actions and examples
 //
 //	index_test.go                     that this list is complete
+//	kubeconfig_test.go                a kubeconfig of a service account
 //	main_test.go                      the process of the tests
 //	sandbox_test.go                   the harness's sandbox, as the tests here take it
 package e2e

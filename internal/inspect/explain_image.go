@@ -205,14 +205,14 @@ func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 const shownElsewhere = 3
 
 func elsewhereText(o EntryExplanation) string {
-	text := fmt.Sprintf("%s has one (%s), which the pod does not name", o.Secret, o.Host)
-	if o.WhyNot != "" {
-		text = fmt.Sprintf("rule %s has one (%s, as %s), and does not select the namespace: %s", o.Rule, o.Host, o.Secret, o.WhyNot)
-	}
+	has := o.Host
 	if o.ByStatus {
-		text += ", as the status says"
+		has += ", as the status says"
 	}
-	return text
+	if o.WhyNot != "" {
+		return fmt.Sprintf("rule %s has one for its copies %s (%s), and does not select the namespace: %s", o.Rule, o.Secret, has, o.WhyNot)
+	}
+	return fmt.Sprintf("%s has one (%s), which the pod does not name", o.Secret, has)
 }
 
 func entriesText(entries []EntryExplanation) string {

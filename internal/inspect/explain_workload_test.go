@@ -244,7 +244,7 @@ func TestExplainAnswersWhatATeamMayKnow(t *testing.T) {
 		want, absent []string
 	}{
 		{"read the two ConfigMaps, and no secret", forbidden{resources: []schema.GroupVersionResource{kube.Secrets}},
-			[]string{"reg has an entry for it (hub.example), as the status says: you may not read it", "rule ghcr has one (ghcr.example/team, as ghcr)"}, []string{"no policy is in force"}},
+			[]string{"reg has an entry for it (hub.example), as the status says: you may not read it", "rule ghcr has one for its copies ghcr (ghcr.example/team, as the status says)"}, []string{"no policy is in force"}},
 		{"read nothing of the controller", forbidden{home: true},
 			[]string{"you may not read the policy ConfigMap home/policy", "which policy is in force is not known here", "components/viewer", "reg has an entry for it (hub.example)", "it has the marks of a copy", "Rule:hub"},
 			[]string{"no policy is in force", "the policy has no rules", "no rule"}},

@@ -28,7 +28,7 @@ those charts set where their users gave nothing is set here.
 
 {{/* What does not fit the way of working. */}}
 {{- define "pullsecrets.checkAncestor" -}}
-{{- range $switch := list "ha" "admission" "evict" -}}
+{{- range $switch := list "ha" "admission" "evict" "viewer" -}}
   {{- if (get $.Values $switch).enabled -}}
     {{- fail (printf "%s.enabled needs a policy in policy.rules: these values have the settings of imagepullsecret-patcher" $switch) -}}
   {{- end -}}

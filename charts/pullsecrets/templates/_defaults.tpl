@@ -116,6 +116,12 @@
  "sourceNamespaces": [],
  "sources": [],
  "tolerations": [],
+ "viewer": {
+  "enabled": false,
+  "groups": [
+   "pullsecrets-viewers"
+  ]
+ },
  "volumeMounts": [],
  "volumes": [],
  "wideRbac": {
