@@ -43,6 +43,9 @@ func TestEveryComponentHasASwitch(t *testing.T) {
 	}
 }
 
+// apart are components of objects of their own, which change nothing of others: each is tried alone and with all others.
+var apart = []string{"viewer"}
+
 // combinations are all sets of components that make sense together.
 func combinations(t *testing.T) [][]string {
 	t.Helper()
@@ -51,13 +54,21 @@ func combinations(t *testing.T) [][]string {
 	slices.Reverse(folders) // ha before admission, as the chart has their arguments
 	sets := [][]string{nil}
 	for _, f := range folders {
+		if slices.Contains(apart, f.Name()) {
+			continue
+		}
 		for _, set := range slices.Clone(sets) {
 			sets = append(sets, append(slices.Clone(set), f.Name()))
 		}
 	}
-	return slices.DeleteFunc(sets, func(set []string) bool { // without a policy there is no text to have a revision
+	sets = slices.DeleteFunc(sets, func(set []string) bool { // without a policy there is no text to have a revision
 		return slices.Contains(set, "revision") && slices.Contains(set, "policy-elsewhere")
 	})
+	all := sets[len(sets)-1]
+	for _, name := range apart {
+		sets = append(sets, []string{name}, append(slices.Clone(all), name))
+	}
+	return sets
 }
 
 // TestTheChartIsEqualToKustomize renders the switches both ways, each alone and in all combinations.
