@@ -40,9 +40,10 @@ type overlapJSON struct {
 	Namespaces []string `json:"namespaces"`
 }
 
-// sourceJSON is a warning about a source.
+// sourceJSON is what is said of a source beside whether it can be copied.
 type sourceJSON struct {
 	Source  string `json:"source"`
+	Reason  string `json:"reason"`
 	Message string `json:"message"`
 }
 
@@ -81,8 +82,8 @@ func writePlanJSON(out io.Writer, v *inspect.Preview) error {
 			Rules: []string{o.First.Rule, o.Second.Rule}, Copies: []string{o.First.Copy, o.Second.Copy},
 		})
 	}
-	for _, warning := range v.Warnings {
-		p.Sources = append(p.Sources, sourceJSON{warning.Source.String(), warning.Text})
+	for _, f := range v.Findings {
+		p.Sources = append(p.Sources, sourceJSON{f.Source.String(), f.Reason, f.Text})
 	}
 	for _, f := range v.Failing {
 		p.Failing = append(p.Failing, failingJSON{f.Kind, f.Name, f.Reason, f.Detail, f.Namespaces})

@@ -31,8 +31,8 @@ func writePlanMarkdown(out io.Writer, v *inspect.Preview) error {
 		c.block("\n**warning:** the copies `%s` (rule %s) and `%s` (rule %s) hold different credentials for %s in %s\n",
 			o.First.Copy, o.First.Rule, o.Second.Copy, o.Second.Rule, inert(o.Registry), where(o.Namespaces))
 	}
-	for _, warning := range v.Warnings {
-		c.block("\n**warning:** source `%s`: %s\n", warning.Source, inert(warning.Text))
+	for _, f := range v.Findings {
+		c.block("\n**warning:** source `%s`: %s (%s)\n", f.Source, inert(f.Text), f.Reason)
 	}
 	for _, f := range v.Failing {
 		c.block("\n**warning:** %s `%s`: %s: %s: %s (%s)\n", strings.ToLower(f.Kind), f.Name, triedBefore, where(f.Namespaces), inert(f.Detail), f.Reason)

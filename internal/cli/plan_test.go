@@ -76,9 +76,9 @@ func TestAPlanSaysWhatIsWrongWithASource(t *testing.T) {
 	const cause = "auth of quay.example is not base64, but plain text with a colon: it has to be base64 of username:password"
 	const warning = "password of hub.example ends in a newline, as it comes from echo or a file: encode it without (echo -n, printf %s)"
 	for form, wants := range map[string][]string{
-		"text":     {"(SourceInvalid, BadAuth)", cause, "warning: source pullsecrets/hub: " + warning},
-		"json":     {`"defect": "BadAuth"`, cause, `"sourceWarnings": [`, `"source": "pullsecrets/hub"`, `"message": "` + warning},
-		"markdown": {"(SourceInvalid, BadAuth)", cause, "**warning:** source `pullsecrets/hub`: " + warning},
+		"text":     {"(SourceInvalid, BadAuth)", cause, "warning: source pullsecrets/hub: " + warning + " (SourceDoubtful)"},
+		"json":     {`"defect": "BadAuth"`, cause, `"sourceWarnings": [`, `"source": "pullsecrets/hub"`, `"reason": "SourceDoubtful"`, `"message": "` + warning},
+		"markdown": {"(SourceInvalid, BadAuth)", cause, "**warning:** source `pullsecrets/hub`: " + warning + " (SourceDoubtful)"},
 	} {
 		var out, errs bytes.Buffer
 		Main(context.Background(), []string{"plan", "-f", "testdata/plan/policy.yaml", "-cluster", "-", "-o", form}, bytes.NewReader(dump), &out, &errs)

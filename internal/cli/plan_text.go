@@ -73,8 +73,8 @@ func writePlan(out io.Writer, v *inspect.Preview) error {
 		w.printf("%swarning:%s rule %s, copy %s and rule %s, copy %s hold different credentials for %s: %s\n", w.yellow, w.reset,
 			o.First.Rule, o.First.Copy, o.Second.Rule, o.Second.Copy, o.Registry, where(o.Namespaces))
 	}
-	for _, warning := range v.Warnings {
-		w.printf("%swarning:%s source %s: %s\n", w.yellow, w.reset, warning.Source, warning.Text)
+	for _, f := range v.Findings {
+		w.printf("%swarning:%s source %s: %s (%s)\n", w.yellow, w.reset, f.Source, f.Text, f.Reason)
 	}
 	for _, f := range v.Failing {
 		w.printf("%swarning:%s %s %s: %s: %s: %s (%s)\n", w.yellow, w.reset, strings.ToLower(f.Kind), f.Name, triedBefore, where(f.Namespaces), f.Detail, f.Reason)

@@ -16,6 +16,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // secretsBeside returns the Secrets that are in a file or folder, or on standard input, and whether it has no other
@@ -104,14 +105,15 @@ func judgeSecret(o policyfile.Object, projector *cluster.Projector, namespace st
 		say(false, "it cannot be read: data and stringData are mappings of text, with each key once")
 		return findings
 	}
-	secret := projector.Secret(u)
-	if secret.Defect != "" {
+	source := projector.Source(u)
+	if source.Defect != "" {
 		// Flux decrypts what a secretGenerator reads when it applies it, so in git that is no mistake.
-		say(secret.Defect == cluster.DefectEncrypted, "it cannot be used as a source: %s (%s)", secret.Cause, secret.Defect)
+		say(source.Defect == cluster.DefectEncrypted, "it cannot be used as a source: %s (%s)", source.Cause, source.Defect)
 		return findings
 	}
-	for _, warning := range secret.Content.Warnings {
-		say(true, "%s", warning)
+	state := policy.SourceState{Status: policy.SourceUsable, Source: source}
+	for _, finding := range plan.Findings(state) {
+		say(true, "%s (%s)", finding.Text, finding.Reason)
 	}
 	return findings
 }

@@ -61,7 +61,7 @@ type CopyExplanation struct {
 	Text    string   `json:"text"`
 	Diff    []string `json:"diff,omitempty"`
 	Status  []string `json:"status,omitempty"` // what came of the controller's work on it
-	// Warnings are what pulls will probably fail on although the source is copied.
+	// Warnings are what is said of its source beside whether it can be copied.
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -236,9 +236,7 @@ func (e *explainer) copy(a plan.Action) CopyExplanation {
 		c.Source = a.Source.String()
 	}
 	c.Unread = e.snapshot.copiesDenied[a.Name] != nil
-	if state := e.snapshot.source(a.Source); state.Status == policy.SourceUsable {
-		c.Warnings = state.Source.Content.Warnings
-	}
+	c.Warnings = e.saidOfSource(a.Source)
 	key := types.NamespacedName{Namespace: e.namespace, Name: a.Name}
 	if u := e.raw[key]; u != nil {
 		c.Exists = true

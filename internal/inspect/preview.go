@@ -64,7 +64,7 @@ func NamesInUse(ctx context.Context, client dynamic.Interface, namespace, status
 type Preview struct {
 	Plans    []plan.Plan // one for each namespace, sorted
 	Overlaps []Overlap
-	Warnings []policy.SourceWarning
+	Findings []policy.SourceFinding
 	Failing  []Failing
 	// Held says that removals are held back by the limit; the counts are what would go, and what there is.
 	Held                          bool
@@ -211,7 +211,7 @@ func (s *Snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 	}
 	v.RemovedCopies, v.Copies = gone.Copies, all.Copies
 	v.RemovedReferences, v.References = gone.References, all.References
-	v.Overlaps, v.Warnings = s.overlaps(p), policy.SourceWarnings(s.Sources(p))
+	v.Overlaps, v.Findings = s.overlaps(p), policy.SourceFindings(s.Sources(p))
 	v.Failing = failing(s.record().Totals, v.Plans)
 	return v
 }

@@ -179,5 +179,7 @@ func (s *Snapshot) source(key types.NamespacedName) policy.SourceState {
 	if s.sourcesDenied[key] != nil {
 		return policy.SourceState{Status: policy.SourceForbidden}
 	}
-	return policy.NewSourceState(s.secrets[key], s.installation)
+	state := policy.NewSourceState(s.secrets[key], s.installation)
+	state.Findings = plan.Findings(state)
+	return state
 }

@@ -7,14 +7,12 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
 // handlers say what each event leads to: a namespace in the queue, or a look at the policy.
 func (c *Controller) handlers() state.Handlers {
-	warned := report.Warned{}
 	return state.Handlers{
 		Namespace: c.namespaceEvent,
 		Account:   c.accountEvent,
@@ -29,7 +27,7 @@ func (c *Controller) handlers() state.Handlers {
 		Untracked: c.untrackedFailed,
 		Sources: func(states map[types.NamespacedName]policy.SourceState) {
 			c.metrics.SetSources(states)
-			warned.Log(c.Log, states)
+			c.reporter.Sources(states)
 		},
 	}
 }

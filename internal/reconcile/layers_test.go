@@ -42,7 +42,7 @@ var layers = []struct {
 	{"reconcile/admission", false, "admission reconcile/report reconcile/state reconcile/status reconcile/kube reconcile/plan policy cluster"},
 	{"reconcile/activation", false, "reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/prune reconcile/status " +
 		"reconcile/kube reconcile/plan reconcile/bound policy cluster"},
-	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/watch reconcile/queue " +
+	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/status reconcile/watch reconcile/queue " +
 		"reconcile/election reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 
 	{"evict/decide", true, "reconcile/status policy cluster"},

@@ -57,6 +57,10 @@ A write was decided on, and failed or did not last.
 
 They come up with ` + "`run -admission`" + ` alone, and are of no namespace.
 
+%s## Warnings about a source
+
+The source is copied all the same, and the policy does not count as degraded by them.
+
 %s## Defects of a source
 
 ` + "`SourceInvalid`" + ` has one of these behind its message, and so has a finding of ` + "`validate`" + ` about a Secret.
@@ -82,6 +86,8 @@ All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, 
 // places are where reasons are shown, in the order of the page.
 var places = []struct{ name, how string }{
 	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their namespaces, and counts the rest"},
+	{"status, of sources", "the key `status.json` lists what is said of each source, problems and warnings, under `sourceFindings`, at most 50"},
+	{"Event", "an Event about the policy ConfigMap when it begins"},
 	{"message", "the annotation `pullsecrets/message` of the policy ConfigMap, and an Event about it, name the same problems as far as they fit, while `pullsecrets/status` is `Degraded`"},
 	{"log", "in the field `reason`: a problem when it is new and when it is gone, a write when it is done"},
 	{"`pullsecrets_problems`", "a metric that counts the objects with a problem, by the label `reason`"},
@@ -93,14 +99,17 @@ var places = []struct{ name, how string }{
 var (
 	// problemPlaces are where each problem is shown.
 	problemPlaces = []string{"status", "message", "log", "`pullsecrets_problems`"}
+	// warningPlaces are where each warning about a source is shown.
+	warningPlaces = []string{"status, of sources", "Event", "log", "`plan`", "`explain`"}
 	// writePlaces are where each write is shown.
 	writePlaces = []string{"log", "`pullsecrets_actions_total`"}
 	// onlyOf are where single reasons are shown besides.
 	onlyOf = map[plan.Reason]string{
-		plan.PruneHeld:     "`pullsecrets_held_prunes`",
-		report.WriteFailed: "`pullsecrets_write_errors_total`, by the API server's own reason",
-		report.Altered:     "`pullsecrets_write_errors_total`",
-		report.Contested:   "`pullsecrets_fights_total`, an Event of its own with each repair",
+		plan.SourceDoubtful: "`validate`",
+		plan.PruneHeld:      "`pullsecrets_held_prunes`",
+		report.WriteFailed:  "`pullsecrets_write_errors_total`, by the API server's own reason",
+		report.Altered:      "`pullsecrets_write_errors_total`",
+		report.Contested:    "`pullsecrets_fights_total`, an Event of its own with each repair",
 	}
 )
 
@@ -126,8 +135,9 @@ func TestReasonsPage(t *testing.T) {
 	for _, m := range plan.Fine {
 		fmt.Fprintf(&fine, "| `%s` | %s |\n", m.Reason, m.Says)
 	}
-	want := fmt.Sprintf(reasonsText, shown.String(), problemSections(plan.Problems, "`plan`", "`explain`"),
-		problemSections(report.Problems, "`plan`", "`explain`"), problemSections(admission.Problems),
+	want := fmt.Sprintf(reasonsText, shown.String(), problemSections(plan.Problems, problemPlaces, "`plan`", "`explain`"),
+		problemSections(report.Problems, problemPlaces, "`plan`", "`explain`"), problemSections(admission.Problems, problemPlaces),
+		problemSections(plan.Warnings, warningPlaces),
 		defects.String(), writes.String(), fine.String())
 	if *update {
 		if err := os.WriteFile(reasonsPage, []byte(want), 0o644); err != nil {
@@ -141,11 +151,11 @@ func TestReasonsPage(t *testing.T) {
 }
 
 // problemSections has a section for each problem, so that each can be linked to.
-func problemSections(problems []plan.Meaning, more ...string) string {
+func problemSections(problems []plan.Meaning, places []string, more ...string) string {
 	var b strings.Builder
 	for _, m := range problems {
 		fmt.Fprintf(&b, "### %s\n\n- It means: %s.\n- To do: %s.\n- Shown in: %s.\n\n",
-			m.Reason, m.Says, m.Do+m.Advice, placesOf(m.Reason, problemPlaces, more...))
+			m.Reason, m.Says, m.Do+m.Advice, placesOf(m.Reason, places, more...))
 	}
 	return b.String()
 }
@@ -161,7 +171,7 @@ func placesOf(r plan.Reason, all []string, more ...string) string {
 // TestEachReasonHasAMeaning finds the constants in the code, so that none can be forgotten.
 func TestEachReasonHasAMeaning(t *testing.T) {
 	for folder, lists := range map[string][][]plan.Meaning{
-		"plan":      {plan.CopyWrites, plan.AccountWrites, plan.Fine, plan.Problems},
+		"plan":      {plan.CopyWrites, plan.AccountWrites, plan.Fine, slices.Concat(plan.Problems, plan.Warnings)},
 		"report":    {report.Problems},
 		"admission": {admission.Problems},
 	} {
@@ -176,7 +186,7 @@ func TestEachReasonHasAMeaning(t *testing.T) {
 			case isProblem && (m.Do == "") == (m.Advice == ""):
 				t.Errorf("%s has to say what to do, in one way", m.Reason)
 			case !isProblem && m.Do+m.Advice != "":
-				t.Errorf("%s says what to do, and is no problem", m.Reason)
+				t.Errorf("%s says what to do, and is neither a problem nor a warning", m.Reason)
 			}
 		}
 		compareSets(t, folder+"/reason.go", constantsOf(t, folder+"/reason.go"), have)
@@ -262,7 +272,7 @@ func record(r *report.Reporter, reason plan.Reason) {
 	case report.Contested:
 		result.Contended = []*apply.Contested{{}}
 	case admission.Absent, admission.TooLarge, admission.Unsaved:
-		r.OfNone([]status.Problem{{Kind: "AdmissionRule", Name: "hub", Reason: string(reason), Detail: "why"}})
+		r.OfNone("admission", []status.Problem{{Kind: "AdmissionRule", Name: "hub", Reason: string(reason), Detail: "why"}})
 		return
 	default:
 		todo.Actions = []plan.Action{action}

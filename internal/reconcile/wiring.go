@@ -13,11 +13,15 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/queue"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
 // statusInterval is how often the status ConfigMap is written at most.
 const statusInterval = 5 * time.Second
+
+// ofAdmission is whose the problems are with the admission parameters.
+const ofAdmission = "admission"
 
 // New returns a Controller. It starts nothing.
 func New(cfg Config) *Controller {
@@ -37,7 +41,8 @@ func New(cfg Config) *Controller {
 	})
 	c.publisher = admission.New(admission.Options{
 		Enabled: cfg.Admission, Client: client, Cluster: c.cluster, Mutates: cfg.Mutates,
-		DecideAll: c.decideAll, Held: c.limit.Held, Problems: c.reporter.OfNone, Log: cfg.Log, Throttled: c.throttled,
+		DecideAll: c.decideAll, Held: c.limit.Held, Log: cfg.Log, Throttled: c.throttled,
+		Problems:  func(problems []status.Problem) { c.reporter.OfNone(ofAdmission, problems) },
 		Converged: func(p *policy.Policy) bool { return c.activator.Converged(p) },
 		Changed:   func() { c.activator.Wake() }, Requeue: func(namespace string) { c.enqueue(namespace, false) },
 	})

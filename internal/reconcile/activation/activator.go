@@ -221,6 +221,7 @@ func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
 	if !tried && a.evaluator.evaluation.errors == nil && a.unsaved == "" {
 		return 0
 	}
+	a.tellFindings()
 	wait = a.saveStatus(ctx)
 	pause, err := a.annotate(ctx)
 	if wait == 0 || pause > 0 && pause < wait {

@@ -17,8 +17,9 @@ import (
 
 // feedback is what was published of the policy, so that it is published once.
 type feedback struct {
-	rewrites    apply.Backoff   // of annotations that another controller writes too
-	withoutRoom shownEvaluation // the last that the annotations had no room for
+	rewrites    apply.Backoff          // of annotations that another controller writes too
+	withoutRoom shownEvaluation        // the last that the annotations had no room for
+	told        []status.SourceFinding // what the last look found, see tellFindings
 
 	// Of a policy that was given with flags, see logState.
 	lastLogged  shownState

@@ -35,12 +35,12 @@ func (a *Activator) message() string {
 			parts = append(parts, what+" may not be listed and watched")
 		}
 		for _, p := range t.First {
-			part := fmt.Sprintf("%s %s", p.Kind, p.Name)
+			part := p.Object()
+			if in := report.Where(p); in != "" {
+				part = fmt.Sprintf("%s %s in namespace %s", p.Kind, p.Name, in)
+			}
 			if p.Rule != "" {
 				part = fmt.Sprintf("rule %s, %s", p.Rule, part)
-			}
-			if in := report.Where(p); in != "" {
-				part += " in namespace " + in
 			}
 			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
 		}

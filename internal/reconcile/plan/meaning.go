@@ -114,8 +114,17 @@ var Problems = []Meaning{
 	},
 }
 
+// Warnings are the reasons to warn of a source. They do not degrade the policy; what they say is made where they come up.
+var Warnings = []Meaning{
+	{
+		Reason: SourceDoubtful,
+		Says:   "the kubelet accepts the source, but pulls will probably fail on something in it; the message says on what, without any value",
+		Advice: "mend the source as the message says; copies are made and updated all the same",
+	},
+}
+
 var (
-	meanings = byReason(CopyWrites, AccountWrites, Fine, Problems)
+	meanings = byReason(CopyWrites, AccountWrites, Fine, Problems, Warnings)
 	problems = byReason(Problems)
 )
 

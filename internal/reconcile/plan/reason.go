@@ -56,3 +56,8 @@ const (
 	OtherData         Reason = "OtherData"
 	DeletionPending   Reason = "DeletionPending"
 )
+
+// Reasons to warn of a source that is copied all the same; see NewFinding.
+const (
+	SourceDoubtful Reason = "SourceDoubtful"
+)

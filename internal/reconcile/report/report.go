@@ -34,10 +34,11 @@ type Reporter struct {
 	mu         sync.Mutex
 	namespaces map[string]*summary
 	problems   map[status.Problem]map[string]bool // with the namespaces that have it; "" for what is of none
-	none       *summary                           // the problems that are of no namespace
-	common     *summary                           // the last one without problems: most namespaces share one
-	copies     map[string]int                     // of all namespaces, by rule: a roll-out asks for the sums after each of them
-	missing    map[string]map[string]bool         // copies that are wanted and not there, with the namespaces that lack them
+	none       map[string][]status.Problem        // the problems that are of no namespace, by who tells them
+	sources    sourceFindings
+	common     *summary                   // the last one without problems: most namespaces share one
+	copies     map[string]int             // of all namespaces, by rule: a roll-out asks for the sums after each of them
+	missing    map[string]map[string]bool // copies that are wanted and not there, with the namespaces that lack them
 	accounts   int
 	unsynced   map[string]time.Time // namespaces with work that is not done, since when
 }
@@ -73,7 +74,7 @@ func New(options Options) *Reporter {
 	return &Reporter{
 		Options:    options,
 		namespaces: map[string]*summary{},
-		none:       &summary{},
+		none:       map[string][]status.Problem{},
 		problems:   map[status.Problem]map[string]bool{},
 		copies:     map[string]int{},
 		missing:    map[string]map[string]bool{},
@@ -152,19 +153,25 @@ func (r *Reporter) Forget(namespace string) {
 	}
 }
 
-// OfNone takes in all the problems that are of no namespace.
-func (r *Reporter) OfNone(problems []status.Problem) {
-	next := &summary{problems: inOrder(problems)}
+// OfNone takes in all the problems that are of no namespace and that one part of the program tells of, by its name.
+func (r *Reporter) OfNone(of string, problems []status.Problem) {
+	problems = inOrder(problems)
 	r.mu.Lock()
-	same := slices.Equal(r.none.problems, next.problems)
+	same := slices.Equal(r.none[of], problems)
 	if !same {
-		r.move("", r.none, next)
-		r.none = next
+		before := r.ofNone()
+		r.none[of] = problems
+		r.move("", before, r.ofNone())
 	}
 	r.mu.Unlock()
 	if !same {
 		r.Changed()
 	}
+}
+
+// ofNone are the problems of no namespace that anybody tells of.
+func (r *Reporter) ofNone() *summary {
+	return &summary{problems: inOrder(slices.Concat(slices.Collect(maps.Values(r.none))...))}
 }
 
 // move accounts for what a namespace got and got rid of, and logs the problems among it.
@@ -364,7 +371,11 @@ func (r *Reporter) Unfinished() (first string, n int) {
 			continue
 		}
 		if n++; n == 1 {
-			first = fmt.Sprintf("%s %s/%s: %s (%s)", p.Kind, slices.Min(slices.Collect(maps.Keys(r.problems[p]))), p.Name, p.Detail, p.Reason)
+			of := fmt.Sprintf("%s %s/%s", p.Kind, slices.Min(slices.Collect(maps.Keys(r.problems[p]))), p.Name)
+			if r.problems[p][""] {
+				of = p.Object()
+			}
+			first = fmt.Sprintf("%s: %s (%s)", of, p.Detail, p.Reason)
 		}
 	}
 	return first, n

@@ -56,7 +56,7 @@ func TestTheStatusIsBounded(t *testing.T) {
 		})
 	}
 	r.Record(todo, changes, false)
-	r.OfNone([]status.Problem{{Kind: "K", Name: "n", Reason: "R", Detail: strings.Repeat("<", 1<<20)}})
+	r.OfNone("x", []status.Problem{{Kind: "K", Name: "n", Reason: "R", Detail: strings.Repeat("<", 1<<20)}})
 	text, err := status.Record{Status: status.Ready, Totals: r.Totals()}.Encode()
 	if err != nil || len(text) > 400<<10 {
 		t.Errorf("%d bytes, %v", len(text), err)

@@ -31,6 +31,7 @@ func (r *Reporter) Totals() status.Totals {
 		t.First = append(t.First, shown)
 	}
 	t.Missing, t.MissingCut = r.missingTotals()
+	t.Sources, t.SourcesLeftOut = r.sources.shown()
 	return t
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // sources are the states of a policy's sources. They are the same for every namespace, so they are read once, and again
@@ -33,10 +34,16 @@ func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.Sour
 	}
 	s.of, s.states = p, map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
-		s.states[key] = s.read(key)
+		s.states[key] = judged(s.read(key))
 	}
 	s.changed(s.states)
 	return s.states
+}
+
+// judged has what is to be said of a source.
+func judged(state policy.SourceState) policy.SourceState {
+	state.Findings = plan.Findings(state)
+	return state
 }
 
 // ForgetSources has the sources read again for the next decision.

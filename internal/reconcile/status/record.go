@@ -34,6 +34,14 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
+// Object names what a problem of no namespace is about.
+func (p Problem) Object() string {
+	if p.Rule == "" && p.Source != "" {
+		return "source " + p.Source
+	}
+	return p.Kind + " " + p.Name
+}
+
 // Totals is what the record shows of the cluster.
 type Totals struct {
 	Namespaces      int            `json:"namespaces"`
@@ -46,6 +54,20 @@ type Totals struct {
 	// rules want it, unless MissingCut says that there are more names.
 	Missing    []MissingCopy `json:"missingCopies,omitempty"`
 	MissingCut bool          `json:"missingCopiesCut,omitempty"`
+	// Sources is what is said of sources beside whether they can be copied, by source; the first ShownFindings of all.
+	Sources        []SourceFinding `json:"sourceFindings,omitempty"`
+	SourcesLeftOut int             `json:"sourceFindingsLeftOut,omitempty"`
+}
+
+// ShownFindings is how many findings about sources the record has at most.
+const ShownFindings = 50
+
+// SourceFinding is something that is said of a source beside whether it can be copied.
+type SourceFinding struct {
+	Source  string `json:"source"` // namespace/name
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Problem bool   `json:"problem,omitempty"` // it is among the problems too
 }
 
 // SourceHosts are the registries that a source has entries for. A team may read neither the source nor, perhaps, its own copy, and
