@@ -149,6 +149,9 @@ func (p *Projector) remember(text digest, c *Content, f fault) {
 // hostForm is a registry's host as it may stand in a docker config, with wildcards, and a scheme, port or path.
 var hostForm = regexp.MustCompile(`^(?:[A-Za-z]+://)?(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9.*_-]+)(?::[0-9]+)?(?:/[A-Za-z0-9._*:/-]*)?$`)
 
+// unprintable stands for a key of auths that may hold a credential.
+const unprintable = "(unprintable)"
+
 // safeHost returns what may be printed of a key of auths. People have put user:password@host there, and user:password
 // alone, plain or in base64.
 func safeHost(host string) string {
@@ -159,7 +162,7 @@ func safeHost(host string) string {
 		return "(empty)"
 	}
 	if len(host) > 256 || !hostForm.MatchString(host) || isAuth(host) {
-		return "(unprintable)"
+		return unprintable
 	}
 	return intern(host)
 }

@@ -27,6 +27,7 @@ var layers = []struct {
 	{"manifest", true, ""},
 	{"rbac", true, "manifest policy cluster"},
 	{"admission", true, "policy cluster"},
+	{"registry", false, "cluster"},
 
 	{"reconcile/plan", true, "policy cluster"},
 	{"reconcile/bound", true, ""},

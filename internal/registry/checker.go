@@ -1,0 +1,95 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+)
+
+const (
+	defaultTimeout  = 10 * time.Second
+	defaultParallel = 8
+	// patience is how many time-outs a whole credential is given: it may have any number of entries.
+	patience = 6
+)
+
+// Options say how registries are asked. The zero value asks those that the machine trusts.
+type Options struct {
+	RootCAs   *x509.CertPool                        // that certificates are verified with; nil: the machine's
+	PlainHTTP []string                              // hosts, with their port, that are asked without TLS
+	Timeout   time.Duration                         // of one request; 0: 10 seconds. A credential is given six times that
+	Parallel  int                                   // registries that are asked at a time; 0: 8
+	UserAgent string                                // empty: that of net/http
+	Proxy     func(*http.Request) (*url.URL, error) // nil: the environment's, as http.ProxyFromEnvironment reads it
+}
+
+// Checker asks registries. It may be used by several goroutines at a time, and keeps nothing but idle connections.
+type Checker struct {
+	transport *http.Transport
+	plain     map[string]bool
+	timeout   time.Duration
+	header    http.Header
+	slots     chan struct{} // one for each registry that may be asked at a time
+}
+
+// New returns a Checker.
+func New(o Options) *Checker {
+	c := &Checker{
+		plain: map[string]bool{}, timeout: cmp.Or(o.Timeout, defaultTimeout), header: http.Header{},
+		slots: make(chan struct{}, cmp.Or(o.Parallel, defaultParallel)),
+	}
+	for _, host := range o.PlainHTTP {
+		c.plain[strings.ToLower(host)] = true
+	}
+	if o.UserAgent != "" {
+		c.header.Set("User-Agent", o.UserAgent)
+	}
+	proxy := o.Proxy
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
+	c.transport = &http.Transport{
+		Proxy:                  proxy,
+		DialContext:            (&net.Dialer{Timeout: c.timeout, ControlContext: refuseLinkLocal}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           16,
+		IdleConnTimeout:        10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+	return c
+}
+
+// Ask asks the registry of each entry of a credential that holds something, and returns an answer for each, sorted by host.
+// There is none for what the kubelet refuses; cluster.Projector says what is wrong with it. images, such as
+// docker.io/library/nginx:1.27, are those of which it is asked as well whether they may be pulled.
+func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster.Credential, images ...string) []Answer {
+	ctx, cancel := context.WithTimeout(ctx, patience*c.timeout)
+	defer cancel()
+	logins := cluster.Logins(secretType, credential)
+	answers := make([]Answer, len(logins))
+	var asking sync.WaitGroup
+	for i, login := range logins {
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			answers[i] = Answer{Host: login.Host, Verdict: Unreachable, Detail: "it was not asked: those before it took all the time"}
+			continue
+		}
+		asking.Go(func() {
+			defer func() { <-c.slots }()
+			answers[i] = c.ask(ctx, login, images)
+		})
+	}
+	asking.Wait()
+	return answers
+}

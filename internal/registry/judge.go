@@ -1,0 +1,141 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/distribution/reference"
+)
+
+// verdict asks whether the registry takes the credential.
+func (e *exchange) verdict(ctx context.Context) (Verdict, string) {
+	const path = "/v2/"
+	err := e.send(ctx, http.MethodGet, path, nil)
+	if v, detail, done := e.unanswered(path, err); done {
+		return v, detail
+	}
+	s := e.witness.last
+	authorized := s.authorization() != ""
+	switch {
+	case s.html() && s.status < 500 && s.status != http.StatusUnauthorized && s.status != http.StatusForbidden:
+		return NoRegistry, fmt.Sprintf("it answers %s with a web page", e.words(s))
+	case s.status == http.StatusOK && authorized:
+		return Accepted, ""
+	case s.status == http.StatusOK:
+		return Anonymous, "it asks for no credential"
+	case slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}, s.status):
+		return NoRegistry, fmt.Sprintf("it answers %s to /v2/", e.words(s))
+	case authorized && e.refusal(s):
+		return Refused, e.words(s)
+	}
+	return Unreachable, e.unclear(s)
+}
+
+// image asks whether an image may be pulled. A HEAD of its manifest counts for no limit of pulls.
+func (e *exchange) image(ctx context.Context, named reference.Named) (Verdict, string) {
+	repository := "/v2/" + reference.Path(named)
+	path := repository + "/manifests/" + version(named)
+	err := e.send(ctx, http.MethodHead, path, nil)
+	if v, detail, done := e.unanswered(path, err); done {
+		return v, detail
+	}
+	s := e.witness.last
+	switch {
+	case s.status == http.StatusOK && s.authorization() == "":
+		return Accepted, "it may be pulled without a credential"
+	case s.status == http.StatusOK:
+		return Accepted, ""
+	case s.status == http.StatusNotFound:
+		return NotFound, e.notFound(ctx, repository, version(named))
+	case s.authorization() != "" && e.refusal(s):
+		return Refused, e.words(s) + ", which registries also answer where there is no such repository"
+	}
+	return Unreachable, e.unclear(s)
+}
+
+// notFound tells an image that is not there from a repository that is not there, or not for this credential.
+func (e *exchange) notFound(ctx context.Context, repository, version string) string {
+	path := repository + "/tags/list"
+	err := e.send(ctx, http.MethodGet, path, url.Values{"n": {"1"}})
+	if _, _, done := e.unanswered(path, err); !done && e.witness.last.status == http.StatusOK {
+		return "its repository may be pulled from, and has no " + version
+	}
+	return "404 Not Found: it is not there, or not for this credential"
+}
+
+func version(named reference.Named) string {
+	switch n := named.(type) {
+	case reference.Digested:
+		return n.Digest().String()
+	case reference.Tagged:
+		return n.Tag()
+	}
+	return "latest"
+}
+
+// unanswered judges what did not come to an answer of the registry to what was asked, which leaves done false.
+func (e *exchange) unanswered(path string, err error) (v Verdict, detail string, done bool) {
+	s := e.witness.last
+	switch {
+	case e.witness.failed != nil:
+		return Unreachable, e.failure(e.witness.failed), true
+	case s == nil: // it was not even sent
+		return Unreachable, e.failure(err), true
+	case e.fromRealm(path) && s.authorization() != "" && e.refusal(s):
+		return Refused, e.words(s), true
+	case e.fromRealm(path):
+		return Unreachable, fmt.Sprintf("its token server %s gives no token: %s", e.quote(s.request.URL.Host), e.unclear(s)), true
+	case err != nil && s.status == http.StatusUnauthorized:
+		return Unreachable, "its challenge cannot be met: " + e.failure(err), true
+	}
+	return "", "", false
+}
+
+// invalidToken is what a registry says of a token, where another one would do. One that was given just now is the affair of
+// the registry and its token server, and no word about the credential.
+const invalidToken = `error="invalid_token"`
+
+// refusal reports whether an answer says no to the credential that was sent, and not to everybody from here, as what
+// stands before a registry may.
+func (e *exchange) refusal(s *said) bool {
+	switch {
+	case s.status == http.StatusUnauthorized:
+		return !strings.Contains(s.header.Get("Www-Authenticate"), invalidToken)
+	case s.status == http.StatusForbidden:
+		return !s.html()
+	}
+	return s.status >= 400 && s.status < 500 && s.status != http.StatusTooManyRequests &&
+		slices.ContainsFunc(s.problems(), func(p problem) bool { return p.Code == "UNAUTHORIZED" || p.Code == "DENIED" })
+}
+
+// unclear says what was answered where that says nothing of the credential.
+func (e *exchange) unclear(s *said) string {
+	location, _ := s.request.URL.Parse(s.header.Get("Location"))
+	switch {
+	case s.status >= 300 && s.status < 400 && location != nil:
+		return fmt.Sprintf("it redirects to %s, where a credential is not sent", e.quote(location.Host))
+	case strings.Contains(s.header.Get("Www-Authenticate"), invalidToken):
+		return e.words(s) + ": it does not take the token that it was given just now for the credential"
+	case s.status == http.StatusOK:
+		return "it answers 200 OK with something else"
+	case s.status == http.StatusUnauthorized && s.authorization() == "" && s.header.Get("Www-Authenticate") == "":
+		return "it answers 401 Unauthorized and does not say how to log in"
+	case s.status == http.StatusUnauthorized && s.authorization() == "":
+		return "it asks for a credential in no way that the kubelet knows"
+	case s.status == http.StatusForbidden && s.authorization() == "":
+		return e.words(s) + ": it lets nobody in from here"
+	}
+	return e.words(s)
+}
+
+func (s *said) authorization() string { return s.request.Header.Get("Authorization") }
+
+func (s *said) html() bool {
+	kind, _, _ := mime.ParseMediaType(s.header.Get("Content-Type"))
+	return kind == "text/html"
+}
