@@ -60,6 +60,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			validateCommand(stdin, stdout, stderr),
 			planCommand(stdin, stdout, stderr),
 			explainCommand(stdin, stdout, stderr),
+			checkCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
 			migrateCommand(stdin, stdout, stderr),

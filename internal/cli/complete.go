@@ -138,6 +138,8 @@ func (l *typedLine) answer(ctx context.Context, word string) answer {
 		return only(l.flagsLike(word))
 	case l.command == "explain":
 		return l.explained(ctx, word)
+	case l.command == "check" && len(l.args) == 0:
+		return l.checked(ctx, word)
 	case l.command == "completion" && len(l.args) == 0:
 		return only(like(word, shells))
 	case l.command == "validate":
@@ -212,6 +214,15 @@ func (l *typedLine) explained(ctx context.Context, word string) answer {
 		return answer{kinds, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace}
 	}
 	return only(append(all, kinds...))
+}
+
+// checked completes the argument of check: a secret.
+func (l *typedLine) checked(ctx context.Context, word string) answer {
+	name, ok := strings.CutPrefix(word, "secret/")
+	if !ok {
+		return answer{like(word, []string{"secret/"}), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace}
+	}
+	return only(after("secret/", like(name, l.cluster().names(ctx, secretsResource, l.value("n")))))
 }
 
 func like(word string, all []string) (candidates []string) {

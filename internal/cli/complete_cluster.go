@@ -50,7 +50,10 @@ func (c completingCluster) namespaces(ctx context.Context) []string {
 	return c.names(ctx, namespacesResource, "")
 }
 
-var namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+var (
+	namespacesResource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	secretsResource    = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+)
 
 // names are those of a resource, where the user may list them and the API server answers in time. A plugin that
 // signs in does not hear of the deadline, so nobody waits for it either.

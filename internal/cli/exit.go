@@ -19,7 +19,7 @@ func (e exitError) Error() string {
 func (e exitError) Unwrap() error { return e.err }
 
 // exitStatus is the status that an error of a command ends the program with, and whether there is something left to
-// print. Where status 1 is an answer, as with plan and validate, failing has another, so that a script can tell them apart.
+// print. Where status 1 is an answer, as with plan, validate and check, failing has another, so that a script can tell them apart.
 func exitStatus(err error, command string) (status int, message bool) {
 	var e exitError
 	switch {
@@ -29,6 +29,8 @@ func exitStatus(err error, command string) (status int, message bool) {
 		return planFailed, true
 	case command == "validate":
 		return validateFailed, true
+	case command == "check":
+		return checkFailed, true
 	}
 	return 1, true
 }

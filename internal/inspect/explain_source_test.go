@@ -32,7 +32,7 @@ func TestExplainSaysWhatTheStatusKnowsOfASource(t *testing.T) {
 		{someones{noSecrets: []string{"home"}}, []string{"it was doubtful (SourceDoubtful)", "the registry says no (Refused)"}},
 	} {
 		tt.who.dumpLookup = objects
-		e, err := explain(tt.who, at, policy.Options{Namespace: "home"}, documents, "a", "")
+		e, err := explain(tt.who, at, policy.Options{Namespace: "home"}, documents, "a", Target{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/distribution/reference"
+
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
@@ -92,4 +94,13 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 	}
 	asking.Wait()
 	return answers
+}
+
+// FullName is an image as answers name it, with its registry and a tag or digest; ok is false for what names none.
+func FullName(image string) (name string, ok bool) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return "", false
+	}
+	return reference.TagNameOnly(named).String(), true
 }

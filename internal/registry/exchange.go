@@ -59,7 +59,7 @@ func (c *Checker) ask(ctx context.Context, login cluster.Login, images []string)
 	a.Verdict, a.Detail = e.verdict(ctx)
 	a.Detail = joined(a.Detail, note)
 	for _, named := range mine {
-		i := Image{Name: named.String(), Verdict: a.Verdict, Detail: "as the registry says of the credential"}
+		i := Image{Name: named.String(), Verdict: a.Verdict, Detail: "not asked: as its registry"}
 		if a.Verdict == Accepted || a.Verdict == Anonymous {
 			i.Verdict, i.Detail = c.exchange(login, endpoint(reference.Domain(named))).image(ctx, named)
 		}
