@@ -22,8 +22,8 @@ func (e *exchange) verdict(ctx context.Context) (Verdict, string) {
 	s := e.witness.last
 	authorized := s.authorization() != ""
 	switch {
-	case s.html() && s.status < 500 && s.status != http.StatusUnauthorized && s.status != http.StatusForbidden:
-		return NoRegistry, fmt.Sprintf("it answers %s with a web page", e.words(s))
+	case s.status == http.StatusOK && s.html():
+		return NoRegistry, "it answers 200 OK with a web page"
 	case s.status == http.StatusOK && authorized:
 		return Accepted, ""
 	case s.status == http.StatusOK:
@@ -82,9 +82,7 @@ func version(named reference.Named) string {
 func (e *exchange) unanswered(path string, err error) (v Verdict, detail string, done bool) {
 	s := e.witness.last
 	switch {
-	case e.witness.failed != nil:
-		return Unreachable, e.failure(e.witness.failed), true
-	case s == nil: // it was not even sent
+	case e.witness.failed != nil || s == nil:
 		return Unreachable, e.failure(err), true
 	case e.fromRealm(path) && s.authorization() != "" && e.refusal(s):
 		return Refused, e.words(s), true
@@ -115,10 +113,10 @@ func (e *exchange) refusal(s *said) bool {
 
 // unclear says what was answered where that says nothing of the credential.
 func (e *exchange) unclear(s *said) string {
-	location, _ := s.request.URL.Parse(s.header.Get("Location"))
+	location, err := s.request.URL.Parse(s.header.Get("Location"))
 	switch {
-	case s.status >= 300 && s.status < 400 && location != nil:
-		return fmt.Sprintf("it redirects to %s, where a credential is not sent", e.quote(location.Host))
+	case s.status >= 300 && s.status < 400 && err == nil && s.header.Get("Location") != "":
+		return fmt.Sprintf("it redirects to %s, and no redirect is followed", e.quote(location.Host))
 	case strings.Contains(s.header.Get("Www-Authenticate"), invalidToken):
 		return e.words(s) + ": it does not take the token that it was given just now for the credential"
 	case s.status == http.StatusOK:

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,9 +21,9 @@ type witness struct {
 	next  http.RoundTripper
 	plain map[string]bool
 
-	last   *said // nil if nothing was answered
-	failed error // of the last request; nil if it was answered
-	sent   []string
+	last   *said    // nil if nothing was answered
+	failed error    // of the last request; nil if it was answered
+	sent   []string // the Authorization headers
 }
 
 // said is one answer, read to its end or to maxBody.
@@ -33,13 +34,6 @@ type said struct {
 	body    []byte
 }
 
-// plainError is a request that would go in clear to a host that is not named for that.
-type plainError struct{ host string }
-
-func (e plainError) Error() string {
-	return fmt.Sprintf("%s would have to be asked without TLS, and it is not among the hosts that may be", e.host)
-}
-
 // RoundTrip implements http.RoundTripper.
 func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := w.roundTrip(r)
@@ -48,8 +42,11 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func (w *witness) roundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" && !w.plain[strings.ToLower(r.URL.Host)] {
-		return nil, plainError{r.URL.Host}
+	switch {
+	case r.URL.Scheme == "http" && !w.plain[strings.ToLower(r.URL.Host)]:
+		return nil, fmt.Errorf("%s would have to be asked without TLS, and it is not among the hosts that may be", r.URL.Host)
+	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
+		return nil, errors.New("its challenge names no token server")
 	}
 	if a := r.Header.Get("Authorization"); a != "" {
 		w.sent = append(w.sent, a)
