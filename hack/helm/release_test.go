@@ -84,6 +84,7 @@ func (l *life) refuses(command string, try func(values) error) {
 	for word, given := range map[string]values{
 		"logLevel":      bad(func(v values) { v["logLevel"] = "loud" }),
 		"maxPrune":      bad(func(v values) { v["maxPrune"] = "half" }),
+		"expiryWarning": bad(func(v values) { v["expiryWarning"] = "a week" }),
 		"is missing":    {"sources": []any{source("hub")}},
 		"no such value": bad(func(v values) { v["polcy"] = 1 }),
 		"also the name": bad(func(v values) { v["policy"] = values{"rules": []any{rule("hub", "a"), rule("hub", "a")}} }),

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -112,7 +113,7 @@ func judgeSecret(o policyfile.Object, projector *cluster.Projector, namespace st
 		return findings
 	}
 	state := policy.SourceState{Status: policy.SourceUsable, Source: source}
-	for _, finding := range plan.Findings(state) {
+	for _, finding := range plan.Findings(state, time.Now(), plan.ExpiryWarning) {
 		say(true, "%s (%s)", finding.Text, finding.Reason)
 	}
 	return findings
@@ -121,6 +122,9 @@ func judgeSecret(o policyfile.Object, projector *cluster.Projector, namespace st
 // decodedSecret is the object as the API server stores it: with stringData in data.
 func decodedSecret(o policyfile.Object) (*unstructured.Unstructured, error) {
 	var content struct {
+		Metadata struct {
+			Annotations map[string]any `yaml:"annotations"`
+		} `yaml:"metadata"`
 		Type       string            `yaml:"type"`
 		Data       map[string]string `yaml:"data"`
 		StringData map[string]string `yaml:"stringData"`
@@ -135,7 +139,12 @@ func decodedSecret(o policyfile.Object) (*unstructured.Unstructured, error) {
 	for key, value := range content.StringData {
 		data[key] = base64.StdEncoding.EncodeToString([]byte(value))
 	}
-	return &unstructured.Unstructured{Object: map[string]any{"type": content.Type, "data": data}}, nil
+	u := &unstructured.Unstructured{Object: map[string]any{"type": content.Type, "data": data}}
+	if at, ok := content.Metadata.Annotations[cluster.AnnotationExpires]; ok {
+		text, _ := at.(string) // without quotes YAML reads a time, which the API server refuses
+		u.SetAnnotations(map[string]string{cluster.AnnotationExpires: text})
+	}
+	return u, nil
 }
 
 // credentialLine is where the credential stands, or else where the object does.

@@ -28,6 +28,8 @@ type Content struct {
 type Registry struct {
 	Host   string
 	Fields []Field // sorted by name; none for an empty entry
+	// Validity is what the password says of itself, if it is a token that does.
+	Validity
 }
 
 // Field is one field of what the kubelet sends to a registry. Its hash is keyed per process, so it means nothing elsewhere.
@@ -88,7 +90,7 @@ func (p *Projector) read(secretType string, value []byte) (*Content, fault) {
 	for _, host := range slices.Sorted(maps.Keys(config.Auths)) { // in order, for those that look the same once they are safe
 		entry := config.Auths[host]
 		meaning = append(meaning, []byte(host), []byte(entry.username), []byte(entry.password))
-		c.Registries = append(c.Registries, Registry{Host: safeHost(host), Fields: p.fields(entry)})
+		c.Registries = append(c.Registries, Registry{Host: safeHost(host), Fields: p.fields(entry), Validity: passwordValidity(entry.password)})
 	}
 	c.digest = p.hash(secretType, meaning...)
 	slices.SortStableFunc(c.Registries, func(a, b Registry) int { return strings.Compare(a.Host, b.Host) })

@@ -31,6 +31,9 @@ const (
 	// AnnotationEvict is "false" on a Pod that is not to be evicted, or on a Namespace that is so for all its pods.
 	AnnotationEvict = "pullsecrets/evict"
 
+	// AnnotationExpires is when the credential of a source ends, RFC 3339.
+	AnnotationExpires = "pullsecrets/expires"
+
 	// AnnotationExclude opts a Namespace or a ServiceAccount out, and a Pod of rules that attach to pods. Only "true" counts.
 	AnnotationExclude = "pullsecrets/exclude"
 	// AnnotationExcludeAncestor opts a Namespace out as imagepullsecret-patcher knows it. Only "true" counts.

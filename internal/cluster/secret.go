@@ -48,6 +48,8 @@ type Source struct {
 	*Secret
 	Credential Credential
 	Created    time.Time
+	Expires    time.Time // as its annotation says, in UTC; zero if that is not known
+	BadExpires bool      // it has the annotation, and that is no time
 }
 
 // Secret shrinks a v1 Secret to a projection.
@@ -59,7 +61,8 @@ func (p *Projector) Secret(u *unstructured.Unstructured) *Secret {
 // Source shrinks a v1 Secret and keeps the bytes of its credential.
 func (p *Projector) Source(u *unstructured.Unstructured) *Source {
 	s, value := p.project(u)
-	return &Source{Secret: s, Credential: NewCredential(value), Created: u.GetCreationTimestamp().Time}
+	at, ok := expires(u.GetAnnotations())
+	return &Source{Secret: s, Credential: NewCredential(value), Created: u.GetCreationTimestamp().Time, Expires: at, BadExpires: !ok}
 }
 
 func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {

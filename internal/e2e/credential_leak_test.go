@@ -37,6 +37,11 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	s.Source("store", fmt.Sprintf(`{"auths":{"store.example":{}},"credsStore":%q}`, harness.Canary))
 	s.Source("odd", fmt.Sprintf(`{"auths":{"odd.example":{"username":"robot","password":"%s\n"},"robot:%s@empty.example":{}}}`, harness.Canary, harness.Canary))
 
+	// Of a token and of what its owner says of it, nothing but the time may be told.
+	ended := api.Secret(api.Home, "ended", api.Credential("ended.example", token(harness.Canary, time.Now().Add(-time.Hour))))
+	ended.SetAnnotations(map[string]string{"pullsecrets/expires": harness.Canary})
+	s.Create(api.Secrets, ended)
+
 	foreign, denied, raced := s.Namespace("foreign"), s.Namespace("denied", "deny="+s.Name("x")), s.Namespace("raced")
 	s.Create(api.Secrets, api.Secret(foreign, s.Name("reg"), fmt.Sprintf(`{"auths":{"%s@old.example":{"password":%q}},"x":%q}`, harness.Canary, harness.Canary, harness.Canary)))
 	s.DenyAndEcho(denied)
@@ -59,6 +64,7 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
   - {source: {name: token}, name: PREFIXtoken}
   - {source: {name: store}, name: PREFIXstore}
   - {source: {name: odd}, name: PREFIXodd}
+  - {source: {name: ended}, name: PREFIXended}
   namespaces: {include: ["PREFIXforeign"]}
 `)
 	s.WantStatus("Degraded", "SourceInvalid", "denied by ValidatingAdmissionPolicy")
@@ -89,7 +95,8 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	}
 	r.Stop()
 	for _, told := range []string{"auth of plain.example is not base64", "auth of token.example is base64 of a text without a colon",
-		"the credentials are in a credential store (credsStore)", "password of odd.example ends in a newline", "the entry of empty.example holds no"} {
+		"the credentials are in a credential store (credsStore)", "password of odd.example ends in a newline", "the entry of empty.example holds no",
+		"the credential for ended.example expired at", "no time in the form of RFC 3339"} {
 		if !strings.Contains(r.Log.String(), told) {
 			t.Errorf("the log does not tell %q", told)
 		}

@@ -12,6 +12,7 @@
 //	policy_feedback_test.go           what the annotations, the status ConfigMap and Events say, also where one has no room
 //	prune_test.go                     what is no longer wanted goes, too much at once is held, and a confirmation releases it
 //	source_test.go                    sources that are missing or of no use to the kubelet; the source itself is never written
+//	source_expiry_test.go             a credential that ends: warned of, told, and mended
 //
 //	list_entries_test.go              imagePullSecrets: entries of others survive, also when both write at once
 //	list_release_test.go              imagePullSecrets: after our last entry, whoever applies the account meets no conflict

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +21,7 @@ import (
 // Snapshot is a cluster at one moment, as a list of objects. It is the state.View of whoever has no caches.
 type Snapshot struct {
 	installation cluster.Installation // that asks
+	now          time.Time
 
 	namespaces []*cluster.Namespace
 	byName     map[string]*cluster.Namespace
@@ -46,6 +48,7 @@ type Snapshot struct {
 func emptySnapshot(by cluster.Installation) *Snapshot {
 	return &Snapshot{
 		installation:  by,
+		now:           time.Now(),
 		byName:        map[string]*cluster.Namespace{},
 		accounts:      map[string][]*cluster.ServiceAccount{},
 		secrets:       map[types.NamespacedName]*cluster.Source{},
@@ -180,6 +183,6 @@ func (s *Snapshot) source(key types.NamespacedName) policy.SourceState {
 		return policy.SourceState{Status: policy.SourceForbidden}
 	}
 	state := policy.NewSourceState(s.secrets[key], s.installation)
-	state.Findings = plan.Findings(state)
+	state.Findings = plan.Findings(state, s.now, plan.ExpiryWarning)
 	return state
 }

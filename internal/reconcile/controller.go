@@ -22,15 +22,16 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
-// Config is what a Controller is made of. All fields are required but SourceNamespaces and those that say so.
+// Config is what a Controller is made of. All fields are required but SourceNamespaces, ExpiryWarning and those that say so.
 type Config struct {
 	Client           dynamic.Interface
-	Namespace        string   // the controller's own: policy, status and, by default, sources
-	PolicyName       string   // of the policy ConfigMap; unused with Documents
-	StatusName       string   // of the status ConfigMap
-	SourceNamespaces []string // other namespaces that sources may be in
-	Workers          int      // namespaces that are decided at a time
-	MaxPrune         int      // percent of all copies that may be removed at once
+	Namespace        string        // the controller's own: policy, status and, by default, sources
+	PolicyName       string        // of the policy ConfigMap; unused with Documents
+	StatusName       string        // of the status ConfigMap
+	SourceNamespaces []string      // other namespaces that sources may be in
+	Workers          int           // namespaces that are decided at a time
+	MaxPrune         int           // percent of all copies that may be removed at once
+	ExpiryWarning    time.Duration // how long before a credential of a source ends that is said; 0 for never
 
 	Documents  map[string]string // a fixed policy, in place of the policy ConfigMap; nil to read that
 	Credential *state.Credential // stands in for a source; nil if all sources are Secrets
@@ -91,6 +92,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	var running sync.WaitGroup // what writes
 	running.Go(func() { c.activator.Run(ctx) })
 	running.Go(func() { c.cluster.FollowCredential(ctx, c.sourceChanged) })
+	running.Go(func() { c.cluster.FollowTime(ctx) })
 	running.Go(func() { c.queue.Run(ctx, c.reconcile) })
 	var logging sync.WaitGroup
 	logging.Go(func() { watch.LogWaiting(ctx, c.Log, c.cluster.Unsettled) })

@@ -116,8 +116,8 @@ func checkPure(t *testing.T, name string, imports []string) {
 				t.Errorf("%s imports %s: %s", name, imported, why)
 			}
 		}
-		// cluster reads times of objects, and prune and evict/decide are told what time it is; none asks a clock.
-		if imported == "time" && name != "cluster" && name != "reconcile/prune" && name != "evict/decide" {
+		// cluster reads times of objects, and plan, prune and evict/decide are told what time it is; none asks a clock.
+		if imported == "time" && !slices.Contains([]string{"cluster", "reconcile/plan", "reconcile/prune", "evict/decide"}, name) {
 			t.Errorf("%s imports time: decisions do not depend on when", name)
 		}
 	}

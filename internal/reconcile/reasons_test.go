@@ -46,7 +46,7 @@ This page is generated: ` + "`go test ./internal/reconcile -run ReasonsPage -upd
 %s
 ## Problems of a decision
 
-Something is asked for and not done, until somebody mends it. NAME stands for the object's name, HOME for the namespace of
+Something is asked for and not done, or not of use, until somebody mends it. NAME stands for the object's name, HOME for the namespace of
 the other installation.
 
 %s## Problems of a write
@@ -105,11 +105,14 @@ var (
 	writePlaces = []string{"log", "`pullsecrets_actions_total`"}
 	// onlyOf are where single reasons are shown besides.
 	onlyOf = map[plan.Reason]string{
-		plan.SourceDoubtful: "`validate`",
-		plan.PruneHeld:      "`pullsecrets_held_prunes`",
-		report.WriteFailed:  "`pullsecrets_write_errors_total`, by the API server's own reason",
-		report.Altered:      "`pullsecrets_write_errors_total`",
-		report.Contested:    "`pullsecrets_fights_total`, an Event of its own with each repair",
+		plan.SourceDoubtful:   "`validate`",
+		plan.ExpiryUnreadable: "`validate`",
+		plan.SourceExpired:    "`validate`, `pullsecrets_source_expiry_timestamp_seconds`",
+		plan.SourceExpiring:   "`validate`, `pullsecrets_source_expiry_timestamp_seconds`",
+		plan.PruneHeld:        "`pullsecrets_held_prunes`",
+		report.WriteFailed:    "`pullsecrets_write_errors_total`, by the API server's own reason",
+		report.Altered:        "`pullsecrets_write_errors_total`",
+		report.Contested:      "`pullsecrets_fights_total`, an Event of its own with each repair",
 	}
 )
 

@@ -21,6 +21,7 @@
    }
   }
  },
+ "expiryWarning": "",
  "extraArgs": [],
  "extraObjects": [],
  "fullnameOverride": "",

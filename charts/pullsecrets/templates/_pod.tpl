@@ -116,6 +116,9 @@
 {{- if not (kindIs "invalid" .Values.maxPrune) }}
 - -max-prune={{ .Values.maxPrune }}
 {{- end }}
+{{- with .Values.expiryWarning }}
+- -expiry-warning={{ . }}
+{{- end }}
 {{- with .Values.logLevel }}
 - -log-level={{ . }}
 {{- end }}

@@ -22,6 +22,8 @@ type Sandbox struct {
 	Admission bool                                // they are started with -admission
 	Mutates   func(context.Context) (bool, error) // whether the API server has mutating admission policies; nil: it is asked
 	Sources   []string                            // other namespaces that sources may be in
+
+	ExpiryWarning time.Duration // before a credential ends, to say so; 0 for never
 }
 
 var sandboxes int

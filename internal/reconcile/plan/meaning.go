@@ -53,7 +53,8 @@ var Fine = []Meaning{
 	{Reason: MarksCopied, Says: "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"},
 }
 
-// Problems are the reasons to do nothing although something is asked for. Somebody should look at these.
+// Problems are the reasons to do nothing although something is asked for, and what is wrong with a source that is copied
+// all the same. Somebody should look at these.
 var Problems = []Meaning{
 	{
 		Reason: ForeignSecret,
@@ -111,12 +112,24 @@ var Problems = []Meaning{
 		Reason: DeletionPending,
 		Says:   "a secret of this name is being deleted and waits for its finalizers, with other content than the rule asks for; the copy is made when it is gone",
 		Do:     "see its metadata.finalizers",
+	}, {
+		Reason: SourceExpired,
+		Says:   "a credential in the source has ended, as it says itself or the source's annotation `pullsecrets/expires` does, so a registry will refuse it; copies are made and updated all the same",
+		Do:     "put a new one into the source",
 	},
 }
 
 // Warnings are the reasons to warn of a source. They do not degrade the policy; what they say is made where they come up.
 var Warnings = []Meaning{
 	{
+		Reason: SourceExpiring,
+		Says:   "a credential in the source ends soon: within `-expiry-warning`, and in the last third of its life where it is known how long that is",
+		Do:     "put a new one into the source before that",
+	}, {
+		Reason: ExpiryUnreadable,
+		Says:   "the source's annotation `pullsecrets/expires` is no time that a credential can end, in the form of RFC 3339",
+		Do:     "write it as 2027-01-31T00:00:00Z",
+	}, {
 		Reason: SourceDoubtful,
 		Says:   "the kubelet accepts the source, but pulls will probably fail on something in it; the message says on what, without any value",
 		Advice: "mend the source as the message says; copies are made and updated all the same",

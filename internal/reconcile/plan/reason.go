@@ -57,7 +57,10 @@ const (
 	DeletionPending   Reason = "DeletionPending"
 )
 
-// Reasons to warn of a source that is copied all the same; see NewFinding.
+// Reasons to say something of a source that is copied all the same; see Findings. The first is a problem.
 const (
-	SourceDoubtful Reason = "SourceDoubtful"
+	SourceExpired    Reason = "SourceExpired"
+	SourceExpiring   Reason = "SourceExpiring"
+	SourceDoubtful   Reason = "SourceDoubtful"
+	ExpiryUnreadable Reason = "ExpiryUnreadable"
 )

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
@@ -23,7 +24,7 @@ var hub = types.NamespacedName{Namespace: "pullsecrets", Name: "hub"}
 func (s sources) with(password string, more ...policy.Finding) map[types.NamespacedName]policy.SourceState {
 	content, defect, cause := s.Content(cluster.TypeDockercfg, []byte(`{"hub.example":{"username":"robot","password":"`+password+`"}}`))
 	state := policy.NewSourceState(&cluster.Source{Secret: &cluster.Secret{Content: content, Defect: defect, Cause: cause}}, cluster.Installation{})
-	state.Findings = append(plan.Findings(state), more...)
+	state.Findings = append(plan.Findings(state, time.Now(), 0), more...)
 	return map[types.NamespacedName]policy.SourceState{hub: state}
 }
 

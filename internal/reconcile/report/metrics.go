@@ -62,6 +62,8 @@ var (
 		"Copies that are in place."}
 	familySource = family{"pullsecrets_source_last_change_timestamp_seconds", "gauge", []string{"source"},
 		"When the credential of a source (namespace/name) was written last, as the API server notes it."}
+	familyExpiry = family{"pullsecrets_source_expiry_timestamp_seconds", "gauge", []string{"source"},
+		"When the first credential of a source (namespace/name) ends, as its annotation pullsecrets/expires or the credential itself says; no sample where neither does."}
 	familyState = family{"pullsecrets_policy_state", "gauge", []string{"state"},
 		"1 for the state that the policy is in, 0 for the others: Missing, Progressing, Ready, Degraded or Invalid. All are 0 on a standby."}
 	familyPolicy = family{"pullsecrets_policy_info", "gauge", []string{"in_force", "observed"},
@@ -75,7 +77,7 @@ var (
 
 	families = []family{
 		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyContentions, familyHeld,
-		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyState, familyPolicy,
+		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyExpiry, familyState, familyPolicy,
 		familyOnAccounts, familyLeader, familyBuild,
 	}
 )
@@ -99,7 +101,7 @@ type Metrics struct {
 	duration                                      prometheus.Histogram
 
 	policy  atomic.Pointer[PolicyView]
-	sources atomic.Pointer[map[types.NamespacedName]time.Time]
+	sources atomic.Pointer[map[types.NamespacedName]sourceTimes]
 
 	mu       sync.Mutex
 	managers map[string]bool
@@ -216,29 +218,23 @@ func (m *Metrics) manager(name string) string {
 	return name
 }
 
-// SetSources notes when the sources of the policy were written last.
-func (m *Metrics) SetSources(sources map[types.NamespacedName]policy.SourceState) {
-	changed := map[types.NamespacedName]time.Time{}
-	for key, state := range sources {
-		if at := lastChange(state.Source); !at.IsZero() {
-			changed[key] = at
-		}
-	}
-	m.sources.Store(&changed)
-}
+// sourceTimes are when a source was written last, and when its first credential ends; zero if that is not known.
+type sourceTimes struct{ written, ends time.Time }
 
-// lastChange is when somebody last wrote the credential; when the secret was made, if managedFields do not tell.
-func lastChange(s *cluster.Source) (last time.Time) {
-	if s == nil {
-		return last
-	}
-	last = s.Created
-	for _, o := range s.Owners {
-		if at, err := time.Parse(time.RFC3339, o.Time); err == nil && at.After(last) {
-			last = at
+// SetSources notes when the sources of the policy were written last, and when they end.
+func (m *Metrics) SetSources(sources map[types.NamespacedName]policy.SourceState) {
+	times := map[types.NamespacedName]sourceTimes{}
+	for key, state := range sources {
+		if state.Source == nil {
+			continue
 		}
+		t := sourceTimes{written: state.Source.Written()}
+		if ends := state.Source.Ends(); len(ends) > 0 {
+			t.ends = ends[0].Until
+		}
+		times[key] = t
 	}
-	return last
+	m.sources.Store(&times)
 }
 
 // Describe is part of prometheus.Collector. Labels come and go, so it describes nothing.
@@ -267,8 +263,13 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 		gauge(familyCopies, float64(n), rule)
 	}
 	if sources := m.sources.Load(); sources != nil {
-		for key, at := range *sources {
-			gauge(familySource, float64(at.Unix()), key.String())
+		for key, t := range *sources {
+			if !t.written.IsZero() {
+				gauge(familySource, float64(t.written.Unix()), key.String())
+			}
+			if !t.ends.IsZero() {
+				gauge(familyExpiry, float64(t.ends.Unix()), key.String())
+			}
 		}
 	}
 	m.collectPolicy(gauge)

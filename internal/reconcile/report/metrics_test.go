@@ -76,6 +76,11 @@ groups:
   - alert: PullsecretsCredentialOld
     expr: time() - max by (source) (pullsecrets_source_last_change_timestamp_seconds) > 90 * 86400
     annotations: {summary: "the credential {{ $labels.source }} has not been rotated for 90 days"}
+  - alert: PullsecretsCredentialExpires # as SourceExpiring: within a week, and in the last third since it was written
+    expr: |
+      max by (source) (pullsecrets_source_expiry_timestamp_seconds) - time() < 7 * 86400
+      and max by (source) (2 * pullsecrets_source_expiry_timestamp_seconds + pullsecrets_source_last_change_timestamp_seconds) < 3 * time()
+    annotations: {summary: "the credential {{ $labels.source }} expires in {{ $value | humanizeDuration }}"}
   - alert: PullsecretsEvictionsFail
     expr: sum by (result) (increase(pullsecrets_evictions_total{result=~"refused|failed"}[1h])) > 10
     annotations: {summary: "pods that wait for an image in vain cannot be evicted: {{ $labels.result }}"}

@@ -381,10 +381,11 @@ func (r *Reporter) Unfinished() (first string, n int) {
 	return first, n
 }
 
-// leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours.
+// leftAlone reports whether a problem is what the policy itself asks for: to leave alone what is not ours, and to copy what
+// a source holds.
 func leftAlone(p status.Problem) bool {
 	switch plan.Reason(p.Reason) {
-	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData:
+	case plan.ForeignSecret, plan.OtherInstallation, plan.RuleConflict, plan.OtherSource, plan.OtherData, plan.SourceExpired:
 		return true
 	}
 	return false

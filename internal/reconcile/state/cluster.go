@@ -25,8 +25,10 @@ type Config struct {
 	Admission    bool                 // follow the admission parameters
 	OptOut       []string             // other annotations that opt namespaces and service accounts out; may be empty
 	Credential   *Credential          // stands in for a source; nil if all sources are Secrets
-	Watch        watch.Options        // but for Unobserved, which the Cluster knows
-	Handlers     Handlers
+	// ExpiryWarning is how long before a credential of a source ends that is said; 0 for never.
+	ExpiryWarning time.Duration
+	Watch         watch.Options // but for Unobserved, which the Cluster knows
+	Handlers      Handlers
 }
 
 // Handlers are told of what changes. They run in the goroutines of the informers, so they only take note. None is told of an
@@ -36,7 +38,7 @@ type Handlers struct {
 	Account, Copy                           func(e watch.Event, own bool)
 	Failed                                  func(kube.Target, error)                          // a request failed; it is tried again
 	Untracked                               func(kube.Target, error)                          // the same, of a name that only ledgers have
-	Sources                                 func(map[types.NamespacedName]policy.SourceState) // they were read anew
+	Sources                                 func(map[types.NamespacedName]policy.SourceState) // they were read or judged anew
 }
 
 // Cluster is the View of the live caches, and of what was written that they do not show yet. Its methods may be called at
@@ -59,7 +61,7 @@ func New(cfg Config) *Cluster {
 	c := &Cluster{Writes: NewOwnWrites(), Projector: NewProjector(), installation: cfg.Installation, optOut: cfg.OptOut}
 	cfg.Watch.Unobserved = c.Writes.Unobserved
 	c.group = watch.NewGroup(cfg.Watch)
-	c.sources = sources{read: c.readSource, changed: cfg.Handlers.Sources}
+	c.sources = sources{read: c.readSource, changed: cfg.Handlers.Sources, warning: cfg.ExpiryWarning, judged: make(chan struct{}, 1)}
 	if cfg.Credential != nil {
 		c.sources.file = newCredentialFile(*cfg.Credential, c.Projector)
 	}

@@ -2,12 +2,12 @@ package state
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // sources are the states of a policy's sources. They are the same for every namespace, so they are read once, and again
@@ -16,10 +16,13 @@ type sources struct {
 	file    *credentialFile // nil if all sources are Secrets
 	read    func(types.NamespacedName) policy.SourceState
 	changed func(map[types.NamespacedName]policy.SourceState)
+	warning time.Duration // before a credential ends, to say so
+	judged  chan struct{} // has something to receive when next may be another than before
 
 	mu     sync.Mutex
 	states map[types.NamespacedName]policy.SourceState // nil: read them again
 	of     *policy.Policy
+	next   time.Time // when time alone changes what is said of them; zero for never
 }
 
 func (s *sources) isFile(key types.NamespacedName) bool { return s.file != nil && s.file.Source == key }
@@ -32,18 +35,13 @@ func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.Sour
 	if s.states != nil && s.of == p {
 		return s.states
 	}
-	s.of, s.states = p, map[types.NamespacedName]policy.SourceState{}
+	states := map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
-		s.states[key] = judged(s.read(key))
+		states[key] = s.read(key)
 	}
-	s.changed(s.states)
+	s.of = p
+	s.judge(states)
 	return s.states
-}
-
-// judged has what is to be said of a source.
-func judged(state policy.SourceState) policy.SourceState {
-	state.Findings = plan.Findings(state)
-	return state
 }
 
 // ForgetSources has the sources read again for the next decision.

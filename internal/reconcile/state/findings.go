@@ -1,0 +1,70 @@
+package state
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+)
+
+// clockCheck is how often the clock is looked at, at least: it may have been set since.
+const clockCheck = time.Hour
+
+// judge keeps states with what is to be said of them now, and tells it. The map is not changed once it is kept. The caller
+// holds the mutex.
+func (s *sources) judge(states map[types.NamespacedName]policy.SourceState) {
+	now := time.Now()
+	s.next = time.Time{}
+	for key, state := range states {
+		state.Findings = plan.Findings(state, now, s.warning)
+		states[key] = state
+		if at := plan.NextFinding(state, now, s.warning); !at.IsZero() && (s.next.IsZero() || at.Before(s.next)) {
+			s.next = at
+		}
+	}
+	s.states = states
+	s.changed(states)
+	select {
+	case s.judged <- struct{}{}:
+	default:
+	}
+}
+
+// judgeAgain has what is said of the sources follow the time. They are not read again: nothing of them changed.
+func (s *sources) judgeAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.states != nil { // else the next decision reads them
+		s.judge(maps.Clone(s.states))
+	}
+}
+
+// wait is how long to leave the sources alone.
+func (s *sources) wait() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next.IsZero() {
+		return clockCheck
+	}
+	return min(clockCheck, time.Until(s.next))
+}
+
+// FollowTime has the sources judged again when time alone changes what is to be said of them, until ctx ends.
+func (c *Cluster) FollowTime(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		timer.Reset(c.sources.wait())
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.sources.judged:
+		case <-timer.C:
+			c.sources.judgeAgain()
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// told is what was said of the one source, each with when.
+type told struct {
+	mu   sync.Mutex
+	from time.Time
+	said []string
+}
+
+func (w *told) take(states map[types.NamespacedName]policy.SourceState) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	reason := "nothing"
+	for _, f := range policy.SourceFindings(states) {
+		reason = f.Reason
+	}
+	if line := fmt.Sprintf("%s: %s", time.Since(w.from), reason); len(w.said) == 0 || w.said[len(w.said)-1] != line {
+		w.said = append(w.said, line)
+	}
+}
+
+// changes are the lines that say something else than the one before.
+func (w *told) changes() (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var last string
+	for _, line := range w.said {
+		_, reason, _ := strings.Cut(line, ": ")
+		if reason != last {
+			out = append(out, line)
+		}
+		last = reason
+	}
+	return out
+}
+
+// What is said of a source follows the time without any event, and what is decided by goes on with it.
+func TestTimeAloneChangesWhatIsSaidOfASource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &told{from: time.Now()}
+		ends := time.Now().Add(30 * time.Hour)
+		c := New(Config{ExpiryWarning: 6 * time.Hour, Handlers: Handlers{Sources: w.take}})
+		read := 0
+		c.Fill(NewFilling(nil, func(types.NamespacedName) policy.SourceState {
+			read++
+			return policy.SourceState{Status: policy.SourceUsable, Source: &cluster.Source{Secret: &cluster.Secret{}, Expires: ends}}
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { c.FollowTime(ctx) })
+		p, problems := policy.Parse(map[string]string{"p.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n- name: hub\n  secrets: [{source: {name: hub}}]\n"},
+			policy.Options{Namespace: "pullsecrets"})
+		if p == nil {
+			t.Fatal(problems)
+		}
+		first := c.Sources(p)
+		time.Sleep(40 * time.Hour)
+		synctest.Wait()
+		want := []string{"0s: nothing", "24h0m0s: SourceExpiring", "30h0m0s: SourceExpired"}
+		if got := w.changes(); !slices.Equal(got, want) || read != 1 {
+			t.Errorf("it says %q, and the source was read %d times", got, read)
+		}
+		for _, state := range c.Sources(p) {
+			if len(state.Findings) != 1 || read != 1 {
+				t.Errorf("a decision gets %+v after %d reads", state, read)
+			}
+		}
+		for _, state := range first {
+			if len(state.Findings) > 0 {
+				t.Error("what was given out was changed")
+			}
+		}
+		ends = ends.Add(30 * time.Hour) // somebody renews it
+		c.ForgetSources()
+		c.Sources(p)
+		time.Sleep(40 * time.Hour)
+		synctest.Wait()
+		want = append(want, "40h0m0s: nothing", "54h0m0s: SourceExpiring", "60h0m0s: SourceExpired")
+		if got := w.changes(); !slices.Equal(got, want) {
+			t.Errorf("renewed it says %q", got)
+		}
+		cancel()
+		running.Wait()
+	})
+}
