@@ -61,6 +61,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			planCommand(stdin, stdout, stderr),
 			explainCommand(stdin, stdout, stderr),
 			checkCommand(stdin, stdout, stderr),
+			coverageCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
 			migrateCommand(stdin, stdout, stderr),

@@ -27,6 +27,8 @@ func exitStatus(err error, command string) (status int, message bool) {
 		return e.status, e.err != nil
 	case command == "plan":
 		return planFailed, true
+	case command == "coverage":
+		return coverageFailed, true
 	case command == "validate":
 		return validateFailed, true
 	case command == "check":

@@ -36,12 +36,16 @@ type Target struct {
 	Namespace string // empty: all
 	Name      string // empty: all; otherwise the request is authorised by this name alone
 	Phase     string // of a pod; empty: any
+	Type      string // of a secret; empty: any
 }
 
 func (t Target) String() string {
 	text := t.Resource.Resource
 	if t.Phase != "" {
 		text = t.Phase + " " + text
+	}
+	if t.Type != "" {
+		text += " of type " + t.Type
 	}
 	if t.Name != "" {
 		text += " named " + t.Name
@@ -67,6 +71,9 @@ func (t Target) Selector() fields.Selector {
 	}
 	if t.Phase != "" {
 		selected["status.phase"] = t.Phase
+	}
+	if t.Type != "" {
+		selected["type"] = t.Type
 	}
 	return fields.SelectorFromSet(selected)
 }

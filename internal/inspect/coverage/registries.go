@@ -1,0 +1,67 @@
+package coverage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// registries sums the images up by registry.
+func (c *computation) registries() {
+	at := map[string]*Registry{}
+	repositories := map[string][]string{}
+	for _, i := range c.report.Images {
+		if i.Registry == "" {
+			continue
+		}
+		r := at[i.Registry]
+		if r == nil {
+			r = &Registry{Registry: i.Registry, States: map[State]int{}, Namespaces: []string{}, Sources: []string{}}
+			at[i.Registry] = r
+		}
+		r.Images++
+		r.States[i.State]++
+		if len(i.Waiting) > 0 {
+			r.Waiting++
+		}
+		if !slices.Contains(r.Namespaces, i.Namespace) { // images are sorted by it
+			r.Namespaces = append(r.Namespaces, i.Namespace)
+		}
+		if repository := i.repository; !slices.Contains(repositories[i.Registry], repository) {
+			repositories[i.Registry] = append(repositories[i.Registry], repository)
+		}
+	}
+	for _, r := range at {
+		for _, source := range c.Policy.Sources() {
+			if slices.ContainsFunc(repositories[r.Registry], func(repository string) bool { return c.covers(source, repository) }) {
+				r.Sources = append(r.Sources, source.String())
+			}
+		}
+		c.report.Registries = append(c.report.Registries, *r)
+		c.tellRegistry(*r)
+	}
+	slices.SortFunc(c.report.Registries, func(a, b Registry) int {
+		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.States[None], a.States[None]), cmp.Compare(b.Images, a.Images),
+			strings.Compare(a.Registry, b.Registry))
+	})
+}
+
+// tellRegistry tells of a registry that nothing covers. Where something could not be read, that is not known.
+func (c *computation) tellRegistry(r Registry) {
+	if r.States[None] == 0 || r.States[None]+r.States[Public] < r.Images || len(r.Sources) > 0 {
+		return
+	}
+	if slices.ContainsFunc(c.Policy.Sources(), func(key types.NamespacedName) bool { return c.Sources[key].Status == policy.SourceForbidden }) {
+		return
+	}
+	c.found(Finding{
+		Kind: RegistryUncovered, Registry: r.Registry, Namespaces: r.Namespaces,
+		Text:   fmt.Sprintf("no credential for any of its %d images, and none in the policy", r.Images),
+		Advice: "if it is not public: a source with an entry for it, or nodeCredentials in the policy if the nodes log in to it",
+	})
+}

@@ -1,0 +1,172 @@
+package coverage
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+)
+
+// judged is an image with all that was found out about it.
+type judged struct {
+	ns         *Namespace
+	group      *group
+	name       name
+	image      Image
+	now, later verdict
+	early      bool // a pod waits that has less than a new one
+}
+
+func (j judged) waits() bool { return len(j.image.Waiting) > 0 }
+
+func (j judged) finding(kind Kind, alarm bool, text, advice string) Finding {
+	if j.waits() {
+		text = fmt.Sprintf("%s for it: %s", waiting(j.image.Waiting), text)
+	}
+	return Finding{
+		Kind: kind, Alarm: alarm, Namespace: j.image.Namespace, Workload: j.image.Workload, Container: j.image.Container,
+		Image: j.image.Image, Registry: j.image.Registry, Text: text, Advice: advice,
+	}
+}
+
+func waiting(pods []string) string {
+	if len(pods) == 1 {
+		return "the pod " + pods[0] + " waits"
+	}
+	return fmt.Sprintf("%d pods wait (%s, …)", len(pods), pods[0])
+}
+
+// tell makes findings of an image.
+func (c *computation) tell(j judged) {
+	switch j.now.state {
+	case Invalid:
+		c.found(j.finding(InvalidImage, false, "it is no reference of an image: the kubelet refuses it", "write it as REGISTRY/REPOSITORY:TAG"))
+	case Covered, Nodes:
+		c.tellCovered(j)
+	case Unknown:
+		if j.waits() {
+			c.found(j.finding(PullFails, false, "whether it has a credential is not known, because not everything may be read", explain(j)))
+		}
+	default:
+		c.tellUncovered(j)
+	}
+}
+
+func (c *computation) tellCovered(j judged) {
+	what := "the nodes are said to log in to its registry themselves"
+	if j.now.state == Covered {
+		what = strings.Join(j.now.secrets, ", ") + " has an entry for it"
+	}
+	switch {
+	case j.waits() && j.early && j.now.state == Covered:
+		c.found(j.finding(CreatedTooEarly, true, "it has no credential for it; a new pod has one, because "+what,
+			"delete the pod, or restart its workload; pullsecrets evict does that by itself"))
+	case j.waits():
+		c.found(j.finding(PullFails, false, what+": the registry may refuse it, have no such image, or be out of reach", explain(j)))
+	}
+	if j.later.state == None {
+		f := j.finding(Lapsing, true, "the controller is about to take the credential away: "+what+", and then nothing has",
+			"keep a rule that gives it to the namespace; pullsecrets plan shows what changes")
+		f.Secrets = j.now.secrets
+		c.found(f)
+	}
+}
+
+func (c *computation) tellUncovered(j judged) {
+	text := "there is no credential for it"
+	var f Finding
+	beside, hidden := c.beside(j)
+	switch {
+	case len(hidden) > 0:
+		f = j.finding(ListHides, j.waits() || j.now.state == None && !j.group.guessed,
+			fmt.Sprintf("%s: its own list of pull secrets (%s) keeps it from %s, which has an entry", text, listed(j.now.names), strings.Join(hidden, ", ")),
+			"add "+strings.Join(hidden, ", ")+" to imagePullSecrets of its template, or remove the list there; with attach: pods in the rule, it gets the name as well")
+		f.Secrets = hidden
+	case j.later.state == Covered:
+		f = j.finding(Pending, j.waits(), text+" yet: the controller is about to bring "+strings.Join(j.later.secrets, ", "),
+			"if it does not come, pullsecrets explain "+j.image.Namespace+" says why")
+		f.Secrets = j.later.secrets
+	case j.now.state == Public && !j.waits():
+		return
+	default:
+		f = j.finding(NoCredential, j.waits(), text, "")
+		var why []string
+		f.Rules, why = c.opening(j)
+		f.Secrets = beside
+		f.Advice = c.advice(j, beside, why)
+	}
+	c.found(f)
+}
+
+func listed(names []string) string {
+	if names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" }); len(names) == 0 {
+		return "of entries without a name"
+	}
+	return shown(strings.Join(names, ", "))
+}
+
+// beside are the secrets of the namespace that the pod does not name and that have an entry for the image; hidden are those of
+// them that it would have if its template named none, or that we have put there.
+func (c *computation) beside(j judged) (all, hidden []string) {
+	account := j.ns.Now.Accounts[j.group.account]
+	for _, name := range slices.Sorted(maps.Keys(j.ns.Now.Secrets)) {
+		s := j.ns.Now.Secrets[name]
+		if slices.Contains(j.now.names, name) || !s.Content.Covers(j.name.repository) {
+			continue
+		}
+		all = append(all, name)
+		if j.now.own && (slices.Contains(account.List, name) || s.Source.Name != "") {
+			hidden = append(hidden, name)
+		}
+	}
+	return all, hidden
+}
+
+// opening are the rules whose secrets have an entry for the image, and why they do not give it to the pod.
+func (c *computation) opening(j judged) (rules, why []string) {
+	for _, rule := range c.Policy.Rules {
+		if !slices.ContainsFunc(rule.Secrets, func(s policy.Secret) bool { return c.covers(s.Source, j.name.repository) }) {
+			continue
+		}
+		rules = append(rules, rule.Name)
+		account := j.ns.Now.Accounts[j.group.account]
+		switch {
+		case j.ns.Excluded:
+			why = append(why, "the namespace is opted out of rule "+rule.Name)
+		case rule.Namespaces.WhyNot(j.ns.Name, j.ns.Labels) != "":
+			why = append(why, fmt.Sprintf("rule %s does not select the namespace (%s)", rule.Name, rule.Namespaces.WhyNot(j.ns.Name, j.ns.Labels)))
+		case account.Excluded:
+			why = append(why, fmt.Sprintf("the service account %s is opted out of rule %s", j.group.account, rule.Name))
+		case rule.ServiceAccounts.WhyNot(j.group.account, account.Labels) != "":
+			why = append(why, fmt.Sprintf("rule %s does not select the service account %s (%s)", rule.Name, j.group.account,
+				rule.ServiceAccounts.WhyNot(j.group.account, account.Labels)))
+		}
+	}
+	return rules, why
+}
+
+// covers reports whether a source can be copied and has an entry for images of a repository.
+func (c *computation) covers(source types.NamespacedName, repository string) bool {
+	s := c.Sources[source]
+	return s.Status == policy.SourceUsable && s.Source.Content.Covers(repository)
+}
+
+func (c *computation) advice(j judged, beside, why []string) string {
+	switch {
+	case len(why) > 0:
+		return strings.Join(why, "; ") + ": widen it"
+	case len(beside) > 0:
+		return strings.Join(beside, ", ") + " of the namespace has an entry, which no list names: name it, or leave that to a rule"
+	case j.group.alone:
+		return "the pod was made before it could have one: make it anew; explain says what it lacks"
+	}
+	return "if it is not public: a source with an entry for " + j.name.registry + " in a rule that selects the namespace"
+}
+
+func explain(j judged) string {
+	return fmt.Sprintf("pullsecrets explain %s pod/%s repeats what the kubelet says", j.image.Namespace, j.image.Waiting[0])
+}
