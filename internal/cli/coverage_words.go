@@ -11,13 +11,27 @@ import (
 
 // What text and page both say of a report.
 
-// coverageVerdict is the sentence that matters most.
-func coverageVerdict(r *coverage.Report) string {
+// verdictWords are the sentence that matters most: its head, and what it is about.
+type verdictWords struct{ Head, Rest string }
+
+// String is the whole sentence.
+func (v verdictWords) String() string {
+	if v.Rest == "" {
+		return v.Head + "."
+	}
+	return v.Head + ": " + v.Rest + "."
+}
+
+func coverageVerdict(r *coverage.Report) (v verdictWords) {
 	switch n := r.Totals.Alarms; {
 	case n == 0 && len(r.Unread) > 0:
-		return "Nothing needs somebody, as far as it may be read."
+		return verdictWords{Head: "Nothing needs somebody, as far as may be read"}
 	case n == 0:
-		return "Nothing needs somebody."
+		return verdictWords{Head: "Nothing needs somebody"}
+	case n == 1:
+		v.Head = "1 thing needs somebody"
+	default:
+		v.Head = fmt.Sprintf("%d things need somebody", n)
 	}
 	var parts []string
 	for _, w := range alarmWords {
@@ -26,13 +40,10 @@ func coverageVerdict(r *coverage.Report) string {
 		}
 	}
 	if n := r.Totals.Alarms - countKind(r, alarmKinds()...); n > 0 {
-		parts = append(parts, counted(n, "credential")+" "+"to be renewed")
+		parts = append(parts, counted(n, "source")+" to be renewed")
 	}
-	needs := "things need"
-	if r.Totals.Alarms == 1 {
-		needs = "thing needs"
-	}
-	return fmt.Sprintf("%d %s somebody: %s.", r.Totals.Alarms, needs, strings.Join(parts, ", "))
+	v.Rest = strings.Join(parts, ", ")
+	return v
 }
 
 // alarmWords say what the findings about images are that need somebody. All others are about sources.
