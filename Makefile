@@ -68,6 +68,10 @@ node-test: build bin/node ## minutes: let a real kubelet and containerd pull fro
 bin/node:
 	go -C hack/node build -o ../../bin/node .
 
+.PHONY: page-test
+page-test: ## a minute: open the page of coverage in a real Chromium; skipped where there is none, but not with STRICT=1; TESTFLAGS=-update takes the picture in docs anew
+	STRICT=$(STRICT) go -C hack/page test -count=1 $(TESTFLAGS) .
+
 .PHONY: image-test
 image-test: ## minutes: build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
@@ -91,6 +95,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	go -C hack/gitops/argocd vet ./...
 	go -C hack/tools vet ./...
 	go -C hack/helm vet .
+	go -C hack/page vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...
 	go -C hack/tools tool -n actionlint >/dev/null

@@ -53,12 +53,12 @@ type Secret struct {
 
 // Compute decides everything.
 func Compute(in Input) *Report {
-	c := &computation{Input: in, at: map[string]*Namespace{}, used: map[types.NamespacedName]int{}}
+	c := &computation{Input: in, at: map[string]*Namespace{}, used: map[types.NamespacedName]int{}, wanted: map[types.NamespacedName]bool{}, needed: map[types.NamespacedName]bool{}}
 	for i := range in.Namespaces {
 		c.at[in.Namespaces[i].Name] = &in.Namespaces[i]
 	}
 	c.report = &Report{Namespaces: in.Narrowed, Findings: []Finding{}, Registries: []Registry{}, Sources: []Source{}, Images: []Image{},
-		Unread: slices.Concat([]Unread{}, in.Unread), Notes: slices.Concat([]string{}, in.Notes)}
+		Unread: append([]Unread{}, in.Unread...), Notes: append([]string{}, in.Notes...)}
 	for _, g := range in.Workloads.groups() {
 		if ns := c.at[g.Namespace]; ns != nil {
 			c.workload(ns, g)
@@ -76,7 +76,9 @@ type computation struct {
 	Input
 	report *Report
 	at     map[string]*Namespace
-	used   map[types.NamespacedName]int // how many images have a secret to be pulled with, now or later
+	used   map[types.NamespacedName]int  // how many images have a secret to be pulled with, now or later
+	wanted map[types.NamespacedName]bool // a secret has an entry for an image without a credential beside it
+	needed map[types.NamespacedName]bool // a source has one
 }
 
 func (c *computation) found(f Finding) { c.report.Findings = append(c.report.Findings, f) }

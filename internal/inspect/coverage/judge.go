@@ -90,10 +90,10 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 		v.state = Covered
 	case c.Nodes.Cover(n.repository):
 		v.state = Nodes
-	case unread:
-		v.state = Unknown
 	case n.public():
 		v.state = Public
+	case unread:
+		v.state = Unknown
 	default:
 		v.state = None
 	}

@@ -59,9 +59,13 @@ func (c *computation) tellRegistry(r Registry) {
 	if slices.ContainsFunc(c.Policy.Sources(), func(key types.NamespacedName) bool { return c.Sources[key].Status == policy.SourceForbidden }) {
 		return
 	}
+	text := "no credential for its one image, and none in the policy"
+	if r.Images > 1 {
+		text = fmt.Sprintf("no credential for any of its %d images, and none in the policy", r.Images)
+	}
 	c.found(Finding{
 		Kind: RegistryUncovered, Registry: r.Registry, Namespaces: r.Namespaces,
-		Text:   fmt.Sprintf("no credential for any of its %d images, and none in the policy", r.Images),
+		Text:   text,
 		Advice: "if it is not public: a source with an entry for it, or nodeCredentials in the policy if the nodes log in to it",
 	})
 }

@@ -106,14 +106,16 @@ func (c *computation) tellSource(key types.NamespacedName, s *Source) {
 	if !c.UsesKnown {
 		return
 	}
-	if s.Images == 0 && len(c.Narrowed) == 0 {
+	idle := slices.DeleteFunc(slices.Clone(s.Holders), func(h Holder) bool {
+		return h.Images > 0 || c.wanted[types.NamespacedName{Namespace: h.Namespace, Name: h.Secret}]
+	})
+	if s.Images == 0 && !c.needed[key] && len(idle) == len(s.Holders) && len(c.Narrowed) == 0 {
 		if state.Status == policy.SourceUsable || s.Status == notInPolicy {
 			c.found(Finding{Kind: SourceUnused, Source: s.Source, Namespaces: namespaces(s.Holders, "copy", "earlier"),
 				Text: "no image has it to be pulled with", Advice: "if that stays so: remove it from the policy, and revoke it"})
 		}
 		return
 	}
-	idle := slices.DeleteFunc(slices.Clone(s.Holders), func(h Holder) bool { return h.Images > 0 })
 	if list := namespaces(idle, "copy", "earlier"); len(list) > 0 {
 		c.found(Finding{Kind: CopyUnused, Source: s.Source, Namespaces: list,
 			Text:   fmt.Sprintf("in %d of %d namespaces no image has its copy to be pulled with", len(list), len(namespaces(s.Holders, "copy", "earlier"))),

@@ -25,7 +25,7 @@ func (j judged) waits() bool { return len(j.image.Waiting) > 0 }
 
 func (j judged) finding(kind Kind, alarm bool, text, advice string) Finding {
 	if j.waits() {
-		text = fmt.Sprintf("%s for it: %s", waiting(j.image.Waiting), text)
+		text = fmt.Sprintf("%s for it; %s", waiting(j.image.Waiting), text)
 	}
 	return Finding{
 		Kind: kind, Alarm: alarm, Namespace: j.image.Namespace, Workload: j.image.Workload, Container: j.image.Container,
@@ -86,6 +86,9 @@ func (c *computation) tellUncovered(j judged) {
 			fmt.Sprintf("%s: its own list of pull secrets (%s) keeps it from %s, which has an entry", text, listed(j.now.names), strings.Join(hidden, ", ")),
 			"add "+strings.Join(hidden, ", ")+" to imagePullSecrets of its template, or remove the list there; with attach: pods in the rule, it gets the name as well")
 		f.Secrets = hidden
+	case j.group.alone && !j.now.own && len(c.given(j, beside)) > 0:
+		f = j.finding(CreatedTooEarly, j.waits(), text+": its service account has got "+strings.Join(c.given(j, beside), ", ")+" since it was made", "make the pod anew")
+		f.Secrets = c.given(j, beside)
 	case j.later.state == Covered:
 		f = j.finding(Pending, j.waits(), text+" yet: the controller is about to bring "+strings.Join(j.later.secrets, ", "),
 			"if it does not come, pullsecrets explain "+j.image.Namespace+" says why")
@@ -104,7 +107,7 @@ func (c *computation) tellUncovered(j judged) {
 
 func listed(names []string) string {
 	if names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" }); len(names) == 0 {
-		return "of entries without a name"
+		return "entries without a name"
 	}
 	return shown(strings.Join(names, ", "))
 }
@@ -119,6 +122,7 @@ func (c *computation) beside(j judged) (all, hidden []string) {
 			continue
 		}
 		all = append(all, name)
+		c.wanted[types.NamespacedName{Namespace: j.ns.Name, Name: name}] = true
 		if j.now.own && (slices.Contains(account.List, name) || s.Source.Name != "") {
 			hidden = append(hidden, name)
 		}
@@ -126,12 +130,20 @@ func (c *computation) beside(j judged) (all, hidden []string) {
 	return all, hidden
 }
 
+// given are those of the secrets that the service account names.
+func (c *computation) given(j judged, secrets []string) []string {
+	list := j.ns.Now.Accounts[j.group.account].List
+	return slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return !slices.Contains(list, name) })
+}
+
 // opening are the rules whose secrets have an entry for the image, and why they do not give it to the pod.
 func (c *computation) opening(j judged) (rules, why []string) {
 	for _, rule := range c.Policy.Rules {
-		if !slices.ContainsFunc(rule.Secrets, func(s policy.Secret) bool { return c.covers(s.Source, j.name.repository) }) {
+		i := slices.IndexFunc(rule.Secrets, func(s policy.Secret) bool { return c.covers(s.Source, j.name.repository) })
+		if i < 0 {
 			continue
 		}
+		c.needed[rule.Secrets[i].Source] = true
 		rules = append(rules, rule.Name)
 		account := j.ns.Now.Accounts[j.group.account]
 		switch {
@@ -159,10 +171,10 @@ func (c *computation) advice(j judged, beside, why []string) string {
 	switch {
 	case len(why) > 0:
 		return strings.Join(why, "; ") + ": widen it"
+	case len(beside) > 0 && j.group.excluded:
+		return "its annotation opts it out of what the API server adds to pods, such as " + strings.Join(beside, ", ")
 	case len(beside) > 0:
 		return strings.Join(beside, ", ") + " of the namespace has an entry, which no list names: name it, or leave that to a rule"
-	case j.group.alone:
-		return "the pod was made before it could have one: make it anew; explain says what it lacks"
 	}
 	return "if it is not public: a source with an entry for " + j.name.registry + " in a rule that selects the namespace"
 }
