@@ -29,7 +29,7 @@ func TestCoverageSaysWhatExplainSaysOfTheNewPod(t *testing.T) {
 		}
 		for _, i := range report.Images {
 			pod := w.pods[i.Workload]
-			e, err := explain(dumpLookup(append(slices.Clone(w.objects), pod)), at, policy.Options{Namespace: "home"}, documents, "a", "pod/"+pod.GetName())
+			e, err := explain(dumpLookup(append(slices.Clone(w.objects), pod)), at, policy.Options{Namespace: "home"}, documents, "a", targeted(t, "pod/"+pod.GetName()))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -17,6 +17,8 @@ type ImageExplanation struct {
 	Container string `json:"container,omitempty"`
 	Volume    string `json:"volume,omitempty"` // instead of a container: the volume that is an image
 	Image     string `json:"image"`
+	// Secrets are the pull secrets that have an entry for it with a credential, in the order in which the kubelet tries them.
+	Secrets []string `json:"secrets,omitempty"`
 	// Entries are what the kubelet tries, in its order.
 	Entries []EntryExplanation `json:"entries,omitempty"`
 	// Elsewhere are entries that the pod has not: of copies that it does not name, and of what rules would copy.
@@ -123,7 +125,11 @@ func (e *explainer) image(i *ImageExplanation, of podSecrets) {
 	}
 	for _, entry := range cluster.Tried(of.known, repository) {
 		byStatus := of.byStatus[entry.Secret]
-		i.Entries = append(i.Entries, EntryExplanation{Secret: entry.Secret, Host: entry.Host, Empty: entry.Empty && !byStatus, ByStatus: byStatus})
+		empty := entry.Empty && !byStatus
+		i.Entries = append(i.Entries, EntryExplanation{Secret: entry.Secret, Host: entry.Host, Empty: empty, ByStatus: byStatus})
+		if !empty && !slices.Contains(i.Secrets, entry.Secret) {
+			i.Secrets = append(i.Secrets, entry.Secret)
+		}
 	}
 	i.ByNodes = e.policy != nil && e.policy.NodeCredentials.Cover(repository)
 	i.Unknown = len(i.Entries) == 0 && len(of.unread) > 0

@@ -27,9 +27,13 @@ var update = flag.Bool("update", false, "write the plans of the scenarios as the
 // decision table of copies. The comment says why the case matters, policy.yaml and cluster.yaml are what is given, and
 // admission.yaml the admission parameters, if the controller keeps any; plan is what has to come of it.
 func TestScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/*/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no scenarios: %v", err)
+	var files []string
+	for _, folder := range []string{"scenarios", "table"} {
+		found, err := filepath.Glob("testdata/" + folder + "/*.txtar")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s: %v", folder, err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
