@@ -121,8 +121,7 @@ func TestAFile(t *testing.T) {
 		})
 	}
 	_, errs := check(t, 2, nil, fmt.Sprintf(`{"auths":{"a.example":{"auth":"robot:%s"}}}`, password), "", "-config", "-")
-	wantText(t, errs, "pullsecrets: -config - is neither a docker config nor the manifest of a Secret: "+
-		"auth of a.example is not base64, but plain text with a colon: it has to be base64 of username:password (BadAuth)\n")
+	wantText(t, errs, "pullsecrets: -config standard input: auth of a.example is not base64, but plain text with a colon: it has to be base64 of username:password (BadAuth)\n")
 	out, _ := check(t, 1, nil, config(r.host, "wrong"), r.host, "-config", "-", "-plain-http", r.host, "-o", "json", "-image", r.host+"/a", "-image", "b")
 	wantText(t, out, `{
   "status": 1,
@@ -152,26 +151,31 @@ func TestAFile(t *testing.T) {
 `)
 }
 
-// TestThePolicysSources asks about those in a dump, of which one is good, one is not, and others cannot be asked about.
-func TestThePolicysSources(t *testing.T) {
-	r := start(t, false, nil)
+// dumpOf is a cluster with these credentials, an Opaque secret named other, and a policy with these sources.
+func dumpOf(secrets map[string]string, sources string) string {
 	object := func(kind, name, more string) string {
 		return fmt.Sprintf("---\napiVersion: v1\nkind: %s\nmetadata: {name: %s, namespace: pullsecrets, managedFields: [{manager: test}]%s", kind, name, more)
 	}
-	secret := func(name, password string) string {
-		return object("Secret", name, fmt.Sprintf("}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: %s}\n",
-			base64.StdEncoding.EncodeToString([]byte(config(r.host, password)))))
+	dump := object("Namespace", "pullsecrets", "}\n") + object("ServiceAccount", "default", "}\n") + object("Secret", "other", "}\ntype: Opaque\n")
+	for name, config := range secrets {
+		dump += object("Secret", name, fmt.Sprintf("}\ntype: kubernetes.io/dockerconfigjson\ndata: {.dockerconfigjson: %s}\n", base64.StdEncoding.EncodeToString([]byte(config))))
 	}
-	dump := object("Namespace", "pullsecrets", "}\n") + object("ServiceAccount", "default", "}\n") + secret("good", password) + secret("bad", "wrong") +
-		object("Secret", "other", "}\ntype: Opaque\n") + object("ConfigMap", "pullsecrets-policy", `}
+	return dump + object("ConfigMap", "pullsecrets-policy", fmt.Sprintf(`}
 data:
   policy.yaml: |
     apiVersion: pullsecrets/v1alpha1
     kind: Policy
     rules:
     - name: all
-      secrets: [{source: {name: good}}, {source: {name: bad}}, {source: {name: other}}, {source: {name: missing}}]
-`)
+      secrets: [%s]
+`, sources))
+}
+
+// TestThePolicysSources asks about those in a dump, of which one is good, one is not, and others cannot be asked about.
+func TestThePolicysSources(t *testing.T) {
+	r := start(t, false, nil)
+	dump := dumpOf(map[string]string{"good": config(r.host, password), "bad": config(r.host, "wrong")},
+		"{source: {name: good}}, {source: {name: bad}}, {source: {name: other}}, {source: {name: missing}}")
 	file := filepath.Join(t.TempDir(), "dump.yaml")
 	must(t, os.WriteFile(file, []byte(dump), 0o600))
 	out, errs := check(t, 1, nil, "", r.host, "-dump", file, "-plain-http", r.host)
@@ -194,7 +198,7 @@ refused: put a credential that can log in into pullsecrets/bad
 func TestTLSAndAProxy(t *testing.T) {
 	authority, certificate := certify(t, "registry.example")
 	r := start(t, false, &certificate)
-	proxy := startProxy(t, r.host)
+	proxy := startProxy(t, map[string]string{"registry.example:443": r.host})
 	environment := []string{"HTTPS_PROXY=http://" + proxy.host}
 	text := config("registry.example", password)
 	file := filepath.Join(t.TempDir(), "ca.pem")
@@ -221,8 +225,8 @@ func TestTLSAndAProxy(t *testing.T) {
 	}
 }
 
-// certify makes an authority, as PEM, and a certificate of it for a host.
-func certify(t *testing.T, host string) (authority []byte, certificate tls.Certificate) {
+// certify makes an authority, as PEM, and a certificate of it for hosts.
+func certify(t *testing.T, hosts ...string) (authority []byte, certificate tls.Certificate) {
 	t.Helper()
 	make := func(template, parent *x509.Certificate, signer *ecdsa.PrivateKey) ([]byte, *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -237,23 +241,24 @@ func certify(t *testing.T, host string) (authority []byte, certificate tls.Certi
 	}
 	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "private"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	rootDER, rootKey := make(root, root, nil)
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{host}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: hosts, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, key := make(leaf, root, rootKey)
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER}), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER}), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// proxy leads every CONNECT to one address, whatever name it is for.
+// proxy leads a CONNECT for a name, with its port, to an address. Others it does not know.
 type proxy struct {
-	host, target string
+	host    string
+	targets map[string]string
 
 	mu    sync.Mutex
 	asked []string
 }
 
-func startProxy(t *testing.T, target string) *proxy {
+func startProxy(t *testing.T, targets map[string]string) *proxy {
 	t.Helper()
 	listener := listen(t, nil)
-	p := &proxy{host: listener.Addr().String(), target: target}
+	p := &proxy{host: listener.Addr().String(), targets: targets}
 	serve(t, listener, p)
 	return p
 }
@@ -272,7 +277,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	p.asked = append(p.asked, r.Host)
 	p.mu.Unlock()
-	to, err := net.Dial("tcp", p.target)
+	to, err := net.Dial("tcp", p.targets[r.Host])
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return

@@ -75,7 +75,8 @@ func (u *users) set(t *testing.T, name, password string) {
 	must(t, os.Rename(u.file+".next", u.file))
 }
 
-// start starts a registry. certificate is nil for one without TLS.
+// start starts a registry. certificate is nil for one without TLS; with it, the registry's name is the first that the
+// certificate is for.
 func start(t *testing.T, withTokens bool, certificate *tls.Certificate) *realRegistry {
 	t.Helper()
 	logrus.SetLevel(logrus.PanicLevel)
@@ -87,14 +88,14 @@ func start(t *testing.T, withTokens bool, certificate *tls.Certificate) *realReg
 	config.Catalog.MaxEntries = 1000
 	mux := http.NewServeMux()
 	if withTokens {
-		scheme := "http"
+		realm := "http://" + r.host + "/token"
 		if certificate != nil {
-			scheme = "https"
+			realm = "https://" + certificate.Leaf.DNSNames[0] + "/token"
 		}
 		tokens := newTokens(t, r.users)
 		mux.Handle("/token", tokens)
 		config.Auth = configuration.Auth{"token": configuration.Parameters{
-			"realm": scheme + "://" + r.host + "/token", "issuer": "test", "service": "test", "jwks": tokens.keys,
+			"realm": realm, "issuer": "test", "service": "test", "jwks": tokens.keys,
 		}}
 	} else {
 		r.users.file = filepath.Join(t.TempDir(), "htpasswd")
@@ -136,11 +137,15 @@ func serve(t *testing.T, listener net.Listener, handler http.Handler) {
 
 // push puts an image into a repository.
 func (r *realRegistry) push(t *testing.T, repository, tag string) {
+	r.pushBy(t, http.DefaultClient, true, repository, tag)
+}
+
+func (r *realRegistry) pushBy(t *testing.T, client *http.Client, plain bool, repository, tag string) {
 	t.Helper()
 	repo, err := remote.NewRepository(r.host + "/" + repository)
 	must(t, err)
-	repo.PlainHTTP = true
-	repo.Client = &auth.Client{Client: http.DefaultClient, Credential: auth.StaticCredential(r.host, auth.Credential{Username: "pusher", Password: password})}
+	repo.PlainHTTP = plain
+	repo.Client = &auth.Client{Client: client, Credential: auth.StaticCredential(r.host, auth.Credential{Username: "pusher", Password: password})}
 	manifest, err := oras.PackManifest(t.Context(), repo, oras.PackManifestVersion1_1, "application/vnd.test", oras.PackManifestOptions{
 		ManifestAnnotations: map[string]string{v1.AnnotationCreated: "2026-01-01T00:00:00Z"},
 	})

@@ -168,8 +168,12 @@ func (f *checkFlags) configSecrets(stdin io.Reader) (secrets []checkedSecret, er
 		}
 	}
 	secretType := dockerConfigType(text)
-	if _, defect, cause := projector.Content(secretType, text); defect != "" {
-		return nil, fmt.Errorf("-config %s is neither a docker config nor the manifest of a Secret: %s (%s)", f.config, cause, defect)
+	switch _, defect, cause := projector.Content(secretType, text); defect {
+	case "":
+	case cluster.DefectNotJSON:
+		return nil, fmt.Errorf("-config %s is neither a docker config nor the manifest of a Secret: %s (%s)", name, cause, defect)
+	default:
+		return nil, fmt.Errorf("-config %s: %s (%s)", name, cause, defect)
 	}
 	return []checkedSecret{{name: name, secretType: secretType, credential: cluster.NewCredential(text)}}, nil
 }

@@ -21,6 +21,9 @@ func TestValidate(t *testing.T) {
 // A file of testdata/cluster is the same for the commands that talk to a cluster, where none is needed.
 func TestClusterFlags(t *testing.T) { playSessions(t, "cluster", 1) }
 
+// A file of testdata/check is the same for check, where no registry is needed.
+func TestCheckUsage(t *testing.T) { playSessions(t, "check", 1) }
+
 func playSessions(t *testing.T, folder string, atLeast int) {
 	paths, err := filepath.Glob("testdata/" + folder + "/*.txtar")
 	if err != nil || len(paths) < atLeast {
