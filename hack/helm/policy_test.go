@@ -56,6 +56,31 @@ func TestTheRolesAreThoseOfTheProgram(t *testing.T) {
 	})
 }
 
+// TestTheRegistriesOfTheNodesReachThePolicy, and where there are none, the policy is as it was.
+func TestTheRegistriesOfTheNodesReachThePolicy(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		for _, globs := range [][]any{nil, {"*.dkr.ecr.*.amazonaws.com", "registry.example.com/mirror"}} {
+			given := values{"rules": []any{}}
+			if globs != nil {
+				given["nodeCredentials"] = globs
+			}
+			rendered, err := h.Template(here, values{"policy": given})
+			harness.Must(t, err)
+			documents := data(t, objects(t, rendered.manifest))
+			p, problems := policy.Parse(documents, policy.Options{Namespace: home})
+			if p == nil {
+				t.Fatal(problems)
+			}
+			if diff := cmp.Diff(texts(globs), []string(p.NodeCredentials)); len(globs) > 0 && diff != "" {
+				t.Errorf("(-given +rendered):\n%s", diff)
+			}
+			if said := strings.Contains(documents["policy.yaml"], "nodeCredentials"); said != (globs != nil) {
+				t.Errorf("with %v the policy is\n%s", globs, documents["policy.yaml"])
+			}
+		}
+	})
+}
+
 func asObject(t *testing.T, typed any) *unstructured.Unstructured {
 	t.Helper()
 	text, err := json.Marshal(typed)

@@ -75,6 +75,7 @@
  },
  "policy": {
   "create": true,
+  "nodeCredentials": [],
   "rules": null
  },
  "priorityClassName": "",

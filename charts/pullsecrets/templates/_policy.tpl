@@ -1,6 +1,8 @@
-{{/* The policy as one document. */}}
+{{/* The policy as one document, which says nothing of registries of the nodes where there are none. */}}
 {{- define "pullsecrets.document" -}}
-{{- toYaml (merge (dict "apiVersion" "pullsecrets/v1alpha1" "kind" "Policy") (omit .Values.policy "create")) -}}
+{{- $policy := omit .Values.policy "create" -}}
+{{- if not $policy.nodeCredentials -}}{{- $policy = omit $policy "nodeCredentials" -}}{{- end -}}
+{{- toYaml (merge (dict "apiVersion" "pullsecrets/v1alpha1" "kind" "Policy") $policy) -}}
 {{- end -}}
 
 {{/*
