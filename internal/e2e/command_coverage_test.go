@@ -280,6 +280,6 @@ func (s *sandbox) kubeconfigFile(account string) string {
 	s.T.Helper()
 	s.Manifest(api.Object("v1", "ServiceAccount", api.Home, account))
 	file := filepath.Join(s.T.TempDir(), "kubeconfig")
-	harness.Must(s.T, os.WriteFile(file, []byte(s.kubeconfigOf(account)), 0o600))
+	harness.Must(s.T, os.WriteFile(file, []byte(s.kubeconfigOf(api.Home, account)), 0o600))
 	return file
 }

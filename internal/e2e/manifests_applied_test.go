@@ -116,7 +116,11 @@ var definitionFiles = map[string][]string{
 	"github.com/fluxcd/source-controller@v1.9.6": {
 		"config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml", "config/crd/bases/source.toolkit.fluxcd.io_ocirepositories.yaml"},
 	"github.com/external-secrets/external-secrets@v1.3.2": {
-		"config/crds/bases/external-secrets.io_externalsecrets.yaml"},
+		"config/crds/bases/external-secrets.io_externalsecrets.yaml",
+		"config/crds/bases/generators.external-secrets.io_acraccesstokens.yaml",
+		"config/crds/bases/generators.external-secrets.io_ecrauthorizationtokens.yaml",
+		"config/crds/bases/generators.external-secrets.io_gcraccesstokens.yaml",
+		"config/crds/bases/generators.external-secrets.io_quayaccesstokens.yaml"},
 }
 
 // othersDefinitions installs them until the test ends. The modules are fetched into the module cache, as any other.
