@@ -41,6 +41,7 @@ type Dependencies struct {
 	Blocked map[string][]string
 	// Retained are the namespaces in which a copy is there although its name is left out. There the name stays promised:
 	// or whoever applies a list of its own takes it away, while the controller adds it, until the source is back.
+	// Its keys have a source and a name alone.
 	Retained map[policy.Secret]Retained
 	// Attach are the ways in which a rule's parameter serves; none, and the rule gets no parameter. Nil is rule.Attach alone.
 	Attach func(*policy.Rule) []policy.Attach
@@ -110,7 +111,7 @@ func admissionSpec(p *policy.Policy, i int, o Dependencies) map[string]any {
 	var names []any
 	for _, s := range rule.Secrets {
 		if o.Unavailable != nil && o.Unavailable(s) {
-			if kept := retainedEntries(s, o.Retained[s]); len(kept) > 0 {
+			if kept := retainedEntries(s, o.Retained[policy.Secret{Source: s.Source, Name: s.Name}]); len(kept) > 0 {
 				n := nameEntry(s.Name, false, false)
 				n["earlier"] = kept
 				names = append(names, n)

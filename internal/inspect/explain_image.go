@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
-	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // ImageExplanation says which pull secrets of a pod have an entry for an image of it.
@@ -174,8 +173,8 @@ func (e *explainer) contentOf(source types.NamespacedName) (content *cluster.Con
 	if e.snapshot.sourcesDenied[source] != nil {
 		return e.toldOf(source), true
 	}
-	if state := e.snapshot.source(source); state.Status == policy.SourceUsable {
-		return state.Source.Content, false
+	if found := e.snapshot.secrets[source]; found != nil {
+		return found.Content, false
 	}
 	return nil, false
 }

@@ -171,8 +171,11 @@ func (s *Snapshot) Copies(namespace string, p *policy.Policy) (copies map[string
 func (s *Snapshot) Sources(p *policy.Policy) map[types.NamespacedName]policy.SourceState {
 	if s.states == nil || s.of != p {
 		s.of, s.states = p, map[types.NamespacedName]policy.SourceState{}
+		known := s.record()
 		for _, key := range p.Sources() {
-			s.states[key] = s.source(key)
+			if s.states[key] = s.source(key); p.Verifies(key) {
+				s.states[key] = known.JudgeSource(key, s.states[key])
+			}
 		}
 	}
 	return s.states

@@ -18,12 +18,15 @@ const (
 	SourceForbidden SourceStatus = "Forbidden" // we may not read it
 	SourceInvalid   SourceStatus = "Invalid"   // its Defect says why
 	SourceIsCopy    SourceStatus = "IsCopy"    // it is a copy of ours itself
+	SourceVerifying SourceStatus = "Verifying" // its registries are being asked, and have not answered yet
+	SourceRefused   SourceStatus = "Refused"   // a registry refuses the credential; Cause says which
 )
 
 // SourceState is a source as it was observed.
 type SourceState struct {
 	Status   SourceStatus
 	Source   *cluster.Source // nil when Missing or Forbidden
+	Cause    string          // with Refused: which registry refuses it and how, without anything of the credential
 	Findings []Finding       // what is to be said of it besides, in order
 }
 

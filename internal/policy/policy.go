@@ -16,8 +16,9 @@ type Policy struct {
 	// NodeCredentials has the registries that nodes log in to by themselves.
 	NodeCredentials Registries
 
-	sources map[string]map[string]bool // by namespace, then name
-	names   []string
+	sources  map[string]map[string]bool // by namespace, then name
+	verified map[types.NamespacedName]bool
+	names    []string
 }
 
 // Rule is a compiled rule.
@@ -63,7 +64,7 @@ func (m Matcher) named(name string) bool {
 }
 
 func newPolicy(rules []*Rule) *Policy {
-	p := &Policy{Rules: rules, sources: map[string]map[string]bool{}}
+	p := &Policy{Rules: rules, sources: map[string]map[string]bool{}, verified: map[types.NamespacedName]bool{}}
 	for _, r := range rules {
 		for _, s := range r.Secrets {
 			if p.sources[s.Source.Namespace] == nil {
@@ -71,6 +72,9 @@ func newPolicy(rules []*Rule) *Policy {
 			}
 			p.sources[s.Source.Namespace][s.Source.Name] = true
 			p.names = append(p.names, s.Name)
+			if s.Verify {
+				p.verified[s.Source] = true
+			}
 		}
 	}
 	slices.Sort(p.names)
@@ -89,6 +93,10 @@ func (p *Policy) Sources() []types.NamespacedName {
 	slices.SortFunc(out, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
 	return out
 }
+
+// Verifies reports whether the registries of a source are asked before it is copied: where one secret that is made of it says
+// so, it holds for all of them, because it is one credential.
+func (p *Policy) Verifies(source types.NamespacedName) bool { return p.verified[source] }
 
 // CopyNames are the names of all copies, sorted. The caller must not change the slice.
 func (p *Policy) CopyNames() []string { return p.names }

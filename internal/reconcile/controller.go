@@ -19,6 +19,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/queue"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify/decide"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
@@ -41,6 +43,11 @@ type Config struct {
 	ListOnly  bool          // watch nothing, list every LoopEvery
 
 	Election *election.Election // among several processes, of which one works; Client has to have its Guard; nil if there is one
+
+	// Ask asks the registries of a source that is to be verified; nil: nobody can be asked, and such a source counts as one
+	// that nobody answers for.
+	Ask      verify.Ask
+	Patience decide.Times // with which they are asked; zero: decide.Usual
 
 	Version   string // for the metrics; may be empty
 	Admission bool   // keep the parameters of the admission policy
@@ -71,6 +78,7 @@ type Controller struct {
 	events    atomic.Pointer[report.Events] // nil before Run
 	publisher *admission.Publisher
 	activator *activation.Activator
+	verifier  *verify.Verifier
 }
 
 // Metrics answers with all metrics, for Prometheus.
@@ -93,6 +101,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	running.Go(func() { c.activator.Run(ctx) })
 	running.Go(func() { c.cluster.FollowCredential(ctx, c.sourceChanged) })
 	running.Go(func() { c.cluster.FollowTime(ctx) })
+	running.Go(func() { c.verifier.Run(ctx) })
 	running.Go(func() { c.queue.Run(ctx, c.reconcile) })
 	var logging sync.WaitGroup
 	logging.Go(func() { watch.LogWaiting(ctx, c.Log, c.cluster.Unsettled) })

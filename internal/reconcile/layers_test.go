@@ -31,20 +31,22 @@ var layers = []struct {
 
 	{"reconcile/plan", true, "policy cluster"},
 	{"reconcile/bound", true, ""},
-	{"reconcile/status", true, "policy"},
+	{"reconcile/status", true, "reconcile/plan policy cluster"},
 	{"reconcile/prune", true, "reconcile/plan cluster"},
 	{"reconcile/kube", false, "reconcile/plan reconcile/bound cluster"},
 	{"reconcile/election", false, "reconcile/kube reconcile/bound cluster"},
 	{"reconcile/queue", false, ""},
 	{"reconcile/watch", false, "reconcile/kube reconcile/bound cluster"},
 	{"reconcile/state", false, "reconcile/watch reconcile/kube reconcile/plan policy cluster"},
+	{"reconcile/verify/decide", true, "reconcile/status reconcile/bound policy cluster"},
+	{"reconcile/verify", false, "registry reconcile/verify/decide reconcile/status policy cluster"},
 	{"reconcile/apply", false, "reconcile/state reconcile/kube reconcile/plan reconcile/bound cluster"},
 	{"reconcile/report", false, "reconcile/apply reconcile/watch reconcile/status reconcile/kube reconcile/plan reconcile/bound policy cluster"},
 	{"reconcile/admission", false, "admission reconcile/report reconcile/state reconcile/status reconcile/kube reconcile/plan policy cluster"},
-	{"reconcile/activation", false, "reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/prune reconcile/status " +
+	{"reconcile/activation", false, "reconcile/admission reconcile/report reconcile/apply reconcile/verify reconcile/state reconcile/prune reconcile/status " +
 		"reconcile/kube reconcile/plan reconcile/bound policy cluster"},
-	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/state reconcile/status reconcile/watch reconcile/queue " +
-		"reconcile/election reconcile/prune reconcile/kube reconcile/plan policy cluster"},
+	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/verify reconcile/verify/decide " +
+		"reconcile/state reconcile/status reconcile/watch reconcile/queue reconcile/election reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 
 	{"evict/decide", true, "reconcile/status policy cluster"},
 	{"evict", false, "evict/decide reconcile/report reconcile/watch reconcile/kube reconcile/bound policy cluster"},
@@ -117,8 +119,8 @@ func checkPure(t *testing.T, name string, imports []string) {
 				t.Errorf("%s imports %s: %s", name, imported, why)
 			}
 		}
-		// cluster reads times of objects, and plan, prune and evict/decide are told what time it is; none asks a clock.
-		if imported == "time" && !slices.Contains([]string{"cluster", "reconcile/plan", "reconcile/prune", "evict/decide"}, name) {
+		// cluster reads times of objects, and plan, prune and the packages decide are told what time it is; none asks a clock.
+		if imported == "time" && !slices.Contains([]string{"cluster", "reconcile/plan", "reconcile/prune", "evict/decide", "reconcile/verify/decide"}, name) {
 			t.Errorf("%s imports time: decisions do not depend on when", name)
 		}
 	}

@@ -81,7 +81,7 @@ func (c *Controller) outcome(ctx context.Context, progress func(done, total int)
 	for {
 		p, rollout := c.activator.Progress()
 		settled := c.Ready()
-		if rollout != last || settled != lastSettled {
+		if rollout != last || settled != lastSettled || c.verifier.Waiting() {
 			last, lastSettled, moved = rollout, settled, time.Now()
 		}
 		progress(rollout.Total-rollout.Pending, rollout.Total)

@@ -242,6 +242,7 @@ func TestProblemsAreShownWhereThePageSays(t *testing.T) {
 			r := report.New(report.Options{Log: zerolog.New(&log), Changed: func() {}, Explain: plan.Reason.Explain})
 			metrics := report.NewMetrics(r, report.Gauges{
 				QueueLength: func() int { return 0 }, Unsettled: func() []watch.Waiting { return nil }, Leads: func() bool { return true },
+				Verified: func() []status.VerifiedSource { return nil },
 			})
 			record(r, m.Reason)
 			if first := r.Totals().First; len(first) != 1 || first[0].Reason != string(m.Reason) || first[0].Detail == "" {

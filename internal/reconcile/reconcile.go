@@ -78,7 +78,7 @@ func (c *Controller) decideAll(p *policy.Policy, each func(plan.Plan)) {
 func (c *Controller) record(p *policy.Policy, todo plan.Plan, result apply.Result, took time.Duration) {
 	c.metrics.Reconciled(result, took)
 	c.reporter.Record(todo, result, c.queue.Early(todo.Namespace))
-	c.activator.Attempted(p, todo.Namespace, result.Done())
+	c.activator.Attempted(p, todo.Namespace, todo.Waits(), result.Done())
 }
 
 // forget tells everybody that a namespace is gone.
@@ -87,5 +87,5 @@ func (c *Controller) forget(p *policy.Policy, namespace string) {
 	c.reporter.Forget(namespace)
 	c.limit.Seen(namespace, plan.Count{})
 	c.publisher.Note(plan.Plan{Namespace: namespace})
-	c.activator.Attempted(p, namespace, true)
+	c.activator.Attempted(p, namespace, false, true)
 }

@@ -32,12 +32,13 @@ func New(cfg Config) *Controller {
 		throttled: report.NewThrottledLog(cfg.Log),
 	}
 	client := kube.New(cfg.Client)
+	c.verifier = c.newVerifier()
 	c.cluster = c.newCluster()
 	c.reporter = report.New(report.Options{
 		Log: cfg.Log, Explain: c.explain, Contended: c.contended, Changed: func() { c.activator.WakeSoon() },
 	})
 	c.metrics = report.NewMetrics(c.reporter, report.Gauges{
-		QueueLength: c.queue.Len, Unsettled: c.cluster.Unsettled, Leads: cfg.Election.Leads, Version: cfg.Version,
+		QueueLength: c.queue.Len, Unsettled: c.cluster.Unsettled, Leads: cfg.Election.Leads, Version: cfg.Version, Verified: c.verifier.Known,
 	})
 	c.publisher = admission.New(admission.Options{
 		Enabled: cfg.Admission, Client: client, Cluster: c.cluster, Mutates: cfg.Mutates,
@@ -53,7 +54,7 @@ func New(cfg Config) *Controller {
 	c.activator = activation.New(activation.Options{
 		Namespace: cfg.Namespace, PolicyName: cfg.PolicyName, StatusName: cfg.StatusName, SourceNamespaces: cfg.SourceNamespaces,
 		Documents: cfg.Documents, MaxPrune: cfg.MaxPrune, StatusInterval: statusInterval,
-		Client: client, Cluster: c.cluster, Limit: c.limit, Publisher: c.publisher,
+		Client: client, Cluster: c.cluster, Limit: c.limit, Publisher: c.publisher, Verifier: c.verifier,
 		Reporter: c.reporter, Metrics: c.metrics, Events: c.events.Load, Log: cfg.Log, Throttled: c.throttled,
 		Leads: cfg.Election.Holds, DecideAll: c.decideAll, Requeue: c.requeueAll,
 	})
@@ -67,7 +68,7 @@ func (c *Controller) newCluster() *state.Cluster {
 	}
 	return state.New(state.Config{
 		Installation: c.installation(), PolicyName: policyName, StatusName: c.StatusName, Admission: c.Admission,
-		OptOut: c.OptOut, Credential: c.Credential, ExpiryWarning: c.ExpiryWarning, Handlers: c.handlers(),
+		OptOut: c.OptOut, Credential: c.Credential, ExpiryWarning: c.ExpiryWarning, Judge: c.verifier.Judge, Handlers: c.handlers(),
 		Watch: watch.Options{
 			Client: c.Client, ListEvery: c.LoopEvery, ListOnly: c.ListOnly, OnState: c.sourceChanged,
 			OnListing:    func(what kube.Target) { c.throttled.Listing(what, c.LoopEvery) },

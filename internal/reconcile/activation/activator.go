@@ -17,6 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
 )
 
 const (
@@ -44,6 +45,7 @@ type Options struct {
 	Cluster   *state.Cluster
 	Limit     *prune.Limit
 	Publisher *admission.Publisher
+	Verifier  *verify.Verifier
 	Reporter  *report.Reporter
 	Metrics   *report.Metrics
 	Events    func() *report.Events
@@ -255,9 +257,10 @@ func (a *Activator) standBy() {
 // Track has names looked for that were found in ledgers; see trackedNames.
 func (a *Activator) Track(names []string) { a.names.track(names) }
 
-// Attempted notes that a namespace was tried under a policy, and whether all of it succeeded.
-func (a *Activator) Attempted(p *policy.Policy, namespace string, succeeded bool) {
-	a.rollout.attempted(p, namespace, succeeded)
+// Attempted notes that a namespace was tried under a policy, whether something of it waits for registries, and whether all of it
+// succeeded. A roll-out is not over while something waits.
+func (a *Activator) Attempted(p *policy.Policy, namespace string, waits, succeeded bool) {
+	a.rollout.attempted(p, namespace, waits, succeeded)
 	signal(a.looked)
 }
 

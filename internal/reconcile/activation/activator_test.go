@@ -569,22 +569,43 @@ func TestARolloutTellsWhatFailed(t *testing.T) {
 		loses := plan.Count{Copies: 3}
 		r.begin(p, map[string]plan.Count{"a": loses, "b": {}, "c": {}})
 		began := time.Now()
-		r.attempted(other, "a", true)
-		r.attempted(p, "a", false)
+		r.attempted(other, "a", false, true)
+		r.attempted(p, "a", false, false)
 		time.Sleep(time.Second)
-		r.attempted(p, "b", false)
-		r.attempted(p, "a", false)
+		r.attempted(p, "b", false, false)
+		r.attempted(p, "a", false, false)
 		if s := r.state(); s.Policy != p || s.Total != 3 || s.Pending != 1 || s.Failing != 2 || s.Since != began.Add(time.Second) {
 			t.Errorf("%+v", s)
 		}
 		if r.done(p) || finished > 0 || r.allowed(p, "a") != loses || r.allowed(other, "a") != (plan.Count{}) {
 			t.Errorf("done is %t, told %d times, allowed are %+v", r.done(p), finished, r.allowed(p, "a"))
 		}
-		r.attempted(p, "c", true)
-		r.attempted(p, "a", true)
-		r.attempted(p, "b", true)
+		r.attempted(p, "c", false, true)
+		r.attempted(p, "a", false, true)
+		r.attempted(p, "b", false, true)
 		if s := r.state(); !r.done(p) || r.done(other) || finished != 1 || s.Failing != 0 || r.allowed(p, "a") != (plan.Count{}) {
 			t.Errorf("%+v, told %d times, allowed are %+v", s, finished, r.allowed(p, "a"))
 		}
 	})
+}
+
+// TestARolloutWaitsForRegistries: what is held is tried again, and only then told.
+func TestARolloutWaitsForRegistries(t *testing.T) {
+	finished := 0
+	r := &rollout{finished: func() { finished++ }}
+	p := &policy.Policy{}
+	r.begin(p, map[string]plan.Count{"a": {}, "b": {}})
+	r.attempted(p, "a", true, true)
+	r.attempted(p, "b", false, true)
+	if r.done(p) || r.converged(p) || finished > 0 {
+		t.Error("it is done while something waits")
+	}
+	r.attempted(p, "a", false, true)
+	if !r.done(p) || finished != 1 {
+		t.Error("it is not done")
+	}
+	r.attempted(p, "b", true, true) // a rotation is no roll-out of the policy
+	if !r.done(p) || !r.converged(p) {
+		t.Error("it is not done any more")
+	}
 }

@@ -21,6 +21,7 @@ func (a *Activator) load() {
 	record := status.Decode(saved.Data[status.KeyRecord])
 	a.names.inUse = cluster.SecretNames(saved.Data[status.KeyNames])
 	a.usedConfirmation, a.feedback.told = record.Confirmed, record.Sources
+	a.Verifier.Restore(record.Verified)
 	if a.fixed() {
 		a.feedback.loadedState = record.Status
 		return // the last good policy is that of the ConfigMap

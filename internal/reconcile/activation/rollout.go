@@ -37,8 +37,9 @@ func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 	}
 }
 
-// attempted notes that a namespace was decided under a policy, and whether all of it succeeded.
-func (r *rollout) attempted(of *policy.Policy, namespace string, succeeded bool) {
+// attempted notes that a namespace was decided under a policy, whether all of it succeeded, and whether something of it waits for
+// an answer that comes by itself: such a namespace is tried again, and counts as tried only then.
+func (r *rollout) attempted(of *policy.Policy, namespace string, waits, succeeded bool) {
 	r.mu.Lock()
 	switch _, known := r.failing[namespace]; {
 	case r.policy != of:
@@ -48,8 +49,9 @@ func (r *rollout) attempted(of *policy.Policy, namespace string, succeeded bool)
 	case !known:
 		r.failing[namespace] = time.Now()
 	}
-	last := r.policy == of && r.pending[namespace] && len(r.pending) == 1
-	if r.policy == of {
+	tried := r.policy == of && !waits
+	last := tried && r.pending[namespace] && len(r.pending) == 1
+	if tried {
 		delete(r.pending, namespace)
 	}
 	if last {

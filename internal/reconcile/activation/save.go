@@ -45,7 +45,7 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 	}
 	text, err := status.Record{
 		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision,
-		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), SourceHosts: a.sourceHosts(), Totals: a.Reporter.Totals(),
+		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), SourceHosts: a.sourceHosts(), Verified: a.Verifier.Known(), Totals: a.Reporter.Totals(),
 	}.Encode()
 	if err == nil {
 		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {

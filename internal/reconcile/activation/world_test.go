@@ -30,6 +30,8 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify/decide"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
@@ -89,6 +91,7 @@ func newWorld(t *testing.T, namespaces int, options Options) *world {
 	if o.fixed() {
 		policyName = ""
 	}
+	o.Verifier = verify.New(verify.Options{Times: decide.Usual, Noted: func() {}})
 	o.Cluster = state.New(state.Config{
 		Installation: cluster.Installation{Home: o.Namespace}, PolicyName: policyName, StatusName: o.StatusName,
 		Handlers: state.Handlers{Sources: func(map[types.NamespacedName]policy.SourceState) {}},
@@ -190,7 +193,7 @@ func (w *world) work(namespace string) {
 	}
 	todo, ok := state.Decide(w.Cluster, p, namespace, state.Circumstances{HoldPrune: w.Limit.Held()})
 	if !ok {
-		w.Attempted(p, namespace, true)
+		w.Attempted(p, namespace, false, true)
 		return
 	}
 	w.Track(todo.Untracked)
@@ -212,7 +215,7 @@ func (w *world) work(namespace string) {
 		}
 	}
 	w.Reporter.Record(todo, apply.Result{Namespace: namespace}, false)
-	w.Attempted(p, namespace, true)
+	w.Attempted(p, namespace, false, true)
 }
 
 func (w *world) next() string {

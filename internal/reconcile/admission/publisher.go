@@ -317,6 +317,11 @@ func (a *Publisher) requeueSharedLists() {
 	}
 }
 
+// copied reports whether copies of a source are made, be it a moment later when its registries have answered.
+func copied(status policy.SourceStatus) bool {
+	return status == policy.SourceUsable || status == policy.SourceVerifying
+}
+
 // dependencies is what the parameters depend on besides the policy. What may not be read is neither guaranteed nor taken
 // back.
 func (a *Publisher) dependencies(p *policy.Policy, live map[string]*cluster.AdmissionRule) admission.Dependencies {
@@ -331,10 +336,10 @@ func (a *Publisher) dependencies(p *policy.Policy, live map[string]*cluster.Admi
 	out.Attach = func(rule *policy.Rule) []policy.Attach { return a.attachment.serves(rule, live[rule.Name]) }
 	out.Unavailable = func(s policy.Secret) bool {
 		switch status := sources[s.Source].Status; {
-		case status == policy.SourceForbidden, status == policy.SourceUsable && a.Cluster.CopiesUnknown(s.Name):
+		case status == policy.SourceForbidden, copied(status) && a.Cluster.CopiesUnknown(s.Name):
 			return !guaranteed[s.Name]
 		default:
-			return status != policy.SourceUsable
+			return !copied(status)
 		}
 	}
 	a.mu.Lock()

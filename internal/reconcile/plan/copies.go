@@ -21,6 +21,7 @@ import (
 //	usable    foreign, other      no force    nothing, reported              not added
 //	usable    ours, insisted      no force    release, reported; update      not added
 //	                                          if our marks are theirs too
+//	asked     what would be written           nothing, waits                 as it is; added if there is nothing
 //	not       ours                            nothing, reported              added
 //	not       nothing, foreign                nothing, reported              not added
 //	usable    ours, being deleted             update; reported if that       added
@@ -30,6 +31,9 @@ import (
 //	          a source of a rule              nothing                        added if its own
 //	          unreadable                      nothing, reported              not added
 func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Action, referable bool) {
+	if want.State.Status == policy.SourceVerifying {
+		return decideVerifying(want, there, have)
+	}
 	action = Action{Verb: None, Kind: KindSecret, Name: want.Name, Rule: want.Rule.Name, Source: want.Source}
 	live, ours := there.Secret, there.owner == cluster.Ours
 	after := marks(want, have)
@@ -81,6 +85,23 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 		action.Reason, action.Owners = TakenOver, live.Owners
 	}
 	return write(action, want, live, after), true
+}
+
+// decideVerifying decides on a copy while the registries are asked whether they take its credential: as if they did, but what
+// would be written of the credential waits. Where there is no copy yet, accounts get its name meanwhile: a pod that starts
+// before the copy heals by itself, and one that starts without the name does not.
+func decideVerifying(want policy.Copy, there observedCopy, have Observed) (Action, bool) {
+	want.State.Status = policy.SourceUsable
+	action, referable := decideCopy(want, there, have)
+	if action.Verb != Create && action.Verb != Update && action.Verb != Replace {
+		return action, referable
+	}
+	live := there.Secret
+	kept := live != nil && (there.owner == cluster.Ours || adoptable(live))
+	return Action{
+		Verb: None, Kind: KindSecret, Name: action.Name, Rule: action.Rule, Source: action.Source, Reason: SourceVerifying,
+		UID: action.UID, ResourceVersion: action.ResourceVersion, Kept: kept,
+	}, live == nil || kept
 }
 
 // adoptable reports whether imagepullsecret-patcher or a fork of it made a secret, and no installation of ours since.
@@ -171,6 +192,8 @@ func (a *Action) blame(state policy.SourceState) {
 		a.Reason = SourceForbidden
 	case policy.SourceIsCopy:
 		a.Reason = SourceIsCopy
+	case policy.SourceRefused:
+		a.Reason, a.Cause = SourceRefused, state.Cause
 	case policy.SourceInvalid:
 		a.Reason, a.Defect, a.Cause = SourceInvalid, state.Source.Defect, state.Source.Cause
 	default:

@@ -50,6 +50,7 @@ var Fine = []Meaning{
 	{Reason: BeingDeleted, Says: "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"},
 	{Reason: PruneOff, Says: "no rule asks for it any more, and its rule said that it stays (prune: false)"},
 	{Reason: OthersCopy, Says: "no rule asks for it; the installation of pullsecrets in namespace HOME made it: it is left alone"},
+	{Reason: SourceVerifying, Says: "the copy is to be written, and waits until the registries were asked whether they take the credential (`verify: true`); that takes a minute at most"},
 	{Reason: MarksCopied, Says: "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"},
 }
 
@@ -84,6 +85,10 @@ var Problems = []Meaning{
 		Reason: SourceIsCopy,
 		Says:   "the source secret is itself a copy made by pullsecrets; copies that exist are kept",
 		Advice: "name the secret that it was copied from as the source, or make the source anew without the label and the annotations of a copy",
+	}, {
+		Reason: SourceRefused,
+		Says:   "a registry refuses the credential of the source (`verify: true`); copies that exist are kept as they are, and no new ones are made",
+		Advice: "put a credential into the source that the registry takes; it is asked again as soon as the source changes, and every hour. The message says which registry it was and what it answered",
 	}, {
 		Reason: OtherSource,
 		Says:   "the copy would overwrite a secret that is the source of a rule; it is left alone",
@@ -133,6 +138,10 @@ var Warnings = []Meaning{
 		Reason: SourceDoubtful,
 		Says:   "the kubelet accepts the source, but pulls will probably fail on something in it; the message says on what, without any value",
 		Advice: "mend the source as the message says; copies are made and updated all the same",
+	}, {
+		Reason: SourceUnverified,
+		Says:   "the registries of the source were asked (`verify: true`), and not all of them said that they take its credential; it is copied all the same, because that is no refusal",
+		Advice: "see why a registry does not answer: the controller needs a way to it ([asking the registry first](policy.md#asking-the-registry-first)). Where there is nobody to ask, as for a host with a wildcard, leave `verify` out",
 	},
 }
 

@@ -82,7 +82,7 @@ type Action struct {
 	Reason Reason
 	Defect cluster.Defect // with SourceInvalid
 	Home   string         // with OtherInstallation and OthersCopy: where that installation lives
-	Cause  string         // of the defect, in words and without any value
+	Cause  string         // of SourceInvalid and SourceRefused, in words and without any value
 
 	// The live object that was decided on; both empty for Create. They are preconditions of the write.
 	UID             types.UID
@@ -91,7 +91,7 @@ type Action struct {
 	Copy   *Copy // with Create, Update and Replace
 	List   *List // with SetList
 	Serves bool  // a ServiceAccount that a rule gives names to
-	Kept   bool  // a copy of ours whose source cannot be used: it stays, and accounts get its name as before
+	Kept   bool  // a copy of ours whose source cannot be used, or not yet: it stays, and accounts get its name as before
 
 	// AfterAccounts says that the write must wait until all service accounts of the namespace were written: a copy
 	// that goes must not be named any more, and one that is adopted no longer tells who added its name.
@@ -100,6 +100,22 @@ type Action struct {
 	Restores bool
 	Owners   []cluster.Owner
 	Diff     Diff // with TakenOver and Drifted, and where those lead to Replace
+}
+
+// Waits reports whether something is not written yet, because registries are asked before.
+func (p Plan) Waits() bool {
+	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Reason == SourceVerifying })
+}
+
+// IsThere reports whether a copy is there already when it is decided on. In doubt it is not.
+func (a Action) IsThere() bool {
+	switch a.Verb {
+	case Update:
+		return true
+	case None:
+		return a.Kept || !a.Reason.Problem() && a.Reason != SourceVerifying
+	}
+	return false
 }
 
 // Blocked reports whether a rule wants a copy that is known not to come, because somebody else's secret is in its place.

@@ -37,6 +37,8 @@ const (
 	PruneOff     Reason = "PruneOff"
 	OthersCopy   Reason = "OthersCopy"
 	MarksCopied  Reason = "MarksCopied"
+
+	SourceVerifying Reason = "SourceVerifying"
 )
 
 // Reasons to do nothing although something is asked for; see Reason.Problem.
@@ -48,6 +50,7 @@ const (
 	SourceForbidden   Reason = "SourceForbidden"
 	SourceInvalid     Reason = "SourceInvalid" // Action.Defect and Action.Cause say more
 	SourceIsCopy      Reason = "SourceIsCopy"
+	SourceRefused     Reason = "SourceRefused" // Action.Cause says more
 	OtherSource       Reason = "OtherSource"
 	CopyForbidden     Reason = "CopyForbidden"
 	LeftForbidden     Reason = "LeftForbidden" // as CopyForbidden, of a name that no rule asks for any more
@@ -63,4 +66,5 @@ const (
 	SourceExpiring   Reason = "SourceExpiring"
 	SourceDoubtful   Reason = "SourceDoubtful"
 	ExpiryUnreadable Reason = "ExpiryUnreadable"
+	SourceUnverified Reason = "SourceUnverified"
 )

@@ -64,6 +64,8 @@ var (
 		"When the credential of a source (namespace/name) was written last, as the API server notes it."}
 	familyExpiry = family{"pullsecrets_source_expiry_timestamp_seconds", "gauge", []string{"source"},
 		"When the first credential of a source (namespace/name) ends, as its annotation pullsecrets/expires or the credential itself says; no sample where neither does."}
+	familyVerified = family{"pullsecrets_source_verified", "gauge", []string{"source", "verdict"},
+		"Of a source (namespace/name) whose registries are asked (verify: true): 1 for what came of it, 0 for the rest. Asking: copies wait for an answer; Accepted, Refused, or Unverified: copied although not all registries said that they take it."}
 	familyState = family{"pullsecrets_policy_state", "gauge", []string{"state"},
 		"1 for the state that the policy is in, 0 for the others: Missing, Progressing, Ready, Degraded or Invalid. All are 0 on a standby."}
 	familyPolicy = family{"pullsecrets_policy_info", "gauge", []string{"in_force", "observed"},
@@ -77,7 +79,7 @@ var (
 
 	families = []family{
 		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyContentions, familyHeld,
-		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyExpiry, familyState, familyPolicy,
+		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyExpiry, familyVerified, familyState, familyPolicy,
 		familyOnAccounts, familyLeader, familyBuild,
 	}
 )
@@ -113,6 +115,7 @@ type Gauges struct {
 	Unsettled   func() []watch.Waiting
 	Leads       func() bool
 	Version     string
+	Verified    func() []status.VerifiedSource // the sources whose registries are asked
 }
 
 // PolicyView is what is to be said of the policy: its state, and the hashes of the text in force and of the last one that was
@@ -270,6 +273,11 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 			if !t.ends.IsZero() {
 				gauge(familyExpiry, float64(t.ends.Unix()), key.String())
 			}
+		}
+	}
+	for _, one := range m.gauges.Verified() {
+		for _, verdict := range status.Verdicts {
+			gauge(familyVerified, number(verdict == one.Verdict), one.Source, string(verdict))
 		}
 	}
 	m.collectPolicy(gauge)

@@ -19,6 +19,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
@@ -214,6 +215,7 @@ func TestManagersAreBounded(t *testing.T) {
 func newMetrics() *Metrics {
 	return NewMetrics(New(Options{Log: zerolog.Nop(), Changed: func() {}}), Gauges{
 		QueueLength: func() int { return 0 }, Unsettled: func() []watch.Waiting { return nil }, Leads: func() bool { return true },
+		Verified: func() []status.VerifiedSource { return nil },
 	})
 }
 

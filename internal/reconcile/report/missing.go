@@ -25,23 +25,12 @@ func missingCopies(todo plan.Plan, result apply.Result) (names []string) {
 	}
 	for _, a := range todo.Actions {
 		wanted := a.Kind == plan.KindSecret && a.Rule != "" && a.Reason != plan.RuleConflict
-		if wanted && !written[a.Name] && !isThere(a) || wanted && a.Verb == plan.Release {
+		if wanted && !written[a.Name] && !a.IsThere() || wanted && a.Verb == plan.Release {
 			names = append(names, a.Name)
 		}
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// isThere reports whether a copy is there already when it is decided on. In doubt it is not.
-func isThere(a plan.Action) bool {
-	switch a.Verb {
-	case plan.Update:
-		return true
-	case plan.None:
-		return a.Kept || !a.Reason.Problem()
-	}
-	return false
 }
 
 // moveMissing accounts for the copies that a namespace lacks now, and lacked before.

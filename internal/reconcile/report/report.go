@@ -310,7 +310,7 @@ func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *s
 				p.Detail += " (" + bound.Few(a.Diff) + ")"
 			}
 			s.problems = append(s.problems, p)
-		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] {
+		} else if a.Kind == plan.KindSecret && a.Rule != "" && !failed[string(a.Kind)+a.Name] && (a.Verb != plan.None || a.IsThere()) {
 			s.copies[a.Rule]++
 		}
 	}

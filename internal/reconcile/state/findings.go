@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"maps"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,7 +21,8 @@ func (s *sources) judge(states map[types.NamespacedName]policy.SourceState) {
 	now := time.Now()
 	s.next = time.Time{}
 	for key, state := range states {
-		state.Findings = plan.Findings(state, now, s.warning)
+		others := slices.DeleteFunc(slices.Clone(state.Findings), func(f policy.Finding) bool { return plan.Reason(f.Reason).InSource() })
+		state.Findings = append(plan.Findings(state, now, s.warning), others...)
 		states[key] = state
 		if at := plan.NextFinding(state, now, s.warning); !at.IsZero() && (s.next.IsZero() || at.Before(s.next)) {
 			s.next = at

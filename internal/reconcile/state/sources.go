@@ -15,6 +15,7 @@ import (
 type sources struct {
 	file    *credentialFile // nil if all sources are Secrets
 	read    func(types.NamespacedName) policy.SourceState
+	verify  func(*policy.Policy, map[types.NamespacedName]policy.SourceState) // nil if nobody does
 	changed func(map[types.NamespacedName]policy.SourceState)
 	warning time.Duration // before a credential ends, to say so
 	judged  chan struct{} // has something to receive when next may be another than before
@@ -38,6 +39,9 @@ func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.Sour
 	states := map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
 		states[key] = s.read(key)
+	}
+	if s.verify != nil {
+		s.verify(p, states)
 	}
 	s.of = p
 	s.judge(states)

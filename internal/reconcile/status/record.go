@@ -84,11 +84,11 @@ const (
 	shownHosts   = 20 // of each
 )
 
-// HostsOf are the registries of the first sources by name. Sources that cannot be copied have none.
+// HostsOf are the registries of the first sources by name. Sources whose content is not known have none.
 func HostsOf(states map[types.NamespacedName]policy.SourceState) (out []SourceHosts) {
 	keys := slices.SortedFunc(maps.Keys(states), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
 	for _, key := range keys {
-		if states[key].Status != policy.SourceUsable || len(out) == shownSources {
+		if source := states[key].Source; source == nil || source.Content == nil || len(out) == shownSources {
 			continue
 		}
 		s := SourceHosts{Source: key.String()}
@@ -144,13 +144,16 @@ type Record struct {
 	SourceHosts []SourceHosts `json:"sourceHosts,omitempty"`
 	// Attached says who gives pods the names of rules that attach to pods.
 	Attached Attachment `json:"attached,omitzero"`
+	// Verified are the sources whose registries are asked, by name; at most ShownVerified.
+	Verified []VerifiedSource `json:"verified,omitempty"`
 	Totals
 }
 
-// Encode returns the record's text. It leaves out the copies of rules beyond ShownRules.
+// Encode returns the record's text. It leaves out the copies of rules beyond ShownRules, and sources beyond ShownVerified.
 func (r Record) Encode() (string, error) {
 	r.Copies, r.RulesLeftOut = firstRules(r.Copies)
 	r.Attached = r.Attached.bounded()
+	r.Verified = firstVerified(r.Verified)
 	text, err := json.MarshalIndent(r, "", "  ")
 	return string(text) + "\n", err
 }

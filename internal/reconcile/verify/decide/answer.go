@@ -1,0 +1,72 @@
+package decide
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+)
+
+// Verdict is what one registry said of a credential.
+type Verdict int
+
+// The verdicts. Untold is a definite answer that says nothing of the credential, as from what is no registry.
+const (
+	Accepted Verdict = iota
+	Refused
+	Unreachable
+	Untold
+)
+
+// Answer is what one registry said.
+type Answer struct {
+	Host    string
+	Verdict Verdict
+	Detail  string // in words, without anything of the credential
+}
+
+const (
+	shownAnswers = 3   // registries that a text names
+	maxDetail    = 300 // bytes that it repeats of what each said
+)
+
+// sayings puts those answers into words that have a verdict; empty if none has.
+func sayings(answers []Answer, verdict Verdict, verb string) string {
+	var parts []string
+	for _, a := range answers {
+		if a.Verdict != verdict {
+			continue
+		}
+		part := fmt.Sprintf("%s %s", bound.TextTo(a.Host, maxDetail), verb)
+		if a.Detail != "" {
+			part += " (" + bound.TextTo(strings.TrimSpace(a.Detail), maxDetail) + ")"
+		}
+		parts = append(parts, part)
+	}
+	if more := len(parts) - shownAnswers; more > 0 {
+		parts = append(parts[:shownAnswers], fmt.Sprintf("and so do %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// said is what answers come to together: one that refuses counts most, and then one that does not answer.
+type said struct {
+	verdict Verdict
+	text    string
+}
+
+func sumUp(answers []Answer) said {
+	refused, silent := sayings(answers, Refused, "refuses the credential"), sayings(answers, Unreachable, "does not answer")
+	untold := sayings(answers, Untold, "does not tell whether it takes the credential")
+	switch {
+	case refused != "":
+		return said{Refused, refused}
+	case silent != "":
+		return said{Unreachable, silent}
+	case untold != "":
+		return said{Untold, untold}
+	case len(answers) == 0:
+		return said{Untold, "there is no registry that can be asked about the credential"}
+	}
+	return said{Accepted, ""}
+}
