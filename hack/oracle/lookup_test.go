@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/kubernetes/pkg/credentialprovider"
 	"k8s.io/kubernetes/pkg/credentialprovider/secrets"
 	"k8s.io/kubernetes/pkg/util/parsers"
@@ -167,4 +169,24 @@ func FuzzTheKubeletTriesTheSameEntries(f *testing.F) {
 			pod{{"first", cluster.TypeDockerConfigJSON, config}, second}.check(t, repository)
 		}
 	})
+}
+
+// A secret that the kubelet cannot read keeps every image of a pod from being pulled; one that it takes for empty does not.
+func TestWhatTheKubeletFailsOnIsBroken(t *testing.T) {
+	broken := 0
+	for _, s := range corpus(t) {
+		secret := cluster.NewProjector([]byte("oracle")).Secret(&unstructured.Unstructured{Object: map[string]any{
+			"type": s.secretType, "data": map[string]any{cluster.DataKey(s.secretType): base64.StdEncoding.EncodeToString(s.value)},
+		}})
+		_, ok := pod{s}.kubeletTries(t, "registry.example/shop")
+		if secret.Broken == ok {
+			t.Errorf("%s is broken: %t, and the kubelet can go on: %t", s.name, secret.Broken, ok)
+		}
+		if secret.Broken {
+			broken++
+		}
+	}
+	if broken < 20 {
+		t.Errorf("%d of the corpus are broken: it does not try what it is for", broken)
+	}
 }

@@ -64,7 +64,7 @@ func (f *explainFlags) register(fs *flag.FlagSet) {
 // interspersed parses the flags that stand after arguments, as kubectl takes them, and returns the arguments.
 func interspersed(fs *flag.FlagSet, args []string) (rest []string, err error) {
 	for len(args) > 0 {
-		if strings.HasPrefix(args[0], "-") {
+		if strings.HasPrefix(args[0], "-") && args[0] != "-" { // a dash alone is no flag, and the flag set stops before it
 			if err := fs.Parse(args); err != nil {
 				return nil, err
 			}

@@ -180,17 +180,25 @@ func notes(b *strings.Builder, list []string) {
 	}
 }
 
+// shownWhyNot is of how many rules it is told why they do not select something: a policy may have hundreds.
+const shownWhyNot = 20
+
 func rules(b *strings.Builder, list []inspect.RuleExplanation) {
+	whyNot := 0
 	for _, r := range list {
-		if r.WhyNot == "" && r.Attach != "" {
+		switch {
+		case r.WhyNot == "" && r.Attach != "":
 			fmt.Fprintf(b, "  rule %s: selects it; the API server adds its names to %s\n", r.Rule, r.Attach)
-			continue
-		}
-		if r.WhyNot == "" {
+		case r.WhyNot == "":
 			fmt.Fprintf(b, "  rule %s: selects it\n", r.Rule)
-			continue
+		default:
+			if whyNot++; whyNot <= shownWhyNot {
+				fmt.Fprintf(b, "  rule %s: does not select it: %s\n", r.Rule, r.WhyNot)
+			}
 		}
-		fmt.Fprintf(b, "  rule %s: does not select it: %s\n", r.Rule, r.WhyNot)
+	}
+	if more := whyNot - shownWhyNot; more > 0 {
+		fmt.Fprintf(b, "  and %d more rules do not select it: -o json tells why\n", more)
 	}
 }
 

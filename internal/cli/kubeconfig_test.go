@@ -128,6 +128,7 @@ func TestExplainAsksAboutTheNamespaceThatWasNamed(t *testing.T) {
 		{"-n team-b team-c", "", "", "name one namespace"},
 		{"-n No", "", "", `"No" is not the name of a namespace`},
 		{"team-b pod/web pod/db", "", "", "explain -n team-a deployment/web"},
+		{"team-b -", "", "", `"-": one of pod`},
 		{"pod web", "", "", `"web": one of pod, serviceaccount, deployment`},
 	} {
 		t.Run(tt.typed, func(t *testing.T) {

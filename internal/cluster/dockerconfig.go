@@ -89,6 +89,16 @@ func decodeDockerConfig(secretType string, value []byte) (c dockerConfigJSON, er
 	return c, err
 }
 
+// broken reports whether the kubelet fails on a value, and so on every image of a pod that names the secret. What is empty it
+// leaves out. Source: k8s.io/kubernetes/pkg/credentialprovider/secrets, secretsToTrackedDockerConfigs.
+func broken(secretType string, value []byte) bool {
+	if len(value) == 0 || DataKey(secretType) == "" {
+		return false
+	}
+	_, err := decodeDockerConfig(secretType, value)
+	return err != nil
+}
+
 // registryKey is what the kubelet compares images with, BasicDockerKeyring.Add; ok is false for a host that it leaves
 // out, or that no image matches in URLsMatch.
 func registryKey(host string) (key string, ok bool) {

@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/distribution/reference"
@@ -113,9 +115,26 @@ func ForImagesOf(key, repository string) bool {
 	return true
 }
 
+// imageGlob is a glob that images can match: of their hosts and paths, and * in the host alone.
+var imageGlob = regexp.MustCompile(`^[a-z0-9*-]+(?:\.[a-z0-9*-]+)*(?::([0-9]{1,5}))?(?:/[a-z0-9._/-]*)?$`)
+
 // IsImageGlob reports whether there can be an image that ForImagesOf finds a glob for.
 func IsImageGlob(glob string) bool {
-	return hostForm.MatchString(glob) && !strings.Contains(glob, "://")
+	found := imageGlob.FindStringSubmatch(glob)
+	if found == nil {
+		return false
+	}
+	port, err := strconv.Atoi(cmp.Or(found[1], "1"))
+	return err == nil && port > 0 && port <= 65535
+}
+
+// IsImageHost reports whether images can be of a host, as an entry of a credential writes it. What people have put in its place
+// by mistake, such as a token, has no dot in it, or capital letters.
+func IsImageHost(host string) bool {
+	key, ok := registryKey(host)
+	name, _, _ := strings.Cut(key, "/")
+	name, _, _ = strings.Cut(name, ":")
+	return ok && IsImageGlob(key) && (name == "localhost" || strings.Contains(name, "."))
 }
 
 func hostParts(u *url.URL) (parts []string, port string) {

@@ -171,7 +171,7 @@ func TestADefectiveSecretSaysWhyAndKeepsWhatElseIsKnown(t *testing.T) {
 		{"a value that is null", `{type: kubernetes.io/dockercfg, data: {.dockercfg: null}}`,
 			Secret{Type: TypeDockercfg, Defect: DefectMissingKey}},
 		{"no base64", `{type: kubernetes.io/dockercfg, data: {.dockercfg: "?"}}`, Secret{Type: TypeDockercfg, Defect: DefectNotBase64}},
-		{"no JSON", `{type: kubernetes.io/dockercfg, data: {.dockercfg: aGVsbG8=}}`, Secret{Type: TypeDockercfg, Defect: DefectNotJSON}},
+		{"no JSON", `{type: kubernetes.io/dockercfg, data: {.dockercfg: aGVsbG8=}}`, Secret{Type: TypeDockercfg, Defect: DefectNotJSON, Broken: true}},
 		{"no registry", `{type: kubernetes.io/dockercfg, data: {.dockercfg: e30=}}`, Secret{Type: TypeDockercfg, Defect: DefectNoRegistry}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {

@@ -25,6 +25,7 @@ type Secret struct {
 	Content   *Content // nil when Defect says why
 	Defect    Defect
 	Cause     string   // of the defect, in words and without any value
+	Broken    bool     // the kubelet cannot read it, and pulls no image of a pod that names it
 	OtherKeys []string // the names of other data keys than its type's, sorted
 	Marks     Marks
 	Ancestor  bool    // imagepullsecret-patcher or a fork of it made it
@@ -97,6 +98,7 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	value, f := dataValue(key, encoded, found, s.OtherKeys)
 	if f.defect == "" {
 		s.Content, s.Defect, s.Cause = p.Content(secretType, value)
+		s.Broken = s.Defect != "" && broken(secretType, value)
 		return s, value
 	}
 	s.Defect, s.Cause = f.defect, f.cause

@@ -59,7 +59,7 @@ func TestExplainAnswersATeam(t *testing.T) {
 		{"viewer", "deploy/web", []string{
 			"rule hub: selects it", s.Name("reg") + " has an entry for it (hub.example), as the status says: you may not read it",
 			"a new pod names " + s.Name("reg") + ", which has an entry for hub.example/x", restart,
-			"rule ghcr has a credential for ghcr.example/team/app and does not select the namespace (the selector asks for team=b, and it has no label team)",
+			"rule ghcr has a credential for ghcr.example/team/app: it does not select the namespace: the selector asks for team=b, and it has no label team",
 		}, []string{"you may not read the policy"}},
 		{"edit", "pod/web-1-x", []string{
 			s.Name("reg") + " has one (hub.example, as the status says), which the pod does not name", "ErrImagePull: 401 Unauthorized", restart,

@@ -83,6 +83,7 @@ type NameExplanation struct {
 	Rule    string `json:"rule,omitempty"`
 	Present bool   `json:"present"`
 	Text    string `json:"text"`
+	adds    bool   // the API server adds it to a pod that is created now
 }
 
 // explainer gathers what an explanation is made of.
@@ -97,6 +98,9 @@ type explainer struct {
 	desired   policy.Desired
 
 	labelsUnknown bool // of the namespace, and its annotations
+	copies        []CopyExplanation
+	tried         map[types.NamespacedName]bool // secrets that were asked for
+	asked         int                           // how many of them beyond those of the namespace's rules
 }
 
 // Explain explains a namespace, and of it one service account, pod or workload if there is a target.
@@ -116,6 +120,7 @@ func explain(from lookup, at Place, opts policy.Options, documents map[string]st
 		reader: reader{lookup: from, projector: state.NewProjector(), snapshot: emptySnapshot(at.Installation())},
 		at:     at, namespace: namespace,
 		raw: map[types.NamespacedName]*unstructured.Unstructured{}, accounts: map[string]*unstructured.Unstructured{},
+		tried: map[types.NamespacedName]bool{},
 	}
 	e.status(at.key(at.StatusName))
 	e.annotations(at.key(at.PolicyName))
@@ -131,7 +136,11 @@ func explain(from lookup, at Place, opts policy.Options, documents map[string]st
 		return nil, err
 	}
 	out := e.explain(p, ns)
-	return out, e.narrow(out, ns, target)
+	e.copies, e.asked = out.Copies, 0
+	if err := errors.Join(e.narrow(out, ns, target), errors.Join(e.errs...)); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // read reads the namespace, its accounts, and the secrets that the rules for it are about.
@@ -171,9 +180,11 @@ func (e *explainer) source(key types.NamespacedName) {
 }
 
 func (e *explainer) secret(key types.NamespacedName, denied func(error)) {
-	if e.raw[key] != nil || e.gone {
+	if e.tried[key] || e.gone {
 		return
 	}
+	e.tried[key] = true
+	e.asked++
 	u, err := e.lookup.get(kube.Secrets, key)
 	switch {
 	case err == nil:
@@ -335,7 +346,7 @@ func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target Targe
 			return fmt.Errorf("read the pod: %w", err)
 		}
 		out.Pod = e.pod(out, ns, u, false)
-		out.Do = e.doAboutPod(ns, out, u)
+		out.Do = e.doAbout(ns, out, u)
 		name = out.Pod.Account
 	case target.kind != accountKind:
 		if err := e.workload(out, ns, target); err != nil {
@@ -344,9 +355,14 @@ func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target Targe
 		name = out.Workload.New.Account
 	}
 	out.Accounts = slices.DeleteFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name != name })
-	if len(out.Accounts) == 0 && e.snapshot.accountsDenied == nil {
-		return fmt.Errorf("there is no service account %s in namespace %s", name, e.namespace)
+	if len(out.Accounts) > 0 || e.snapshot.accountsDenied != nil {
+		return nil
 	}
+	none := fmt.Sprintf("there is no service account %s in namespace %s", name, e.namespace)
+	if target.kind == accountKind {
+		return errors.New(none)
+	}
+	out.Notes = append(out.Notes, none+": no pod of it can be made")
 	return nil
 }
 

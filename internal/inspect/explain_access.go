@@ -13,6 +13,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
@@ -20,8 +21,8 @@ import (
 // viewer is what whoever runs the controller can give to teams, so that they are told all.
 const viewer = "the role of kustomize/components/viewer permits it"
 
-// policyInForce is the policy that the controller goes by: the last good one where the text is refused, missing, or may not be
-// read. It is nil where whoever asks may not read enough to know; that there is none is an error.
+// policyInForce is the policy that the controller goes by. It is nil where whoever asks may not read, or this program cannot
+// judge, what tells; that there is none is an error, and said only where that is certain.
 func (e *explainer) policyInForce(documents map[string]string, opts policy.Options) (*policy.Policy, error) {
 	if documents != nil {
 		p, problems := policy.Parse(documents, opts)
@@ -30,26 +31,20 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 		}
 		return p, nil
 	}
-	name := fmt.Sprintf("the policy ConfigMap %s/%s", e.at.Namespace, e.at.PolicyName)
-	switch found := e.snapshot.policy; {
-	case e.snapshot.policyDenied != nil:
-		e.note("you may not read %s", name)
-	case found == nil:
-		e.note("there is no policy ConfigMap %s/%s", e.at.Namespace, e.at.PolicyName)
-	default:
-		p, problems := policy.Parse(policy.Documents(found.Data, found.BinaryData), opts)
-		if p != nil {
-			return p, nil
-		}
-		e.note("the policy was refused: %s", strings.ReplaceAll(problems.Errors().Error(), "\n", "; "))
+	opts.AnySource = true // which namespaces sources may be in, only the controller's own flags say
+	if p := e.ownText(opts); p != nil {
+		return p, nil
 	}
 	if p := e.lastGood(opts); p != nil {
 		e.note("the last good policy is in force")
 		return p, nil
 	}
-	switch {
+	switch known := e.snapshot.record(); {
 	case e.snapshot.statusDenied != nil:
 		e.note("you may not read the status ConfigMap %s/%s: which policy is in force is not known here, and nothing is said of rules; %s", e.at.Namespace, e.at.StatusName, viewer)
+		return nil, nil
+	case known.Status != "" || e.accepted():
+		e.note("the controller goes by a policy that is not here to be read, from flags or of a later version: nothing is said of rules")
 		return nil, nil
 	case e.snapshot.policyDenied != nil:
 		e.note("the status has no policy either: nothing is said of rules")
@@ -57,6 +52,53 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 	}
 	return nil, errors.New(strings.Join(e.notes, "; ") + "; and there is no last good one: no policy is in force; " +
 		"if the controller runs in another namespace, name it with -namespace")
+}
+
+// ownText is the policy of the ConfigMap, if it can be read and the controller has not refused it.
+func (e *explainer) ownText(opts policy.Options) *policy.Policy {
+	name := fmt.Sprintf("the policy ConfigMap %s/%s", e.at.Namespace, e.at.PolicyName)
+	found := e.snapshot.policy
+	switch {
+	case e.snapshot.policyDenied != nil:
+		e.note("you may not read %s", name)
+		return nil
+	case found == nil:
+		e.note("there is no policy ConfigMap %s/%s", e.at.Namespace, e.at.PolicyName)
+		return nil
+	}
+	documents := policy.Documents(found.Data, found.BinaryData)
+	p, problems := policy.Parse(documents, opts)
+	judged := found.Annotations[cluster.AnnotationObserved]
+	switch refused := found.Annotations[cluster.AnnotationStatus] == status.Invalid; {
+	case judged == policy.Hash(documents) && refused:
+		e.note("the policy was refused: %s", found.Annotations[cluster.AnnotationMessage])
+		return nil
+	case p == nil && e.accepted():
+		e.note("the controller took the policy, and this pullsecrets cannot read it, so it may be the older of the two: %s", oneLine(problems))
+		return nil
+	case p == nil:
+		e.note("the policy was refused: %s", oneLine(problems))
+		return nil
+	case judged != "" && judged != policy.Hash(documents) && e.lastGood(opts) != nil:
+		e.note("the controller has not judged the policy as it is now")
+		return nil
+	}
+	return p
+}
+
+// accepted reports whether the controller says on the policy ConfigMap that this very text is in force.
+func (e *explainer) accepted() bool {
+	found := e.snapshot.policy
+	if found == nil {
+		return false
+	}
+	said := found.Annotations[cluster.AnnotationStatus]
+	return (said == status.Ready || said == status.Degraded) &&
+		found.Annotations[cluster.AnnotationObserved] == policy.Hash(policy.Documents(found.Data, found.BinaryData))
+}
+
+func oneLine(problems policy.Problems) string {
+	return bound.Text(strings.ReplaceAll(problems.Errors().Error(), "\n", "; "))
 }
 
 func (e *explainer) note(format string, args ...any) {

@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -18,117 +16,126 @@ type Step struct {
 	Command string `json:"command,omitempty"`
 }
 
-// command joins the words of a command. It is empty where one of them would mean something to a shell: names in a dump may be
-// anything.
-func command(words ...string) string {
-	text := strings.Join(words, " ")
-	if strings.Trim(text, shellSafe) != "" {
-		return ""
-	}
-	return text
+// stuck is a pod that waits for an image, and what a pod that is made in its place would have.
+type stuck struct {
+	pod       *PodExplanation
+	account   *AccountExplanation // its service account; nil where it is not known
+	by        maker
+	successor *PodExplanation
+	guessed   bool       // the successor is worked out from the pod: its template may not be read, or it has none
+	has       podSecrets // of the successor
 }
 
-const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_./:@="
-
-// maker is what makes a pod anew when it is gone. Its targetKind is nil for a kind that is not ours to know; the zero value is
-// nobody.
-type maker struct {
-	known      *targetKind
-	kind, name string
-}
-
-func (m maker) String() string {
-	if m.known != nil {
-		return m.known.word + "/" + m.name
-	}
-	return m.kind + " " + m.name
-}
-
-// doAboutPod says what helps a pod that waits for an image.
-func (e *explainer) doAboutPod(ns *cluster.Namespace, out *Explanation, u *unstructured.Unstructured) []Step {
-	if cluster.NewPod(u).Waits == "" {
+// doAbout says what helps a pod that waits for an image.
+func (e *explainer) doAbout(ns *cluster.Namespace, out *Explanation, u *unstructured.Unstructured) []Step {
+	if !isAlive(u) || ns.Terminating || isMirror(u) {
 		return nil
 	}
-	by, made := e.makerOf(u)
-	if made == nil {
-		return e.steps(out.Pod, e.successor(out, ns, u), by)
+	s := stuck{pod: out.Pod}
+	for i := range out.Accounts {
+		if out.Accounts[i].Name == s.pod.Account {
+			s.account = &out.Accounts[i]
+		}
 	}
-	return e.steps(out.Pod, e.pod(out, ns, made, true), by)
+	template := (*unstructured.Unstructured)(nil)
+	if s.by, template = e.makerOf(u); template == nil {
+		template, s.guessed = anew(u, s.account), true
+	}
+	s.successor = e.pod(out, ns, template, true)
+	s.has = e.pullSecrets(s.successor.List)
+	return e.steps(s)
 }
 
-// successor is a pod of nobody as it would be made anew: with the names of its own list, or with those of its service account if
-// it had no other.
-func (e *explainer) successor(out *Explanation, ns *cluster.Namespace, u *unstructured.Unstructured) *PodExplanation {
-	anew := u.DeepCopy()
-	for _, account := range out.Accounts {
-		foreign := func(name string) bool { return !slices.Contains(account.list, name) }
-		if account.Name == accountOf(u) && !slices.ContainsFunc(podList(u), foreign) {
-			unstructured.RemoveNestedField(anew.Object, "spec", "imagePullSecrets")
-		}
+// anew is a pod as it would be made again: with the names of its own list, or with those of its service account if it had no other.
+func anew(u *unstructured.Unstructured, account *AccountExplanation) *unstructured.Unstructured {
+	out := u.DeepCopy()
+	others := func(name string) bool { return !slices.Contains(account.list, name) }
+	if account != nil && !slices.ContainsFunc(podList(u), others) {
+		unstructured.RemoveNestedField(out.Object, "spec", "imagePullSecrets")
 	}
-	return e.pod(out, ns, anew, true)
+	return out
 }
 
-// makerOf finds what makes a pod, and its template, if that may be read. What makes ReplicaSets and Jobs is asked for in turn.
-func (e *explainer) makerOf(u *unstructured.Unstructured) (by maker, template *unstructured.Unstructured) {
-	for range 2 {
-		controller := cluster.ControllerOf(u)
-		if controller == nil {
-			break
-		}
-		kind := kindOf(schema.GroupKind{Group: controller.Group, Kind: controller.Kind})
-		by = maker{kind, controller.Kind, controller.Name}
-		if kind == nil || kind.template == nil {
-			return by, nil
-		}
-		found, err := e.lookup.get(kind.resource, types.NamespacedName{Namespace: e.namespace, Name: controller.Name})
-		if err != nil {
-			return by, template // it is gone, or may not be read
-		}
-		u, template = found, e.templateOf(found, kind)
-	}
-	return by, template
-}
-
-// steps says what helps a pod that waits for an image: for each image that waits, what a new pod would have that it has not, and
-// else who has to do what.
-func (e *explainer) steps(pod, successor *PodExplanation, by maker) (steps []Step) {
-	add := func(s Step) {
-		if !slices.Contains(steps, s) {
-			steps = append(steps, s)
+// steps says what helps, for each image that is waited for: what a new pod has that this one has not, and else who has to do what.
+func (e *explainer) steps(s stuck) (steps []Step) {
+	add := func(one Step) {
+		if !slices.Contains(steps, one) {
+			steps = append(steps, one)
 		}
 	}
-	for n, image := range pod.Images {
-		if image.Kubelet == nil || !waits(image.Kubelet.Text) {
-			continue
-		}
-		lacks := missingFrom(pod, successor)
-		switch anew := e.inSuccessor(n, image, successor); {
-		case len(image.Entries) > 0:
-			add(e.ask(image))
-		case anew != nil && len(anew.Entries) > 0:
-			add(e.restart(pod, by, fmt.Sprintf("a new pod names %s, which has an entry for %s", anew.Entries[0].Secret, image.Image)))
-		case anew != nil && anew.Unknown && len(lacks) > 0:
-			add(e.restart(pod, by, "a new pod names "+strings.Join(lacks, ", ")))
-		case image.ByNodes:
-			add(Step{Why: "the nodes log in to the registry of " + image.Image + " by themselves, as nodeCredentials of the policy says: see their credential provider"})
+	for _, image := range s.pod.Images {
+		repository, _, err := cluster.Repository(image.Image)
+		switch {
+		case err != nil || image.Kubelet == nil:
+		case image.Broken != "":
+			add(e.mend(s, image))
+		case !waits(image.Kubelet.Text):
 		default:
-			add(e.other(pod, image, by))
+			for _, one := range e.step(s, image, repository) {
+				add(one)
+			}
 		}
 	}
 	return steps
 }
 
-// inSuccessor is the same image in a new pod, nil if its template has another by now.
-func (e *explainer) inSuccessor(n int, image ImageExplanation, successor *PodExplanation) *ImageExplanation {
-	if successor == nil || n >= len(successor.Images) || successor.Images[n].Image != image.Image {
-		return nil
+// waits reports whether a container waits for an image that could not be pulled.
+func waits(kubelet string) bool {
+	for _, reason := range []string{"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"} {
+		if strings.HasPrefix(kubelet, reason) {
+			return true
+		}
 	}
-	return &successor.Images[n]
+	return false
 }
 
-func waits(kubelet string) bool {
-	return strings.HasPrefix(kubelet, "ErrImagePull") || strings.HasPrefix(kubelet, "ImagePullBackOff")
+// mend is about a pull secret that the kubelet cannot read.
+func (e *explainer) mend(s stuck, image ImageExplanation) Step {
+	why := fmt.Sprintf("make the secret %s anew with `kubectl create secret docker-registry`, or take its name from the list of %s", image.Broken, s.made())
+	if s.has.broken == "" {
+		return e.restart(s, "a new pod does not name the pull secret "+image.Broken)
+	}
+	return Step{Why: why}
+}
+
+// step says what helps against one image.
+func (e *explainer) step(s stuck, image ImageExplanation, repository string) []Step {
+	var more []EntryExplanation // that a new pod has
+	for _, entry := range s.has.entries(repository) {
+		if !entry.Empty && !slices.Contains(s.pod.List, entry.Secret) {
+			more = append(more, entry)
+		}
+	}
+	lacks := missingFrom(s.pod, s.successor)
+	switch {
+	case s.has.broken != "":
+		return []Step{{Why: "a new pod would name the secret " + s.has.broken + ", and the kubelet cannot read it: make it anew first"}}
+	case len(more) > 0:
+		return []Step{e.restart(s, fmt.Sprintf("a new pod names %s, which has an entry for %s", more[0].Secret, image.Image))}
+	case len(image.Secrets) == 0 && len(s.has.unread) > 0 && len(lacks) > 0:
+		return []Step{e.restart(s, "a new pod names "+strings.Join(lacks, ", ")+", which you may not read")}
+	case otherCause(image.Kubelet.Text):
+		return []Step{{Why: "what the kubelet says of " + image.Image + " is no matter of credentials: " + docsOfCauses}}
+	case len(image.Secrets) > 0:
+		return []Step{e.ask(image)}
+	case image.ByNodes:
+		return []Step{{Why: "the nodes log in to the registry of " + image.Image + " by themselves, as nodeCredentials of the policy says: see their credential provider"}}
+	}
+	return []Step{e.other(s, image)}
+}
+
+const docsOfCauses = "https://github.com/pullsecrets/pullsecrets/blob/main/docs/troubleshooting.md#what-the-kubelet-says"
+
+// otherCause reports whether a kubelet names a cause that no credential helps against. What registries say of a repository that
+// one may not see, such as 404, is none.
+func otherCause(kubelet string) bool {
+	kubelet = strings.ToLower(kubelet)
+	for _, words := range []string{"x509", "no such host", "connection refused", "i/o timeout", "toomanyrequests", "429 too many", "no route to host", "http response to https client"} {
+		if strings.Contains(kubelet, words) {
+			return true
+		}
+	}
+	return false
 }
 
 func missingFrom(pod, successor *PodExplanation) []string {
@@ -139,58 +146,55 @@ func missingFrom(pod, successor *PodExplanation) []string {
 func (e *explainer) ask(image ImageExplanation) Step {
 	return Step{
 		Why:     "the pod has an entry for " + image.Image + ": ask the registry whether it takes it",
-		Command: command("pullsecrets check -n", e.namespace, "-image", image.Image, "secret/"+image.Entries[0].Secret),
+		Command: command("pullsecrets check -n %s -image %s secret/%s", e.namespace, image.Image, image.Secrets[0]),
 	}
-}
-
-// restart has a pod made anew.
-func (e *explainer) restart(pod *PodExplanation, by maker, why string) Step {
-	if by.known == nil {
-		if by.name == "" {
-			return Step{why + "; nothing makes this pod anew: delete it and create it from its manifest", command("kubectl -n", e.namespace, "replace --force -f MANIFEST")}
-		}
-		return Step{Why: why + "; restart " + by.String() + ", which makes this pod"}
-	}
-	switch by.known.word {
-	case "deployment", "statefulset", "daemonset":
-		return Step{why, command("kubectl -n", e.namespace, "rollout restart", by.String())}
-	case "cronjob":
-		return Step{why + "; so does its next run, and one that is started now", command("kubectl -n", e.namespace, "create job --from="+by.String(), by.name+"-again")}
-	}
-	return Step{why + "; " + by.String() + " makes it anew", command("kubectl -n", e.namespace, "delete pod", pod.Name)}
 }
 
 // other is about an image for which a new pod would have no entry either.
-func (e *explainer) other(pod *PodExplanation, image ImageExplanation, by maker) Step {
-	made := "this pod"
-	if by.name != "" {
-		made = by.String()
-	}
+func (e *explainer) other(s stuck, image ImageExplanation) Step {
 	for _, o := range image.Elsewhere {
-		switch {
-		case o.WhyNot != "":
-		case pod.hides(o.Secret):
-			return Step{Why: fmt.Sprintf("add %s to imagePullSecrets in the manifest of %s, or remove the list there, and a new pod gets its service account's", o.Secret, made)}
-		default:
-			return Step{Why: fmt.Sprintf("rule %s brings %s to the namespace, and not to the service account %s: whoever owns the policy can add it there, or name %s in imagePullSecrets of %s",
-				o.Rule, o.Secret, pod.Account, o.Secret, made)}
+		if o.WhyNot == "" {
+			return Step{Why: fmt.Sprintf("%s has an entry for %s (rule %s): %s", o.Secret, image.Image, o.Rule, e.whyPodLacks(s, o))}
 		}
 	}
 	for _, o := range image.Elsewhere {
-		return Step{Why: fmt.Sprintf("rule %s has a credential for %s and does not select the namespace (%s): ask whoever owns the policy", o.Rule, image.Image, o.WhyNot)}
+		return Step{Why: fmt.Sprintf("rule %s has a credential for %s: %s; ask whoever owns the policy", o.Rule, image.Image, o.WhyNot)}
 	}
 	switch {
 	case image.Unknown:
-		return Step{Why: "you may not read the pod's pull secrets: ask somebody who may, whether one is for " + image.Image}
+		return Step{Why: "you may not read all of the pod's pull secrets: ask somebody who may, whether one is for " + image.Image}
 	case e.policy == nil:
 		return Step{Why: "no pull secret of the pod is for " + image.Image + ": ask whoever runs pullsecrets whether a rule has one"}
+	case image.SourcesUnknown > 0:
+		return Step{Why: fmt.Sprintf("no rule is known to have a credential for %s, and of %d sources it is not known here which registries they are for: ask whoever owns the policy",
+			image.Image, image.SourcesUnknown)}
 	}
 	return Step{Why: "no rule has a credential for " + image.Image + ": ask whoever owns the policy to add one, if it is not public"}
 }
 
-// hides reports whether a pod's own list keeps a name from it that its service account has.
-func (p *PodExplanation) hides(name string) bool {
-	return slices.ContainsFunc(p.Names, func(n NameExplanation) bool {
-		return n.Name == name && strings.Contains(n.Text, "sets imagePullSecrets itself")
-	})
+// whyPodLacks says why a new pod would not name a copy that a rule brings to the namespace, or why the copy is of no use.
+func (e *explainer) whyPodLacks(s stuck, o EntryExplanation) string {
+	for _, c := range e.copies {
+		if c.Name == o.Secret && slices.Contains(s.successor.List, c.Name) {
+			return c.Text
+		}
+	}
+	for _, n := range s.successor.Names {
+		if n.Name == o.Secret {
+			return n.Text
+		}
+	}
+	switch {
+	case s.account == nil:
+		return "its service account " + s.pod.Account + " is not there, or you may not list it"
+	case len(s.account.Notes) > 0:
+		return strings.Join(s.account.Notes, "; ")
+	}
+	for _, r := range s.account.Rules {
+		if r.Rule == o.Rule && r.WhyNot != "" {
+			return fmt.Sprintf("the rule does not select the service account %s (%s): whoever owns the policy can add it, or name %s in imagePullSecrets of %s",
+				s.pod.Account, r.WhyNot, o.Secret, s.made())
+		}
+	}
+	return "a new pod does not name it: name it in imagePullSecrets of " + s.made()
 }

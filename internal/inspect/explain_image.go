@@ -9,6 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // ImageExplanation says which pull secrets of a pod have an entry for an image of it.
@@ -23,9 +26,13 @@ type ImageExplanation struct {
 	// Elsewhere are entries that the pod has not: of copies that it does not name, and of what rules would copy.
 	Elsewhere []EntryExplanation `json:"elsewhere,omitempty"`
 	// ByNodes says that the nodes log in to the registry by themselves, as the policy's nodeCredentials say.
-	ByNodes bool   `json:"byNodes,omitempty"`
-	Unknown bool   `json:"unknown,omitempty"` // pull secrets that may not be read may have an entry
-	Text    string `json:"text"`
+	ByNodes bool `json:"byNodes,omitempty"`
+	Unknown bool `json:"unknown,omitempty"` // pull secrets that may not be read may have an entry
+	// SourcesUnknown is of how many sources of rules it is not known here which registries they are for.
+	SourcesUnknown int `json:"sourcesUnknown,omitempty"`
+	// Broken is a pull secret of the pod that the kubelet cannot read: it pulls no image of the pod.
+	Broken string `json:"broken,omitempty"`
+	Text   string `json:"text"`
 	// Kubelet is what the kubelet says of it.
 	Kubelet *KubeletReport `json:"kubelet,omitempty"`
 }
@@ -51,18 +58,23 @@ var containerKinds = []struct{ specs, statuses string }{
 // images explains the images of a pod, its volumes among them: those are pulled with the pod's pull secrets too.
 func (e *explainer) images(u *unstructured.Unstructured, list []string, said map[string]KubeletReport) (out []ImageExplanation) {
 	look := e.pullSecrets(list)
+	mounts := map[string][]string{} // containers by the volume that they mount
 	for _, kind := range containerKinds {
 		for _, container := range specsIn(u, kind.specs) {
-			i := ImageExplanation{Container: text(container, "name"), Image: text(container, "image")}
+			i := ImageExplanation{Container: text(container, "name"), Image: printable(text(container, "image"))}
 			if report, ok := said[i.Container]; ok {
 				i.Kubelet = &report
+			}
+			for _, mount := range mappingsIn(container, "volumeMounts") {
+				mounts[text(mount, "name")] = append(mounts[text(mount, "name")], i.Container)
 			}
 			out = append(out, i)
 		}
 	}
 	for _, volume := range specsIn(u, "volumes") {
 		if image := text(volume, "image", "reference"); image != "" {
-			out = append(out, ImageExplanation{Volume: text(volume, "name"), Image: image})
+			out = append(out, ImageExplanation{Volume: text(volume, "name"), Image: printable(image)})
+			giveReport(out, mounts[text(volume, "name")])
 		}
 	}
 	for i := range out {
@@ -71,8 +83,26 @@ func (e *explainer) images(u *unstructured.Unstructured, list []string, said map
 	return out
 }
 
-func specsIn(u *unstructured.Unstructured, field string) (out []map[string]any) {
-	list, _, _ := unstructured.NestedSlice(u.Object, "spec", field)
+// giveReport gives the last image, which is a volume, what the kubelet says of it: it says so of the containers that mount it.
+func giveReport(all []ImageExplanation, mountedBy []string) {
+	volume := &all[len(all)-1]
+	for n := range all[:len(all)-1] {
+		of := &all[n]
+		if of.Kubelet != nil && slices.Contains(mountedBy, of.Container) && volume.Image != of.Image && strings.Contains(of.Kubelet.Text, `"`+volume.Image+`"`) {
+			volume.Kubelet, of.Kubelet = of.Kubelet, nil
+		}
+	}
+}
+
+func specsIn(u *unstructured.Unstructured, field string) []map[string]any {
+	spec, _ := u.Object["spec"].(map[string]any)
+	return mappingsIn(spec, field)
+}
+
+func mappingsIn(object map[string]any, field string) []map[string]any { return mappings(object[field]) }
+
+func mappings(of any) (out []map[string]any) {
+	list, _ := of.([]any)
 	for _, item := range list {
 		if m, ok := item.(map[string]any); ok {
 			out = append(out, m)
@@ -92,17 +122,24 @@ type podSecrets struct {
 	known           []cluster.PullSecret
 	byStatus        map[string]bool // known only as the status tells of their sources
 	missing, unread []string
+	useless         []string // in words: why one holds no credential that the kubelet could send
+	broken          string   // one that the kubelet cannot read, with the cause in brackets
 }
 
 func (e *explainer) pullSecrets(list []string) (p podSecrets) {
 	p.list, p.byStatus = list, map[string]bool{}
 	for _, name := range list {
 		key := types.NamespacedName{Namespace: e.namespace, Name: name}
-		switch source := e.snapshot.secrets[key]; {
+		switch found := e.snapshot.secrets[key]; {
 		case name == "":
-		case source != nil:
-			p.known = append(p.known, cluster.PullSecret{Name: name, Content: source.Content})
-		case e.snapshot.copiesDenied[name] != nil:
+		case found != nil:
+			p.known = append(p.known, cluster.PullSecret{Name: name, Content: found.Content})
+			if found.Broken && p.broken == "" {
+				p.broken = fmt.Sprintf("%s (%s)", name, found.Cause)
+			} else if found.Defect != "" {
+				p.useless = append(p.useless, fmt.Sprintf("%s holds none: %s", name, found.Cause))
+			}
+		case e.snapshot.copiesDenied[name] != nil, !e.tried[key]:
 			if told := e.toldOfCopy(name); told != nil {
 				p.known, p.byStatus[name] = append(p.known, cluster.PullSecret{Name: name, Content: told}), true
 				break
@@ -115,6 +152,15 @@ func (e *explainer) pullSecrets(list []string) (p podSecrets) {
 	return p
 }
 
+// entries are those that the kubelet tries for a repository.
+func (p podSecrets) entries(repository string) (out []EntryExplanation) {
+	for _, entry := range cluster.Tried(p.known, repository) {
+		byStatus := p.byStatus[entry.Secret]
+		out = append(out, EntryExplanation{Secret: entry.Secret, Host: entry.Host, Empty: entry.Empty && !byStatus, ByStatus: byStatus})
+	}
+	return out
+}
+
 // image says what is known of one image.
 func (e *explainer) image(i *ImageExplanation, of podSecrets) {
 	repository, registry, err := cluster.Repository(i.Image)
@@ -122,72 +168,104 @@ func (e *explainer) image(i *ImageExplanation, of podSecrets) {
 		i.Text = "it is no reference of an image"
 		return
 	}
-	for _, entry := range cluster.Tried(of.known, repository) {
-		byStatus := of.byStatus[entry.Secret]
-		empty := entry.Empty && !byStatus
-		i.Entries = append(i.Entries, EntryExplanation{Secret: entry.Secret, Host: entry.Host, Empty: empty, ByStatus: byStatus})
-		if !empty && !slices.Contains(i.Secrets, entry.Secret) {
+	i.Entries = of.entries(repository)
+	for _, entry := range i.Entries {
+		if !entry.Empty && !slices.Contains(i.Secrets, entry.Secret) {
 			i.Secrets = append(i.Secrets, entry.Secret)
 		}
 	}
+	i.Broken = of.broken
 	i.ByNodes = e.policy != nil && e.policy.NodeCredentials.Cover(repository)
-	i.Unknown = len(i.Entries) == 0 && len(of.unread) > 0
-	i.Elsewhere = e.elsewhere(of.list, repository)
+	i.Unknown = len(i.Secrets) == 0 && len(of.unread) > 0
+	if len(i.Secrets) == 0 {
+		i.Elsewhere, i.SourcesUnknown = e.elsewhere(of, repository)
+	}
 	i.Text = imageText(i, registry, of)
 }
 
-// elsewhere finds entries for a repository that the pod does not have: in the copies that the namespace has, and in the sources
-// of rules.
-func (e *explainer) elsewhere(list []string, repository string) (out []EntryExplanation) {
+// elsewhere finds entries for a repository that the pod does not have: in the sources of rules. unknown is of how many of those
+// it is not known which registries they are for.
+func (e *explainer) elsewhere(of podSecrets, repository string) (out []EntryExplanation, unknown int) {
 	if e.policy == nil {
-		return nil
+		return nil, 0
 	}
 	ns := e.snapshot.Namespace(e.namespace)
 	for _, rule := range e.policy.Rules {
 		for _, s := range rule.Secrets {
-			if slices.Contains(list, s.Name) || slices.ContainsFunc(out, func(o EntryExplanation) bool { return o.Secret == s.Name && o.WhyNot == "" }) {
-				continue
+			content, byStatus, known := e.contentOf(s.Source)
+			if !known {
+				unknown++
 			}
-			content, byStatus := e.contentOf(s.Source)
 			tried := cluster.Tried([]cluster.PullSecret{{Name: s.Name, Content: content}}, repository)
 			tried = slices.DeleteFunc(tried, func(t cluster.Entry) bool { return t.Empty && !byStatus })
-			if len(tried) == 0 {
+			if len(tried) == 0 || len(out) == shownOthers {
 				continue
 			}
 			out = append(out, EntryExplanation{
-				Secret: s.Name, Host: tried[0].Host, Rule: rule.Name, WhyNot: e.whyNotNamespace(rule, ns), ByStatus: byStatus,
+				Secret: s.Name, Host: tried[0].Host, Rule: rule.Name, WhyNot: e.whyNoCopy(rule, s, ns), ByStatus: byStatus,
 			})
 		}
 	}
-	return out
+	return out, unknown
+}
+
+// shownOthers is how many entries elsewhere are told of an image.
+const shownOthers = 20
+
+// whyNoCopy says why a rule does not bring its secret to the namespace; empty if it does, or is about to.
+func (e *explainer) whyNoCopy(rule *policy.Rule, s policy.Secret, ns *cluster.Namespace) string {
+	if why := e.whyNotNamespace(rule, ns); why != "" {
+		return "it does not select the namespace: " + why
+	}
+	if ns.Excluded {
+		return "the namespace's annotation opts it out"
+	}
+	for _, c := range e.copies {
+		switch {
+		case c.Name != s.Name:
+		case c.Source != s.Source.String():
+			return "its copy is not made: an earlier rule makes one of this name from another source"
+		case plan.Reason(c.Reason).Problem() && plan.Reason(c.Reason) != plan.CopyForbidden && plan.Reason(c.Reason) != plan.SourceForbidden:
+			return "its copy is not made: " + c.Text
+		}
+	}
+	return ""
 }
 
 // contentOf is what a source holds. That of a rule for other namespaces was not read with the rest, and the status may tell it.
-func (e *explainer) contentOf(source types.NamespacedName) (content *cluster.Content, byStatus bool) {
-	if e.raw[source] == nil && e.snapshot.sourcesDenied[source] == nil {
-		if told := e.toldOf(source); told != nil {
-			return told, true
-		}
+// known is false where nobody tells which registries it is for, or not all of them.
+func (e *explainer) contentOf(source types.NamespacedName) (content *cluster.Content, byStatus, known bool) {
+	told, all := e.toldOf(source)
+	if e.raw[source] == nil && told != nil {
+		return told, true, all
+	}
+	if e.asked < maxAsked {
 		e.source(source)
 	}
-	if e.snapshot.sourcesDenied[source] != nil {
-		return e.toldOf(source), true
+	found := e.snapshot.secrets[source]
+	if found == nil || found.Content == nil {
+		return nil, false, false
 	}
-	if found := e.snapshot.secrets[source]; found != nil {
-		return found.Content, false
-	}
-	return nil, false
+	return found.Content, false, true
 }
+
+// maxAsked is how many secrets are asked for one by one: a policy may have thousands of sources, and a pod as many pull secrets.
+const maxAsked = 200
 
 func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 	switch {
-	case len(i.Entries) > 0:
+	case i.Broken != "":
+		return "the kubelet cannot read the pod's pull secret " + i.Broken + ", and pulls no image of the pod because of it"
+	case len(i.Secrets) > 0:
 		return entriesText(i.Entries)
 	case i.ByNodes:
 		return "no pull secret of the pod has an entry for " + registry + "; the nodes log in to it by themselves, as nodeCredentials of the policy says"
 	}
 	text := "no pull secret of the pod has an entry for " + registry
-	if len(of.unread) > 0 {
+	switch {
+	case len(i.Entries) > 0:
+		text = entriesText(i.Entries)
+	case len(of.unread) > 0:
 		text = "no pull secret of the pod that you may read has an entry for " + registry
 	}
 	for n, other := range i.Elsewhere {
@@ -195,13 +273,19 @@ func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 			text += fmt.Sprintf("; and %d more rules have one", len(i.Elsewhere)-n)
 			break
 		}
-		text += "; " + elsewhereText(other)
+		text += "; " + elsewhereText(other, slices.Contains(of.list, other.Secret))
+	}
+	if len(of.useless) > 0 {
+		text += "; " + bound.Few(of.useless)
 	}
 	if len(of.missing) > 0 {
-		text += "; these do not exist: " + strings.Join(of.missing, ", ")
+		text += "; these do not exist: " + bound.Few(of.missing)
 	}
 	if len(of.unread) > 0 { // one of them may have an entry
-		return text + "; these you may not read: " + strings.Join(of.unread, ", ")
+		return text + "; these you may not read: " + bound.Few(of.unread)
+	}
+	if len(i.Entries) > 0 {
+		return text
 	}
 	return text + "; it is pulled without a credential, unless the node has one"
 }
@@ -209,13 +293,16 @@ func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 // shownElsewhere is of how many rules a text tells that have an entry.
 const shownElsewhere = 3
 
-func elsewhereText(o EntryExplanation) string {
+func elsewhereText(o EntryExplanation, named bool) string {
 	has := o.Host
 	if o.ByStatus {
 		has += ", as the status says"
 	}
-	if o.WhyNot != "" {
-		return fmt.Sprintf("rule %s has one for its copies %s (%s), and does not select the namespace: %s", o.Rule, o.Secret, has, o.WhyNot)
+	switch {
+	case o.WhyNot != "":
+		return fmt.Sprintf("rule %s has one for its copies %s (%s): %s", o.Rule, o.Secret, has, o.WhyNot)
+	case named:
+		return fmt.Sprintf("rule %s has one (%s) for %s, which is not as it should be", o.Rule, has, o.Secret)
 	}
 	return fmt.Sprintf("%s has one (%s), which the pod does not name", o.Secret, has)
 }

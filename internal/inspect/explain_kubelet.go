@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
@@ -47,7 +48,11 @@ func (e *explainer) kubelet(u *unstructured.Unstructured) kubeletReports {
 			reason, _, _ := unstructured.NestedString(status, "state", "waiting", "reason")
 			message, _, _ := unstructured.NestedString(status, "state", "waiting", "message")
 			if reason != "" && reason != "ContainerCreating" && reason != "PodInitializing" {
-				report.Text = waitingText(reason, message, report.Text)
+				about := KubeletReport{Text: waitingText(reason, message, report.Text)}
+				if ofImages(reason) { // so the Event is about the same
+					about.First, about.Last = report.First, report.Last
+				}
+				report = about
 			}
 			events[name] = report
 		}
@@ -69,6 +74,19 @@ func waitingText(reason, message, event string) string {
 	}
 	return text
 }
+
+// ofImages reports whether a container that waits for a reason waits for its image. A pull secret that the kubelet cannot read is
+// a reason in the words of the error. Source: pkg/kubelet/images and its ReasonCache.
+func ofImages(reason string) bool {
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "SignatureValidationFailed", "ImageInspectError", "ErrImageNeverPull", "InvalidImageName":
+		return true
+	}
+	return strings.Contains(reason, " ")
+}
+
+// shownReports is how many Events about a pod as a whole are told, the last ones.
+const shownReports = 5
 
 // imageEvents are the pod's Events about images, the last of each container, and those about the whole pod. An Event is
 // kept for an hour only, so there may be none.
@@ -94,7 +112,7 @@ func (e *explainer) imageEvents(u *unstructured.Unstructured) (of map[string]Kub
 		return nil
 	})
 	slices.SortFunc(pod, func(a, b KubeletReport) int { return strings.Compare(a.Last, b.Last) })
-	return of, pod, err
+	return of, pod[max(0, len(pod)-shownReports):], err
 }
 
 // aboutImages reports whether an Event of a kubelet is about the images of a pod. Source: pkg/kubelet/events and
@@ -122,9 +140,9 @@ func eventTime(event *unstructured.Unstructured, field string) string {
 	return timeText(t)
 }
 
-// printable keeps a text to one line and to a terminal's letters: a registry decides a part of it.
+// printable keeps a text to one line, to a terminal's letters and to a length: a registry, or whoever made a pod, decides it.
 func printable(text string) string {
-	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+	return bound.Text(strings.Join(strings.Fields(strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
 		}
@@ -132,5 +150,5 @@ func printable(text string) string {
 			return '?'
 		}
 		return r
-	}, text)), " ")
+	}, text)), " "))
 }

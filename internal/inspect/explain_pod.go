@@ -13,6 +13,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -37,10 +38,16 @@ type PodExplanation struct {
 func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, u *unstructured.Unstructured, isNew bool) *PodExplanation {
 	pod := &PodExplanation{New: isNew, Name: u.GetName(), Account: accountOf(u), Created: timeText(u.GetCreationTimestamp()), List: podList(u)}
 	of := slices.IndexFunc(out.Accounts, func(a AccountExplanation) bool { return a.Name == pod.Account })
-	if pod.New {
-		e.asCreated(pod, out, of)
+	if isMirror(u) {
+		pod.Notes = append(pod.Notes, "it is the mirror of a static pod, whose node pulls its images without pull secrets")
 	}
-	for _, name := range slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return name == "" }) {
+	if pod.New {
+		e.asCreated(pod, u, ns, out, of)
+	}
+	for i, name := range slices.DeleteFunc(slices.Clone(pod.List), func(name string) bool { return name == "" }) {
+		if i == maxAsked {
+			break
+		}
 		e.secret(types.NamespacedName{Namespace: e.namespace, Name: name}, func(err error) { e.snapshot.copiesDenied[name] = err })
 	}
 	said := kubeletReports{}
@@ -54,7 +61,7 @@ func (e *explainer) pod(out *Explanation, ns *cluster.Namespace, u *unstructured
 	}
 	pod.Images = e.images(u, pod.List, said.containers)
 	pod.Names = e.addedToPods(u, ns, pod)
-	if of >= 0 { // else it is said of the service account
+	if of >= 0 && !isMirror(u) { // else it is said of the service account
 		e.namesOfAccount(pod, out, out.Accounts[of], u.GetCreationTimestamp())
 	}
 	return pod
@@ -68,13 +75,16 @@ func accountOf(u *unstructured.Unstructured) string {
 	return cmp.Or(account, "default")
 }
 
+// isMirror reports whether a pod stands for one that a node runs from a file.
+func isMirror(u *unstructured.Unstructured) bool { return cluster.NewPod(u).Mirror }
+
 // asCreated gives what a workload makes pods from the list that a pod has once it is created now.
-func (e *explainer) asCreated(pod *PodExplanation, out *Explanation, of int) {
+func (e *explainer) asCreated(pod *PodExplanation, u *unstructured.Unstructured, ns *cluster.Namespace, out *Explanation, of int) {
 	if len(pod.List) == 0 && of >= 0 {
 		pod.List = append(pod.List, out.Accounts[of].list...)
 	}
-	for _, n := range e.desired.PodNames(pod.Account) {
-		if e.snapshot.attachment().Of(n.Rule) == policy.ToPods && !slices.Contains(pod.List, n.Name) {
+	for _, n := range e.addedToPods(u, ns, pod) {
+		if n.adds && !slices.Contains(pod.List, n.Name) {
 			pod.List = append(pod.List, n.Name)
 		}
 	}
@@ -95,7 +105,7 @@ func (e *explainer) namesOfAccount(pod *PodExplanation, out *Explanation, of Acc
 		pod.Names = append(pod.Names, n)
 	}
 	if len(pod.Names) == 0 && e.policy != nil {
-		pod.Notes = append(pod.Notes, "no rule gives its service account a pull secret: "+whyNothing(out, of))
+		pod.Notes = append(pod.Notes, bound.Text("no rule gives its service account a pull secret: "+whyNothing(out, of)))
 	}
 }
 
@@ -112,16 +122,16 @@ func (e *explainer) addedToPods(u *unstructured.Unstructured, ns *cluster.Namesp
 		name := NameExplanation{Name: n.Name, Rule: n.Rule.Name, Present: slices.Contains(pod.List, n.Name)}
 		copied := todo.Find(plan.KindSecret, n.Name)
 		switch {
-		case name.Present && pod.New:
-			name.Text = "the API server adds it to a new pod"
-		case name.Present:
+		case name.Present && !pod.New:
 			name.Text = "the pod has it"
-		case u.GetAnnotations()[cluster.AnnotationExclude] == "true":
+		case optsOut(u):
 			name.Text = "not added: its annotation opts the pod out"
-		case u.GetAnnotations()["kubernetes.io/config.mirror"] != "":
+		case isMirror(u):
 			name.Text = "not added: it is the mirror of a static pod, which may name no secret"
 		case ns.Terminating || copied.Blocked() || copied.Defect != "":
 			name.Text = notAdded(ns, copied)
+		case pod.New:
+			name.adds, name.Present, name.Text = true, true, "the API server adds it to a new pod"
 		default:
 			name.Text = fmt.Sprintf("the API server adds it to pods as they are created, and did not yet when this one was (%s): %s", pod.Created, restart)
 		}
@@ -130,13 +140,15 @@ func (e *explainer) addedToPods(u *unstructured.Unstructured, ns *cluster.Namesp
 	return out
 }
 
+func optsOut(u *unstructured.Unstructured) bool { return cluster.NewPod(u).Excluded }
+
 func podList(u *unstructured.Unstructured) []string {
 	names := []string{}
 	list, _, _ := unstructured.NestedSlice(u.Object, "spec", "imagePullSecrets")
 	for _, e := range list {
 		entry, _ := e.(map[string]any)
 		name, _ := entry["name"].(string)
-		names = append(names, name)
+		names = append(names, printable(name)) // the API server takes any text, and no secret has such a name
 	}
 	return names
 }

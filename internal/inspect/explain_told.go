@@ -7,18 +7,19 @@ import (
 )
 
 // toldOf is which registries a source is for, as the status tells those who may not read it: entries that hold nothing. It is
-// nil where the status does not tell.
-func (e *explainer) toldOf(source types.NamespacedName) *cluster.Content {
+// nil where the status does not tell; all is false where it does not tell all.
+func (e *explainer) toldOf(source types.NamespacedName) (content *cluster.Content, all bool) {
 	for _, s := range e.snapshot.record().SourceHosts {
-		if s.Source == source.String() && len(s.Hosts) > 0 {
-			content := &cluster.Content{}
-			for _, host := range s.Hosts {
-				content.Registries = append(content.Registries, cluster.Registry{Host: host})
-			}
-			return content
+		if s.Source != source.String() {
+			continue
 		}
+		content := &cluster.Content{}
+		for _, host := range s.Hosts {
+			content.Registries = append(content.Registries, cluster.Registry{Host: host})
+		}
+		return content, !s.Cut
 	}
-	return nil
+	return nil, false
 }
 
 // toldOfCopy is the same of the copy of a name in the namespace. Somebody else's secret may have the name, so it counts only
@@ -29,7 +30,10 @@ func (e *explainer) toldOfCopy(name string) *cluster.Content {
 			continue
 		}
 		if there, known := e.snapshot.record().Place(e.namespace, name); known && there {
-			return e.toldOf(c.Source)
+			content, all := e.toldOf(c.Source)
+			if all {
+				return content
+			}
 		}
 	}
 	return nil

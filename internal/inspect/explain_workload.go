@@ -58,9 +58,9 @@ func (e *explainer) workload(out *Explanation, ns *cluster.Namespace, target Tar
 		pod.Lacks = slices.DeleteFunc(slices.Clone(w.New.List), func(name string) bool { return slices.Contains(podList(u), name) })
 		w.Pods = append(w.Pods, pod)
 	}
-	if len(pods) > 0 && cluster.NewPod(pods[0]).Waits != "" {
+	if len(pods) > 0 && waitingPod(pods[0]).Waits != "" {
 		out.Pod = e.pod(out, ns, pods[0], false)
-		out.Do = e.steps(out.Pod, w.New, maker{target.kind, target.kind.kind, target.name})
+		out.Do = e.doAbout(ns, out, pods[0])
 	}
 	return nil
 }
@@ -120,28 +120,38 @@ func isAlive(u *unstructured.Unstructured) bool {
 
 // compareWaiting has pods that wait for an image first, and of those the newest.
 func compareWaiting(a, b *unstructured.Unstructured) int {
-	one, other := cluster.NewPod(a), cluster.NewPod(b)
+	one, other := waitingPod(a), waitingPod(b)
 	switch {
 	case (one.Waits == "") != (other.Waits == "") && one.Waits != "":
 		return -1
 	case (one.Waits == "") != (other.Waits == ""):
 		return 1
-	case !one.Created.Equal(other.Created):
-		return other.Created.Compare(one.Created)
+	case one.Created != other.Created:
+		return strings.Compare(other.Created, one.Created)
 	}
 	return strings.Compare(one.Name, other.Name)
 }
 
+// waitingPod is a pod in a list, with the first container that waits for its image. That of somebody who debugs the pod does not
+// count: a new pod would not have it.
 func waitingPod(u *unstructured.Unstructured) WaitingPod {
-	pod := cluster.NewPod(u)
-	return WaitingPod{Name: pod.Name, Created: timeText(u.GetCreationTimestamp()), Waits: pod.Waits, Container: pod.Container}
+	pod := WaitingPod{Name: u.GetName(), Created: timeText(u.GetCreationTimestamp())}
+	for _, kind := range containerKinds[:2] {
+		statuses, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", kind.statuses)
+		for _, status := range mappings(statuses) {
+			if reason := text(status, "state", "waiting", "reason"); ofImages(reason) && pod.Waits == "" {
+				pod.Waits, pod.Container = printable(reason), text(status, "name")
+			}
+		}
+	}
+	return pod
 }
 
 // waiting lists the pods of the namespace that wait for an image.
 func (e *explainer) waiting(out *Explanation) error {
 	var pods []*unstructured.Unstructured
 	err := e.lookup.each(kube.Pods, e.namespace, "", func(u *unstructured.Unstructured) error {
-		if isAlive(u) && cluster.NewPod(u).Waits != "" {
+		if isAlive(u) && waitingPod(u).Waits != "" {
 			pods = append(pods, u)
 		}
 		return nil
@@ -159,7 +169,7 @@ func (e *explainer) waiting(out *Explanation) error {
 	}
 	if len(pods) > 0 {
 		out.Do = append(out.Do, Step{
-			Why: "see why the first of them waits", Command: command("pullsecrets explain -n", e.namespace, "pod/"+pods[0].GetName()),
+			Why: "see why the first of them waits", Command: command("pullsecrets explain -n %s pod/%s", e.namespace, pods[0].GetName()),
 		})
 	}
 	return notForbidden("list the pods of namespace "+e.namespace, err)

@@ -40,7 +40,7 @@ type dumpLookup []*unstructured.Unstructured
 // dumpKinds are the kinds of a dump that are looked up.
 var dumpKinds = map[schema.GroupVersionResource]string{
 	kube.Namespaces: "Namespace", kube.ServiceAccounts: "ServiceAccount", kube.Secrets: "Secret", kube.ConfigMaps: "ConfigMap", kube.Pods: "Pod", kube.Events: "Event",
-	kube.Deployments: "Deployment", kube.StatefulSets: "StatefulSet", kube.DaemonSets: "DaemonSet", kube.ReplicaSets: "ReplicaSet", kube.Jobs: "Job", kube.CronJobs: "CronJob",
+	kube.Deployments: "Deployment", kube.StatefulSets: "StatefulSet", kube.DaemonSets: "DaemonSet", kube.ReplicaSets: "ReplicaSet", kube.Jobs: "Job", kube.CronJobs: "CronJob", kube.ReplicationControllers: "ReplicationController",
 }
 
 func (d dumpLookup) get(resource schema.GroupVersionResource, key types.NamespacedName) (*unstructured.Unstructured, error) {

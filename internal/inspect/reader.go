@@ -104,7 +104,7 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 		return nil, nil
 	}
 	u, err := r.lookup.get(kube.ConfigMaps, key)
-	if apierrors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) { // as what is no API server answers
 		return nil, nil
 	}
 	if err != nil {

@@ -43,6 +43,7 @@ var (
 		{"statefulset", []string{"sts", "statefulsets", "statefulset.apps", "statefulsets.apps"}, "StatefulSet", kube.StatefulSets, []string{"spec", "template"}},
 		{"daemonset", []string{"ds", "daemonsets", "daemonset.apps", "daemonsets.apps"}, "DaemonSet", kube.DaemonSets, []string{"spec", "template"}},
 		{"replicaset", []string{"rs", "replicasets", "replicaset.apps", "replicasets.apps"}, "ReplicaSet", kube.ReplicaSets, []string{"spec", "template"}},
+		{"replicationcontroller", []string{"rc", "replicationcontrollers"}, "ReplicationController", kube.ReplicationControllers, []string{"spec", "template"}},
 		{"job", []string{"jobs", "job.batch", "jobs.batch"}, "Job", kube.Jobs, []string{"spec", "template"}},
 		{"cronjob", []string{"cj", "cronjobs", "cronjob.batch", "cronjobs.batch"}, "CronJob", kube.CronJobs, []string{"spec", "jobTemplate", "spec", "template"}},
 	}

@@ -97,7 +97,7 @@ func (c *checker) secret(spec SecretSpec, at *field.Path) Secret {
 	switch {
 	case s.Source.Namespace == "":
 		s.Source.Namespace = c.opts.Namespace
-	case s.Source.Namespace != c.opts.Namespace && !slices.Contains(c.opts.SourceNamespaces, s.Source.Namespace):
+	case !c.opts.AnySource && s.Source.Namespace != c.opts.Namespace && !slices.Contains(c.opts.SourceNamespaces, s.Source.Namespace):
 		c.fail(at.Child("source", "namespace"), "%q: sources may only be in %s; start the controller with -source-namespaces to allow others",
 			brief(s.Source.Namespace), strings.Join(append([]string{c.opts.Namespace}, c.opts.SourceNamespaces...), ", "))
 	}

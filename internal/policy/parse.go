@@ -15,6 +15,7 @@ const MaxSize = 512 << 10
 type Options struct {
 	Namespace        string   // the controller's own: the default of a source's namespace
 	SourceNamespaces []string // other namespaces that sources may be in
+	AnySource        bool     // sources may be in any namespace: for whoever does not know how the controller was started
 }
 
 // Parse judges a policy's documents, by name: those of a ConfigMap are told by Documents, a file is one under its name.

@@ -32,8 +32,11 @@ func (c *checker) registries(globs []string, at *field.Path) {
 			c.fail(at.Index(i), "has an @ in it: write the host of a registry alone")
 		case found:
 			c.fail(at.Index(i), "%q: leave out %s://, images are named without it", brief(glob), brief(scheme))
+		case strings.HasPrefix(glob+"/", "index.docker.io/"):
+			c.fail(at.Index(i), "%q can match no image: those of Docker Hub are named docker.io", brief(glob))
 		case !cluster.IsImageGlob(glob):
-			c.fail(at.Index(i), "%q can match no image: write a host as images have it, perhaps with a port and the start of a path", brief(glob))
+			c.fail(at.Index(i), "%q can match no image: write a host as images have it, in lower case, in which * stands for other characters, "+
+				"perhaps with a port and the start of a path", brief(glob))
 		}
 		c.nodeCredentials = append(c.nodeCredentials, glob)
 	}

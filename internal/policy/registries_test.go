@@ -37,12 +37,18 @@ nodeCredentials: [gcr.io]
 
 func TestNodeCredentialsThatMatchNothingAreRefused(t *testing.T) {
 	for glob, want := range map[string]string{
-		`""`:                 "is empty",
-		`"https://gcr.io"`:   "leave out https://",
-		`"gcr io"`:           "can match no image",
-		`"gcr.io:port"`:      "can match no image",
-		`"me:secret@gcr.io"`: "has an @ in it",
-		`"[a-"`:              "can match no image",
+		`""`:                  "is empty",
+		`"https://gcr.io"`:    "leave out https://",
+		`"gcr io"`:            "can match no image",
+		`"gcr.io:port"`:       "can match no image",
+		`"me:secret@gcr.io"`:  "has an @ in it",
+		`"*.io/*"`:            "can match no image",
+		`"quay.io/Team"`:      "can match no image",
+		`"quay.io/a:b"`:       "can match no image",
+		`"a..b"`:              "can match no image",
+		`"reg.example:99999"`: "can match no image",
+		`"index.docker.io"`:   "are named docker.io",
+		`"[a-"`:               "can match no image",
 	} {
 		_, problems := Parse(map[string]string{"a.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\nnodeCredentials: [" + glob + "]\n"}, Options{})
 		if err := problems.Errors(); err == nil || !strings.Contains(err.Error(), want) {

@@ -15,19 +15,20 @@ import (
 
 // The resources that are read, watched or written.
 var (
-	Namespaces      = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	ServiceAccounts = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
-	Secrets         = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
-	ConfigMaps      = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
-	Pods            = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	Events          = schema.GroupVersionResource{Version: "v1", Resource: "events"}
-	Deployments     = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
-	StatefulSets    = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
-	DaemonSets      = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}
-	ReplicaSets     = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}
-	Jobs            = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
-	CronJobs        = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}
-	AdmissionRules  = schema.GroupVersionResource{Group: "pullsecrets.internal", Version: "v1alpha1", Resource: "admissionrules"}
+	Namespaces             = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
+	ServiceAccounts        = schema.GroupVersionResource{Version: "v1", Resource: "serviceaccounts"}
+	Secrets                = schema.GroupVersionResource{Version: "v1", Resource: "secrets"}
+	ConfigMaps             = schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}
+	Pods                   = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	Events                 = schema.GroupVersionResource{Version: "v1", Resource: "events"}
+	Deployments            = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
+	StatefulSets           = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "statefulsets"}
+	DaemonSets             = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "daemonsets"}
+	ReplicaSets            = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}
+	ReplicationControllers = schema.GroupVersionResource{Version: "v1", Resource: "replicationcontrollers"}
+	Jobs                   = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}
+	CronJobs               = schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "cronjobs"}
+	AdmissionRules         = schema.GroupVersionResource{Group: "pullsecrets.internal", Version: "v1alpha1", Resource: "admissionrules"}
 )
 
 // Target is what one list or watch is about: all objects of a resource, those of a namespace, or those of one name.

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -80,22 +81,35 @@ type SourceHosts struct {
 
 // How much is shown of which source is for which registry.
 const (
-	shownSources = 200
-	shownHosts   = 20 // of each
+	shownSources   = 200
+	shownHosts     = 20       // of each
+	shownHostBytes = 64 << 10 // of all
 )
 
-// HostsOf are the registries of the first sources by name. Sources whose content is not known have none.
+// HostsOf are the registries of the first sources by name. Left out are entries that hold no credential, and what can be no host
+// of an image: somebody may have put a token in its place. Sources whose content is not known have none.
 func HostsOf(states map[types.NamespacedName]policy.SourceState) (out []SourceHosts) {
 	keys := slices.SortedFunc(maps.Keys(states), func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	size := 0
 	for _, key := range keys {
-		if source := states[key].Source; source == nil || source.Content == nil || len(out) == shownSources {
+		source := states[key].Source
+		if source == nil || source.Content == nil {
 			continue
 		}
 		s := SourceHosts{Source: key.String()}
-		for _, registry := range states[key].Source.Content.Registries {
+		for _, registry := range source.Content.Registries {
+			if len(registry.Fields) == 0 || !cluster.IsImageHost(registry.Host) {
+				continue
+			}
+			if s.Cut = len(s.Hosts) == shownHosts; s.Cut {
+				break
+			}
 			s.Hosts = append(s.Hosts, registry.Host)
+			size += len(registry.Host)
 		}
-		s.Hosts, s.Cut = s.Hosts[:min(len(s.Hosts), shownHosts)], len(s.Hosts) > shownHosts
+		if size += len(s.Source); len(out) == shownSources || size > shownHostBytes {
+			break
+		}
 		out = append(out, s)
 	}
 	return out
