@@ -222,3 +222,45 @@ func FuzzAcceptedImpliesAKubeletCredential(f *testing.F) {
 		check(t, secretType, value)
 	})
 }
+
+// TestALoginIsWhatTheKubeletSends holds the logins that check and verify make against the entries of the kubelet, and the
+// images that they are tried for.
+func TestALoginIsWhatTheKubeletSends(t *testing.T) {
+	tried := 0
+	for _, s := range corpus(t) {
+		kubelet := askKubelet(s.secretType, s.value)
+		logins := cluster.Logins(s.secretType, cluster.NewCredential(s.value))
+		var want, got []credential
+		for _, entry := range kubelet.entries {
+			if entry != (credential{}) {
+				want = append(want, entry)
+			}
+		}
+		ring, err := secrets.MakeDockerKeyring([]v1.Secret{{
+			Type: v1.SecretType(s.secretType), Data: map[string][]byte{cluster.DataKey(s.secretType): s.value},
+		}}, credentialprovider.UnionDockerKeyring{})
+		for _, login := range logins {
+			sent := credential{string(login.Username.Reveal()), string(login.Password.Reveal())}
+			got = append(got, sent)
+			if err != nil || login.Key == "" || strings.Contains(login.Key, "*") {
+				continue
+			}
+			tried++
+			found, _ := ring.Lookup(strings.TrimSuffix(login.Key, "/") + "/image")
+			if !slices.ContainsFunc(found, func(c credentialprovider.TrackedAuthConfig) bool { return credential{c.Username, c.Password} == sent }) {
+				t.Errorf("%s: the kubelet does not try the entry of %s for an image of %s", s.name, login.Host, login.Key)
+			}
+		}
+		order := func(a, b credential) int {
+			return strings.Compare(a.username+"\x00"+a.password, b.username+"\x00"+b.password)
+		}
+		slices.SortFunc(want, order)
+		slices.SortFunc(got, order)
+		if !slices.Equal(want, got) {
+			t.Errorf("%s: the logins are %d, and the kubelet's entries %d, or they differ", s.name, len(got), len(want))
+		}
+	}
+	if tried < 40 {
+		t.Errorf("%d logins were tried: it does not try what it is for", tried)
+	}
+}

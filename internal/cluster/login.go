@@ -37,3 +37,16 @@ func Logins(secretType string, credential Credential) (logins []Login) {
 	slices.SortStableFunc(logins, func(a, b Login) int { return strings.Compare(a.Host, b.Host) })
 	return logins
 }
+
+// TriedLogins are those of one credential's logins that the kubelet tries for images of a repository, in its order: Tried.
+func TriedLogins(logins []Login, repository string) (tried []Login) {
+	content := &Content{}
+	for _, login := range logins {
+		content.Registries = append(content.Registries, Registry{Host: login.Host, Fields: []Field{{Name: "password"}}})
+	}
+	for _, entry := range Tried([]PullSecret{{Content: content}}, repository) {
+		i := slices.IndexFunc(logins, func(l Login) bool { return l.Host == entry.Host })
+		tried = append(tried, logins[i])
+	}
+	return tried
+}

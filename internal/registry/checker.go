@@ -78,6 +78,7 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 	ctx, cancel := context.WithTimeout(ctx, patience*c.timeout)
 	defer cancel()
 	logins := cluster.Logins(secretType, credential)
+	imagesFor := tried(logins, images)
 	answers := make([]Answer, len(logins))
 	var asking sync.WaitGroup
 	for i, login := range logins {
@@ -89,11 +90,26 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 		}
 		asking.Go(func() {
 			defer func() { <-c.slots }()
-			answers[i] = c.ask(ctx, login, images)
+			answers[i] = c.ask(ctx, login, imagesFor[login.Host])
 		})
 	}
 	asking.Wait()
 	return answers
+}
+
+// tried are the images that the kubelet tries each entry for, by the entry's host. What is no image is left out.
+func tried(logins []cluster.Login, images []string) map[string][]reference.Named {
+	of := map[string][]reference.Named{}
+	for _, image := range images {
+		named, err := reference.ParseNormalizedNamed(image)
+		if err != nil {
+			continue
+		}
+		for _, login := range cluster.TriedLogins(logins, named.Name()) {
+			of[login.Host] = append(of[login.Host], reference.TagNameOnly(named))
+		}
+	}
+	return of
 }
 
 // FullName is an image as answers name it, with its registry and a tag or digest; ok is false for what names none.

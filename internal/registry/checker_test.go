@@ -401,6 +401,15 @@ func TestNoMoreAreAskedAtATime(t *testing.T) {
 	}
 }
 
+// TestDockerHubByItsOlderName has the one entry that is for images of which it does not have the host.
+func TestDockerHubByItsOlderName(t *testing.T) {
+	logins := cluster.Logins(cluster.TypeDockerConfigJSON, credential("x", "https://index.docker.io/v1/", "other.example"))
+	images := tried(logins, []string{"nginx", "docker.io/team/app:1", "other.example/x"})["https://index.docker.io/v1/"]
+	if len(images) != 2 || images[0].String() != "docker.io/library/nginx:latest" || images[1].String() != "docker.io/team/app:1" {
+		t.Errorf("it is for %v", images)
+	}
+}
+
 // TestEntries asks of a credential's entries those that hold something, in the order of their hosts.
 func TestEntries(t *testing.T) {
 	s := start(t, challenged(answering(200, asJSON, "{}"), basic))
@@ -441,6 +450,9 @@ func TestDockerHub(t *testing.T) {
 		t.Fatalf("%+v", logins)
 	}
 	for _, login := range logins {
+		if images := tried(logins, []string{"nginx", "team/app"})["https://index.docker.io/v1/"]; len(images) > 0 {
+			t.Errorf("its older name is for %v, although another entry matches", images)
+		}
 		if host, note, ok := hostOf(login, nil); host != "registry-1.docker.io" || !ok || !strings.Contains(note, "asked at registry-1.docker.io") {
 			t.Errorf("%s is asked at %q (%s)", login.Host, host, note)
 		}

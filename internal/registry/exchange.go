@@ -42,15 +42,9 @@ func (c *Checker) exchange(login cluster.Login, host string) *exchange {
 }
 
 // ask asks for the verdict on an entry, and on the images that the kubelet tries it for.
-func (c *Checker) ask(ctx context.Context, login cluster.Login, images []string) Answer {
+func (c *Checker) ask(ctx context.Context, login cluster.Login, images []reference.Named) Answer {
 	a := Answer{Host: login.Host, Verdict: NotAsked}
-	var mine []reference.Named
-	for _, image := range images {
-		if named, err := reference.ParseNormalizedNamed(image); err == nil && login.Key != "" && cluster.ForImagesOf(login.Key, named.Name()) {
-			mine = append(mine, reference.TagNameOnly(named))
-		}
-	}
-	host, note, ok := hostOf(login, mine)
+	host, note, ok := hostOf(login, images)
 	if !ok {
 		a.Detail = note
 		return a
@@ -58,7 +52,7 @@ func (c *Checker) ask(ctx context.Context, login cluster.Login, images []string)
 	e := c.exchange(login, host)
 	a.Verdict, a.Detail = e.verdict(ctx)
 	a.Detail = joined(a.Detail, note)
-	for _, named := range mine {
+	for _, named := range images {
 		i := Image{Name: named.String(), Verdict: a.Verdict, Detail: "not asked: as its registry"}
 		if a.Verdict == Accepted || a.Verdict == Anonymous {
 			i.Verdict, i.Detail = c.exchange(login, endpoint(reference.Domain(named))).image(ctx, named)
