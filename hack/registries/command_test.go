@@ -107,13 +107,13 @@ func TestAFile(t *testing.T) {
 		"accepted":     {config(r.host, password), nil, 0, "standard input HOST Accepted\naccepted: 1 login\n"},
 		"older form":   {older, nil, 0, "standard input HOST Accepted\naccepted: 1 login\n"},
 		"a Secret":     {secret, nil, 0, "team-a/hub HOST Accepted\naccepted: 1 login\n"},
-		"SOPS":         {secret + "sops: {version: 3.9.0}\n", nil, 2, "team-a/hub - NotAsked it is encrypted with SOPS: decrypt it, and give it by standard input\nnot everything could be told: ask again from where the registries can be reached\n"},
+		"SOPS":         {secret + "sops: {version: 3.9.0}\n", nil, 2, "team-a/hub - NotAsked it is encrypted with SOPS: decrypt it, and give it by standard input\nnot asked: see what stands beside team-a/hub\n"},
 		"refused":      {config(r.host, "wrong"), nil, 1, "standard input HOST Refused 401 Unauthorized: incorrect username or password\nrefused: put a credential that can log in into standard input\n"},
 		"an image":     {config(r.host, password), []string{"-image", r.host + "/team/app:1"}, 0, "standard input HOST Accepted\nstandard input HOST/team/app:1 Accepted\naccepted: 1 login\n"},
 		"a wrong one":  {config(r.host, password), []string{"-image", r.host + "/team/ap"}, 1, "standard input HOST Accepted\nstandard input HOST/team/ap:latest Refused 401 Unauthorized, which registries also answer where there is no such repository\nan image cannot be pulled: see that it is named right, and let the account read its repository\n"},
 		"no entry":     {config(r.host, password), []string{"-image", "nginx"}, 1, "standard input HOST Accepted\nno entry is for docker.io/library/nginx:latest: it is pulled without a credential\nan image cannot be pulled: see that it is named right, and let the account read its repository\n"},
-		"wildcard":     {config("*.example.com", password), nil, 2, "standard input *.example.com NotAsked it stands for several hosts: name an image of one of them\nnot everything could be told: ask again from where the registries can be reached\n"},
-		"out of reach": {config("127.0.0.1:1", password), nil, 2, "standard input 127.0.0.1:1 Unreachable dial tcp 127.0.0.1:1: connect: connection refused\nnot everything could be told: ask again from where the registries can be reached\n"},
+		"wildcard":     {config("*.example.com", password), nil, 2, "standard input *.example.com NotAsked it stands for several hosts: name an image of one of them\nnot asked: see what stands beside standard input\n"},
+		"out of reach": {config("127.0.0.1:1", password), nil, 2, "standard input 127.0.0.1:1 Unreachable dial tcp 127.0.0.1:1: connect: connection refused\nno answer that counts: ask about standard input from where the registry can be reached, or later\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, errs := check(t, c.status, nil, c.text, r.host, append([]string{"-config", "-", "-plain-http", r.host}, c.args...)...)
@@ -183,7 +183,7 @@ func TestThePolicysSources(t *testing.T) {
 pullsecrets/good HOST Accepted
 pullsecrets/missing - NotAsked there is no such secret
 pullsecrets/other - NotAsked its type is neither kubernetes.io/dockerconfigjson nor kubernetes.io/dockercfg: make it anew with one of them, a type cannot be changed (WrongType)
-refused: put a credential that can log in into pullsecrets/bad
+refused: put a credential that can log in into pullsecrets/bad; not asked: see what stands beside pullsecrets/missing, pullsecrets/other
 `)
 	out, errs = check(t, 0, nil, "", r.host, "-dump", file, "-plain-http", r.host, "secret/good", "-n", "pullsecrets")
 	wantText(t, columns(out)+errs, "pullsecrets/good HOST Accepted\naccepted: 1 login\n")

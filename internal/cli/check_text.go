@@ -45,31 +45,46 @@ func (r *checkReport) text(out io.Writer) error {
 // advice says in one line what it comes to, and what to do.
 func (r *checkReport) advice() string {
 	var parts []string
-	if hosts := r.which(registry.Refused); len(hosts) > 0 {
-		parts = append(parts, "refused: put a credential that can log in into "+strings.Join(hosts, ", "))
+	say := func(list []string, format string) {
+		if len(list) > 0 {
+			parts = append(parts, fmt.Sprintf(format, someOf(list)))
+		}
 	}
-	if hosts := r.which(registry.NoRegistry); len(hosts) > 0 {
-		parts = append(parts, "no registry: correct the host in "+strings.Join(hosts, ", "))
-	}
+	say(r.which(registry.Refused), "refused: put a credential that can log in into %s")
+	say(r.which(registry.NoRegistry), "no registry: correct the host in %s")
 	if r.hasImage(registry.Refused) || r.hasImage(registry.NotFound) || len(r.Uncovered) > 0 {
 		parts = append(parts, "an image cannot be pulled: see that it is named right, and let the account read its repository")
 	}
-	if r.status() == checkFailed || len(parts) == 0 && r.status() != 0 {
-		parts = append(parts, "not everything could be told: ask again from where the registries can be reached")
-	}
+	say(r.which(registry.Unreachable), "no answer that counts: ask about %s from where the registry can be reached, or later")
+	say(r.which(registry.NotAsked), "not asked: see what stands beside %s")
 	switch {
 	case len(parts) > 0:
 		return strings.Join(parts, "; ")
 	case len(r.Secrets) == 0:
 		return "the policy has no sources, so there is nothing to ask"
+	case r.status() != 0:
+		return "nothing is wrong, and not everything could be told: name an image with -image that is to be pulled"
 	}
 	return "accepted: " + counted(r.entries(), "login")
 }
 
-// which names the secrets with an entry of a verdict.
+// someOf names the first of a list, and how many more there are.
+func someOf(list []string) string {
+	const shown = 5
+	text := strings.Join(list[:min(shown, len(list))], ", ")
+	if more := len(list) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// which names the secrets with an entry of a verdict, or of whose images nothing is known; one that could not be asked about counts as NotAsked.
 func (r *checkReport) which(v registry.Verdict) (secrets []string) {
 	for _, s := range r.Secrets {
-		if slices.ContainsFunc(s.Answers, func(a registry.Answer) bool { return a.Verdict == v }) {
+		has := slices.ContainsFunc(s.Answers, func(a registry.Answer) bool {
+			return a.Verdict == v || v == registry.Unreachable && imageHas(a, v)
+		})
+		if has || s.Problem != "" && v == registry.NotAsked {
 			secrets = append(secrets, s.Secret)
 		}
 	}
@@ -80,9 +95,13 @@ func (r *checkReport) which(v registry.Verdict) (secrets []string) {
 func (r *checkReport) hasImage(v registry.Verdict) bool {
 	return slices.ContainsFunc(r.Secrets, func(s secretAnswers) bool {
 		return slices.ContainsFunc(s.Answers, func(a registry.Answer) bool {
-			return a.Verdict != v && slices.ContainsFunc(a.Images, func(i registry.Image) bool { return i.Verdict == v })
+			return a.Verdict != v && imageHas(a, v)
 		})
 	})
+}
+
+func imageHas(a registry.Answer, v registry.Verdict) bool {
+	return slices.ContainsFunc(a.Images, func(i registry.Image) bool { return i.Verdict == v })
 }
 
 func (r *checkReport) entries() (n int) {

@@ -54,8 +54,9 @@ func (c *Checker) ask(ctx context.Context, login cluster.Login, images []referen
 	a.Detail = joined(a.Detail, note)
 	for _, named := range images {
 		i := Image{Name: named.String(), Verdict: a.Verdict, Detail: "not asked: as its registry"}
-		if a.Verdict == Accepted || a.Verdict == Anonymous {
-			i.Verdict, i.Detail = c.exchange(login, endpoint(reference.Domain(named))).image(ctx, named)
+		at := endpoint(reference.Domain(named))
+		if a.Verdict == Accepted || a.Verdict == Anonymous || at != host {
+			i.Verdict, i.Detail = c.exchange(login, at).image(ctx, named)
 		}
 		a.Images = append(a.Images, i)
 	}

@@ -49,6 +49,9 @@ func TestAWildcardIsAskedWhereAnImageIs(t *testing.T) {
 	if len(got.Images) != 1 || got.Images[0].Verdict != Accepted {
 		t.Errorf("%+v", got)
 	}
+	other := start(t, challenged(answering(401, asJSON, ""), basic))
+	got = askOne(t, Options{PlainHTTP: []string{s.host, other.host}}, "*.0.0.1:*", other.host+"/x:1")
+	want(t, got, NotAsked, "no image is of this host") // no image has a port that a wildcard is for
 	open := start(t, answering(200, asJSON, "{}"))
 	got = askOne(t, Options{PlainHTTP: []string{open.host}}, open.host, open.host+"/team/app:1")
 	want(t, got, Anonymous, "it asks for no credential")
