@@ -52,7 +52,7 @@ func check(t *testing.T, status int, environment []string, stdin, host string, a
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c := exec.CommandContext(t.Context(), program, append([]string{"check"}, args...)...)
-	c.Env = append(append(os.Environ(), "KUBECONFIG=/does/not/exist", "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY="), environment...)
+	c.Env = append(append(os.Environ(), "KUBECONFIG=/does/not/exist", "PULLSECRETS_TIMEOUT=1m", "HTTP_PROXY=", "HTTPS_PROXY=", "NO_PROXY="), environment...)
 	c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &stdout, &stderr
 	var exit *exec.ExitError
 	if err := c.Run(); err != nil && !errors.As(err, &exit) {

@@ -68,7 +68,7 @@ func typedIn(t *testing.T, folder, proxy, typed string) string {
 	t.Helper()
 	line, echo := strings.CutSuffix(strings.TrimSpace(typed), "; echo $?")
 	c := exec.CommandContext(t.Context(), program, strings.Fields(line)...)
-	c.Dir, c.Env = folder, append(os.Environ(), "HTTPS_PROXY=http://"+proxy, "NO_PROXY=", "KUBECONFIG=/does/not/exist")
+	c.Dir, c.Env = folder, append(os.Environ(), "HTTPS_PROXY=http://"+proxy, "NO_PROXY=", "KUBECONFIG=/does/not/exist", "PULLSECRETS_TIMEOUT=1m") // the machine may be busy
 	out, _ := c.CombinedOutput()
 	if strings.Contains(string(out), password) {
 		t.Errorf("%s leaks:\n%s", line, out)

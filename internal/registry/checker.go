@@ -82,9 +82,7 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 	answers := make([]Answer, len(logins))
 	var asking sync.WaitGroup
 	for i, login := range logins {
-		select {
-		case c.slots <- struct{}{}:
-		case <-ctx.Done():
+		if !c.slot(ctx) {
 			answers[i] = Answer{Host: login.Host, Verdict: Unreachable, Detail: "it was not asked: those before it took all the time"}
 			continue
 		}
@@ -95,6 +93,20 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 	}
 	asking.Wait()
 	return answers
+}
+
+// slot waits until a registry may be asked, and reports whether there is time left to do so.
+func (c *Checker) slot(ctx context.Context) bool {
+	select {
+	case c.slots <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	if ctx.Err() != nil { // both were ready
+		<-c.slots
+		return false
+	}
+	return true
 }
 
 // tried are the images that the kubelet tries each entry for, by the entry's host. What is no image is left out.

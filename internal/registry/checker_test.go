@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -91,6 +92,7 @@ func credential(password string, hosts ...string) cluster.Credential {
 // askOne asks one host with the canary.
 func askOne(t *testing.T, o Options, host string, images ...string) Answer {
 	t.Helper()
+	o.Timeout = cmp.Or(o.Timeout, time.Minute) // the machine may be busy
 	answers := New(o).Ask(t.Context(), cluster.TypeDockerConfigJSON, credential(canary, host), images...)
 	if len(answers) != 1 {
 		t.Fatalf("there are %d answers: %+v", len(answers), answers)
@@ -429,12 +431,12 @@ func TestEntries(t *testing.T) {
 		{Host: "c.example", Verdict: NotAsked, Detail: "it has a password and no username"},
 		{Host: "https://" + s.host + "/v2/", Verdict: Accepted},
 	}
-	if diff := cmp.Diff(wanted, got); diff != "" {
+	if diff := gocmp.Diff(wanted, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	older := fmt.Sprintf(`{%q:{"auth":"cm9ib3Q6czNjcmV0"}}`, s.host)
 	got = New(Options{PlainHTTP: []string{s.host}}).Ask(t.Context(), cluster.TypeDockercfg, cluster.NewCredential([]byte(older)))
-	if diff := cmp.Diff([]Answer{{Host: s.host, Verdict: Accepted}}, got); diff != "" {
+	if diff := gocmp.Diff([]Answer{{Host: s.host, Verdict: Accepted}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for secretType, value := range map[string]string{cluster.TypeDockerConfigJSON: `{"auths":[]}`, cluster.TypeDockercfg: "", "Opaque": config} {
