@@ -196,8 +196,14 @@ refused: put a credential that can log in into pullsecrets/bad; not asked: see w
 
 // TestTLSAndAProxy has a registry with a private authority's certificate, which is found through a proxy alone.
 func TestTLSAndAProxy(t *testing.T) {
+	for _, withTokens := range []bool{false, true} {
+		t.Run(fmt.Sprint("tokens ", withTokens), func(t *testing.T) { throughAProxy(t, withTokens) })
+	}
+}
+
+func throughAProxy(t *testing.T, withTokens bool) {
 	authority, certificate := certify(t, "registry.example")
-	r := start(t, false, &certificate)
+	r := start(t, withTokens, &certificate)
 	proxy := startProxy(t, map[string]string{"registry.example:443": r.host})
 	environment := []string{"HTTPS_PROXY=http://" + proxy.host}
 	text := config("registry.example", password)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"cmp"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
@@ -309,6 +310,18 @@ func TestACertificateThatIsNotTrusted(t *testing.T) {
 		t.Errorf("it was asked: %q", asked)
 	}
 	want(t, askOne(t, Options{RootCAs: s.pool()}, s.host), Accepted, "")
+}
+
+// TestAnOldTLS has a registry that knows no TLS of today.
+func TestAnOldTLS(t *testing.T) {
+	s := &server{answered: answering(200, asJSON, "{}")}
+	s.Server = httptest.NewUnstartedServer(s)
+	s.Config.ErrorLog = quiet
+	s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	s.host = strings.TrimPrefix(s.URL, "https://")
+	want(t, askOne(t, Options{RootCAs: s.pool()}, s.host), Unreachable, "protocol version not supported")
 }
 
 // TestARealmThatIsNotWhereItShouldBe has a registry name realms by which somebody might reach what only this machine does.
