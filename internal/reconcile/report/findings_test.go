@@ -146,3 +146,17 @@ func TestFindingsInTheStatusAreBounded(t *testing.T) {
 		t.Errorf("%d bytes", len(text))
 	}
 }
+
+// A copy of a credential that ended is as the policy says, so one pass (-runonce) is done. What a source lacks is not.
+func TestACredentialThatEndedLeavesNothingUndone(t *testing.T) {
+	r := New(Options{Log: zerolog.Nop(), Changed: func() {}})
+	states := sources{cluster.NewProjector([]byte("key"))}
+	r.Sources(states.with("one", plan.NewFinding(plan.SourceExpired, "it expired")))
+	if first, n := r.Unfinished(); n > 0 || !r.AnyProblem() {
+		t.Errorf("%d are left: %s", n, first)
+	}
+	r.Sources(states.with("one", policy.Finding{Reason: "Refused", Text: "the registry says no", Problem: true}))
+	if first, n := r.Unfinished(); n != 1 || first != "source pullsecrets/hub: the registry says no (Refused)" {
+		t.Errorf("%d are left: %s", n, first)
+	}
+}

@@ -88,6 +88,9 @@ func TestTimeAloneChangesWhatIsSaidOfASource(t *testing.T) {
 		}
 		ends = ends.Add(30 * time.Hour) // somebody renews it
 		c.ForgetSources()
+		if c.sources.wait() != clockCheck {
+			t.Error("it waits for a time of sources that are forgotten")
+		}
 		c.Sources(p)
 		time.Sleep(40 * time.Hour)
 		synctest.Wait()

@@ -52,7 +52,7 @@ func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.Sour
 func (c *Cluster) ForgetSources() {
 	c.sources.mu.Lock()
 	defer c.sources.mu.Unlock()
-	c.sources.states = nil
+	c.sources.states, c.sources.next = nil, time.Time{} // there is nothing to judge until somebody reads them
 }
 
 func (c *Cluster) readSource(key types.NamespacedName) policy.SourceState {
