@@ -210,3 +210,16 @@ func TestThePageShowsTheRecipes(t *testing.T) {
 		}
 	}
 }
+
+// TestNodesThatLogInByThemselves holds the globs for nodeCredentials that the page names.
+func TestNodesThatLogInByThemselves(t *testing.T) {
+	page, err := os.ReadFile(registriesPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, glob := range map[string]string{"ecr": "*.dkr.ecr.*.amazonaws.com", "gar": "*-docker.pkg.dev", "acr": "*.azurecr.io"} {
+		if !strings.Contains(string(page), "| `"+glob+"` |") || !cluster.IsImageGlob(glob) || !cluster.ForImagesOf(glob, recipes[name].image) {
+			t.Errorf("%s: %s is not named, or does not match %s", name, glob, recipes[name].image)
+		}
+	}
+}

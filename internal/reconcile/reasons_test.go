@@ -18,8 +18,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/admission"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -107,7 +109,7 @@ var (
 	onlyOf = map[plan.Reason]string{
 		plan.SourceDoubtful:   "`validate`",
 		plan.ExpiryUnreadable: "`validate`",
-		plan.SourceExpired:    "`validate`, `pullsecrets_source_expiry_timestamp_seconds`",
+		plan.SourceExpired:    "status, of sources, Event, `validate`, `pullsecrets_source_expiry_timestamp_seconds`",
 		plan.SourceExpiring:   "`validate`, `pullsecrets_source_expiry_timestamp_seconds`",
 		plan.PruneHeld:        "`pullsecrets_held_prunes`",
 		report.WriteFailed:    "`pullsecrets_write_errors_total`, by the API server's own reason",
@@ -260,6 +262,29 @@ func TestProblemsAreShownWhereThePageSays(t *testing.T) {
 	}
 }
 
+// saying is the state of a source of which something is found.
+func saying(reason plan.Reason) map[types.NamespacedName]policy.SourceState {
+	return map[types.NamespacedName]policy.SourceState{
+		{Namespace: "pullsecrets", Name: "hub"}: {Findings: []policy.Finding{plan.NewFinding(reason, "why")}},
+	}
+}
+
+// TestWarningsAreShownWhereThePageSays looks for each in the status and the log, and not among the problems.
+func TestWarningsAreShownWhereThePageSays(t *testing.T) {
+	for _, m := range plan.Warnings {
+		var log bytes.Buffer
+		r := report.New(report.Options{Log: zerolog.New(&log), Changed: func() {}, Explain: plan.Reason.Explain})
+		r.Sources(saying(m.Reason))
+		shown := r.Totals()
+		if len(shown.Sources) != 1 || shown.Sources[0].Reason != string(m.Reason) || shown.Problems != 0 || r.AnyProblem() {
+			t.Errorf("%s: the status says %+v", m.Reason, shown)
+		}
+		if strings.Count(log.String(), fmt.Sprintf(`"reason":%q`, m.Reason)) != 1 {
+			t.Errorf("%s: the log says %s", m.Reason, log.String())
+		}
+	}
+}
+
 // record has a reporter take in one problem, in the way in which it comes up.
 func record(r *report.Reporter, reason plan.Reason) {
 	action := plan.Action{Verb: plan.None, Kind: plan.KindSecret, Name: "regcred", Reason: reason}
@@ -275,6 +300,9 @@ func record(r *report.Reporter, reason plan.Reason) {
 		failed(&apply.Altered{Differs: []string{"type"}})
 	case report.Contested:
 		result.Contended = []*apply.Contested{{}}
+	case plan.SourceExpired:
+		r.Sources(saying(reason))
+		return
 	case admission.Absent, admission.TooLarge, admission.Unsaved:
 		r.OfNone("admission", []status.Problem{{Kind: "AdmissionRule", Name: "hub", Reason: string(reason), Detail: "why"}})
 		return
