@@ -45,7 +45,7 @@ func TestThePageFitsEachScreen(t *testing.T) {
 			if pale := eval[[]string](p, paleTexts); len(pale) > 0 {
 				t.Errorf("these are hard to read: %q", pale)
 			}
-			p.want("h1 .count", "4 things need somebody")
+			p.want("h1 .count", "5 things need somebody")
 			p.quiet()
 		})
 	}

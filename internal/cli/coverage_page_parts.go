@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect/coverage"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // look is how a state shows: by a symbol and a word, and not by its colour alone.
@@ -74,12 +75,13 @@ func barOf(r *coverage.Report, a alarmed) (parts []barPart) {
 	return parts
 }
 
-// kindWords name findings for people. Those about sources have the name of their reason.
+// kindWords name findings for people. Others about sources have the name of their reason.
 var kindWords = map[coverage.Kind]string{
 	coverage.NoCredential: "No credential", coverage.CreatedTooEarly: "Made too early", coverage.ListHides: "Hidden by its own list",
 	coverage.PullFails: "Pull fails", coverage.SourceUnusable: "Source of no use", coverage.Pending: "About to come",
 	coverage.Lapsing: "About to go", coverage.InvalidImage: "No image", coverage.RegistryUncovered: "Nothing covers it",
 	coverage.SourceUnused: "Nobody uses it", coverage.CopyUnused: "Held without use",
+	coverage.Kind(plan.SourceExpired): "Has run out", coverage.Kind(plan.SourceExpiring): "Runs out soon", coverage.Kind(plan.SourceDoubtful): "Doubtful",
 }
 
 // cards are findings, a card each.
@@ -222,6 +224,7 @@ func newBareTable(r *coverage.Report) (t bareTable) {
 type sourcePart struct {
 	coverage.Source
 	Held, Used string
+	RunsOut    string // the day
 	Holders    []holderRow
 	Cut        string
 }
@@ -236,7 +239,7 @@ var holderWords = map[string]string{"source": "the source", "copy": "a copy", "e
 
 // newSourcePart shares the rows that the page has among all sources.
 func newSourcePart(s coverage.Source, sources int) sourcePart {
-	p := sourcePart{Source: s, Held: counted(heldIn(s), "namespace"), Used: counted(usedIn(s), "namespace")}
+	p := sourcePart{Source: s, Held: counted(heldIn(s), "namespace"), Used: counted(usedIn(s), "namespace"), RunsOut: day(s.Expires)}
 	holders, cut := first(s.Holders, max(20, pageImages/max(sources, 1)))
 	p.Cut = cut
 	for _, h := range holders {

@@ -104,10 +104,10 @@ func (w *coverageWriter) bare(list []bare) {
 }
 
 func (w *coverageWriter) sources(list []coverage.Source) {
-	rows := [][]string{{"SOURCE", "STATUS", "RULES", "HELD IN", "USED IN", "IMAGES", "REGISTRIES"}}
+	rows := [][]string{{"SOURCE", "STATUS", "RULES", "HELD IN", "USED IN", "IMAGES", "RUNS OUT", "REGISTRIES"}}
 	for _, s := range list {
 		rows = append(rows, []string{s.Source, s.Status, orDash(strings.Join(s.Rules, ", ")), counted(heldIn(s), "namespace"), counted(usedIn(s), "namespace"),
-			dash(s.Images), orDash(whereFew(s.Registries))})
+			dash(s.Images), orDash(day(s.Expires)), orDash(whereFew(s.Registries))})
 	}
 	w.table("credentials of the policy", rows)
 }

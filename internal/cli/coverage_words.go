@@ -176,3 +176,9 @@ func countNamespaces(s coverage.Source, want func(coverage.Holder) bool) int {
 	}
 	return len(names)
 }
+
+// day is that of a time in RFC 3339.
+func day(at string) string {
+	date, _, _ := strings.Cut(at, "T")
+	return date
+}

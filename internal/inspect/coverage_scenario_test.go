@@ -22,11 +22,11 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
-// TestCoverageScenarios reports on each file of testdata/coverage. The comment says why the case matters; policy.yaml and
+// TestCoverageScenarios reports on each file of coverage/testdata. The comment says why the case matters; policy.yaml and
 // cluster.yaml are what is given, and deny what may not be read: a resource in a line, or a resource and a name. report is what has
 // to come of it.
 func TestCoverageScenarios(t *testing.T) {
-	files, err := filepath.Glob("testdata/coverage/*.txtar")
+	files, err := filepath.Glob("coverage/testdata/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios: %v", err)
 	}
@@ -131,7 +131,7 @@ func lines(r *coverage.Report) string {
 
 // TestCoverageHoldsNoCredential looks for one in all that the scenarios say.
 func TestCoverageHoldsNoCredential(t *testing.T) {
-	files, _ := filepath.Glob("testdata/coverage/*.txtar")
+	files, _ := filepath.Glob("coverage/testdata/*.txtar")
 	for _, file := range files {
 		archive, err := txtar.ParseFile(file)
 		if err != nil {

@@ -73,9 +73,10 @@ type Source struct {
 	Source     string   `json:"source"` // NAMESPACE/NAME
 	Status     string   `json:"status"` // Usable, Missing, Forbidden, Invalid or IsCopy
 	Rules      []string `json:"rules"`
-	Registries []string `json:"registries"` // hosts, as they are written in it
-	Holders    []Holder `json:"holders"`    // by namespace
-	Images     int      `json:"images"`     // that have it to be pulled with
+	Expires    string   `json:"expires,omitempty"` // when the first of its entries runs out, RFC 3339; left out where that is not known
+	Registries []string `json:"registries"`        // hosts, as they are written in it
+	Holders    []Holder `json:"holders"`           // by namespace
+	Images     int      `json:"images"`            // that have it to be pulled with
 }
 
 // Holder is a secret in a namespace that holds the credential.

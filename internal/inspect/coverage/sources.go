@@ -14,6 +14,9 @@ import (
 // notInPolicy is the status of a source that copies are made from and no rule names any more.
 const notInPolicy = "NotInPolicy"
 
+// rfc3339 is the form of a time.
+const rfc3339 = "2006-01-02T15:04:05Z07:00"
+
 // sources says who holds which credential, and which of them no image needs.
 func (c *computation) sources() {
 	all := map[types.NamespacedName]*Source{}
@@ -43,6 +46,11 @@ func (c *computation) newSource(key types.NamespacedName) *Source {
 		return s
 	}
 	s.Status = string(state.Status)
+	if state.Source != nil {
+		if ends := state.Source.Ends(); len(ends) > 0 {
+			s.Expires = ends[0].Until.Format(rfc3339)
+		}
+	}
 	if state.Status == policy.SourceUsable {
 		for _, r := range state.Source.Content.Registries {
 			s.Registries = append(s.Registries, r.Host)
@@ -95,9 +103,12 @@ func (c *computation) holds(source, key types.NamespacedName, secret Secret) str
 
 // tellSource tells what is wrong with a source, and where nobody needs it.
 func (c *computation) tellSource(key types.NamespacedName, s *Source) {
+	if len(c.Narrowed) > 0 && len(s.Holders) == 0 && s.Images == 0 {
+		return // it does not concern the namespaces that were asked for
+	}
 	state := c.Sources[key]
 	for _, f := range state.Findings {
-		c.found(Finding{Kind: Kind(f.Reason), Alarm: f.Problem, Source: s.Source, Text: f.Text})
+		c.found(Finding{Kind: Kind(f.Reason), Alarm: f.Problem, Source: s.Source, Namespaces: namespaces(s.Holders, "copy", "earlier"), Text: f.Text})
 	}
 	if state.Status != policy.SourceUsable && state.Status != policy.SourceForbidden && s.Status != notInPolicy {
 		c.found(Finding{Kind: SourceUnusable, Source: s.Source, Text: "it cannot be copied: " + strings.ToLower(s.Status),
