@@ -101,7 +101,7 @@ func (c *computation) workload(ns *Namespace, g *group) {
 				continue
 			}
 			i.Pods++
-			if p.waiting[u.container] {
+			if slices.Contains(p.waiting, u.container) {
 				i.Waiting = append(i.Waiting, p.name)
 				early = early || c.verdict(n, lists{names: p.list, known: true}, ns.Now).state != Covered
 			}

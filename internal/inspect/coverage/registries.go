@@ -14,7 +14,7 @@ import (
 // registries sums the images up by registry.
 func (c *computation) registries() {
 	at := map[string]*Registry{}
-	repositories := map[string][]string{}
+	repositories := map[string]map[string]bool{}
 	for _, i := range c.report.Images {
 		if i.Registry == "" {
 			continue
@@ -22,24 +22,25 @@ func (c *computation) registries() {
 		r := at[i.Registry]
 		if r == nil {
 			r = &Registry{Registry: i.Registry, States: map[State]int{}, Namespaces: []string{}, Sources: []string{}}
-			at[i.Registry] = r
+			at[i.Registry], repositories[i.Registry] = r, map[string]bool{}
 		}
 		r.Images++
 		r.States[i.State]++
 		if len(i.Waiting) > 0 {
 			r.Waiting++
 		}
-		if !slices.Contains(r.Namespaces, i.Namespace) { // images are sorted by it
+		if n := len(r.Namespaces); n == 0 || r.Namespaces[n-1] != i.Namespace { // images are sorted by it
 			r.Namespaces = append(r.Namespaces, i.Namespace)
 		}
-		if repository := i.repository; !slices.Contains(repositories[i.Registry], repository) {
-			repositories[i.Registry] = append(repositories[i.Registry], repository)
-		}
+		repositories[i.Registry][i.repository] = true
 	}
 	for _, r := range at {
 		for _, source := range c.Policy.Sources() {
-			if slices.ContainsFunc(repositories[r.Registry], func(repository string) bool { return c.covers(source, repository) }) {
-				r.Sources = append(r.Sources, source.String())
+			for repository := range repositories[r.Registry] {
+				if c.covers(source, repository) {
+					r.Sources = append(r.Sources, source.String())
+					break
+				}
 			}
 		}
 		c.report.Registries = append(c.report.Registries, *r)

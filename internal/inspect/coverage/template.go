@@ -29,9 +29,9 @@ type use struct{ container, image string }
 type pod struct {
 	template
 	name    string
-	of      Workload        // its controller; itself if it has none
-	mirror  bool            // it stands for a pod that a node runs from a file
-	waiting map[string]bool // containers that wait for their image
+	of      Workload // its controller; itself if it has none
+	mirror  bool     // it stands for a pod that a node runs from a file
+	waiting []string // containers that wait for their image
 }
 
 // pathOfTemplate is where a kind has the template of its pods.
@@ -91,7 +91,7 @@ func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 	if phase == "Succeeded" || phase == "Failed" || u.GetDeletionTimestamp() != nil {
 		return p, false
 	}
-	p = pod{template: newTemplate(u.Object), name: u.GetName(), of: controllerOf(u), waiting: map[string]bool{}}
+	p = pod{template: newTemplate(u.Object), name: u.GetName(), of: controllerOf(u)}
 	_, p.mirror = u.GetAnnotations()["kubernetes.io/config.mirror"]
 	if p.mirror { // each node has one, called after the node
 		node, _, _ := unstructured.NestedString(u.Object, "spec", "nodeName")
@@ -103,7 +103,7 @@ func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 			reason, _, _ := unstructured.NestedString(status, "state", "waiting", "reason")
 			if reason == "ErrImagePull" || reason == "ImagePullBackOff" {
 				container, _ := status["name"].(string)
-				p.waiting[container] = true
+				p.waiting = append(p.waiting, container)
 			}
 		}
 	}
