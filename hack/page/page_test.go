@@ -143,6 +143,9 @@ func TestThePageNeedsNoScript(t *testing.T) {
 	if got := len(p.visible("#matrix tbody tr")); got != 13 {
 		t.Errorf("%d rows", got)
 	}
+	p.want("summary .name", "pullsecrets/ghcr", "pullsecrets/harbor", "pullsecrets/nvidia")
+	p.want("summary .facts:nth-of-type(2)", "held in 4 namespaces, used in 2 namespaces, runs out 2041-06-30", "held in 12 namespaces, used in 7 namespaces",
+		"held in 3 namespaces, used in 1 namespace, runs out 2026-09-30")
 	p.run(chromedp.Click("details summary"))
 	if got := len(p.visible("details[open] tbody tr")); got != 4 {
 		t.Errorf("%d namespaces hold the first credential", got)
