@@ -48,7 +48,7 @@ type tab struct {
 func open(t *testing.T, file string, before ...chromedp.Action) *tab {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browserPath(t)), chromedp.Flag("hide-scrollbars", true),
-		chromedp.Flag("force-device-scale-factor", "1"), chromedp.UserDataDir(t.TempDir()))
+		chromedp.Flag("force-device-scale-factor", "1"))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -58,6 +58,7 @@ func open(t *testing.T, file string, before ...chromedp.Action) *tab {
 	t.Cleanup(cancel)
 	ctx, cancelTimeout := context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancelTimeout)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // which waits until the browser has ended
 	p := &tab{t: t, ctx: ctx}
 	chromedp.ListenTarget(ctx, p.listen)
 	p.run(log.Enable(), runtime.Enable())
