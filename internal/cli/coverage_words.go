@@ -54,6 +54,7 @@ var alarmWords = []struct {
 	{coverage.NoCredential, "image", "without a credential that pods wait for"},
 	{coverage.CreatedTooEarly, "image", "whose pods were made too early"},
 	{coverage.ListHides, "image", "cut off by a list of the workload's own"},
+	{coverage.CredentialExpired, "image", "whose credential has run out"},
 	{coverage.Pending, "image", "whose credential is about to come"},
 	{coverage.Lapsing, "image", "about to lose the credential"},
 }

@@ -147,7 +147,8 @@ func (c *coverer) readNamespaces() error {
 func (c *coverer) input() coverage.Input {
 	in := coverage.Input{
 		Policy: c.policy, Nodes: slices.Concat(c.policy.NodeCredentials, c.query.Nodes), Sources: c.snapshot.Sources(c.policy),
-		Workloads: c.workloads, Narrowed: c.query.Namespaces, UsesKnown: c.blind == 0, Unread: c.denied, Notes: c.notes,
+		Workloads: c.workloads, Narrowed: c.query.Namespaces, UsesKnown: c.blind == 0,
+		Ended: func(v cluster.Validity) bool { return !v.Until.IsZero() && !c.snapshot.now.Before(v.Until) }, Unread: c.denied, Notes: c.notes,
 	}
 	if c.snapshot.statusDenied != nil && slices.ContainsFunc(c.policy.Rules, func(r *policy.Rule) bool { return r.Attach == policy.AttachPods }) {
 		in.Unread = append(in.Unread, coverage.Unread{What: "the status ConfigMap", Text: "whether the API server adds names to pods by now"})

@@ -16,8 +16,9 @@ type Input struct {
 	Sources    map[types.NamespacedName]policy.SourceState
 	Namespaces []Namespace // those that are not going, in any order
 	Workloads  *Workloads
-	Narrowed   []string // the namespaces that were asked for, where it is not all
-	UsesKnown  bool     // all that makes pods could be read, so that a credential without an image is one that nobody uses
+	Narrowed   []string                    // the namespaces that were asked for, where it is not all
+	Ended      func(cluster.Validity) bool // whether a credential has run out by now
+	UsesKnown  bool                        // all that makes pods could be read, so that a credential without an image is one that nobody uses
 	Unread     []Unread
 	Notes      []string
 }
@@ -89,7 +90,7 @@ func (c *computation) workload(ns *Namespace, g *group) {
 	c.report.Totals.Pods += len(g.pods)
 	for _, u := range g.usesOf() {
 		n := parseName(u.image)
-		i := Image{Namespace: g.Namespace, Workload: g.Kind + "/" + g.Name, Container: u.container, Image: n.shown, Registry: n.registry, repository: n.repository}
+		i := Image{Namespace: g.Namespace, Workload: shown(g.Kind + "/" + g.Name), Container: shown(u.container), Image: n.shown, Registry: n.registry, repository: n.repository}
 		now, later := c.judge(g, n, ns.Now), c.judge(g, n, ns.Later)
 		i.State, i.Secrets = now.state, now.secrets
 		if later.state != now.state {

@@ -15,6 +15,7 @@ const (
 	NoCredential      Kind = "NoCredential"      // there is no credential for an image
 	CreatedTooEarly   Kind = "CreatedTooEarly"   // a pod waits, and a new one would have the credential
 	ListHides         Kind = "ListHides"         // a workload's own list keeps it from a pull secret with an entry for its image
+	CredentialExpired Kind = "CredentialExpired" // the only credentials for an image have run out, and they are somebody else's
 	PullFails         Kind = "PullFails"         // a pod waits although it has a credential
 	SourceUnusable    Kind = "SourceUnusable"    // a source cannot be copied
 	Pending           Kind = "Pending"           // the controller is about to bring the credential
@@ -25,7 +26,7 @@ const (
 	CopyUnused        Kind = "CopyUnused"        // no image of these namespaces has
 )
 
-var kinds = []Kind{NoCredential, CreatedTooEarly, ListHides, "", PullFails, SourceUnusable, Pending, Lapsing, InvalidImage, RegistryUncovered,
+var kinds = []Kind{NoCredential, CreatedTooEarly, ListHides, CredentialExpired, "", PullFails, SourceUnusable, Pending, Lapsing, InvalidImage, RegistryUncovered,
 	SourceUnused, CopyUnused}
 
 // Finding is something to know. An alarm needs somebody.

@@ -63,6 +63,7 @@ type verdict struct {
 	lists
 	state   State
 	secrets []string // with an entry for it, in the order in which the kubelet tries them
+	ended   []string // those of them whose entries have all run out
 }
 
 func (c *computation) judge(g *group, n name, p Pulls) verdict { return c.verdict(n, g.lists(p), p) }
@@ -80,11 +81,17 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 		unread = unread || s.Unread
 		secrets = append(secrets, cluster.PullSecret{Name: name, Content: s.Content})
 	}
+	good := map[string]bool{}
 	for _, e := range cluster.Tried(secrets, n.repository) {
-		if !e.Empty && !slices.Contains(v.secrets, e.Secret) {
+		if e.Empty {
+			continue
+		}
+		if !slices.Contains(v.secrets, e.Secret) {
 			v.secrets = append(v.secrets, e.Secret)
 		}
+		good[e.Secret] = good[e.Secret] || !c.ended(p.Secrets[e.Secret].Content, e.Host)
 	}
+	v.ended = slices.DeleteFunc(slices.Clone(v.secrets), func(name string) bool { return good[name] })
 	switch {
 	case len(v.secrets) > 0:
 		v.state = Covered
@@ -98,4 +105,9 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 		v.state = None
 	}
 	return v
+}
+
+// ended reports whether a credential says itself that it has run out for a host.
+func (c *computation) ended(content *cluster.Content, host string) bool {
+	return slices.ContainsFunc(content.Registries, func(r cluster.Registry) bool { return r.Host == host && c.Ended(r.Validity) })
 }

@@ -68,12 +68,22 @@ func (c *computation) tellCovered(j judged) {
 	case j.waits():
 		c.found(j.finding(PullFails, false, what+": the registry may refuse it, have no such image, or be out of reach", explain(j)))
 	}
+	if ended := strings.Join(j.now.ended, ", "); len(j.now.ended) == len(j.now.secrets) && c.foreign(j, j.now.ended) {
+		f := j.finding(CredentialExpired, true, "the credential for it in "+ended+" has run out", "whoever made "+ended+" has to renew it, or leave that to a rule")
+		f.Secrets = j.now.ended
+		c.found(f)
+	}
 	if j.later.state == None {
 		f := j.finding(Lapsing, true, "the controller is about to take the credential away: "+what+", and then nothing has",
 			"keep a rule that gives it to the namespace; pullsecrets plan shows what changes")
 		f.Secrets = j.now.secrets
 		c.found(f)
 	}
+}
+
+// foreign reports whether one of the secrets is somebody else's. Of a copy of ours, its source tells.
+func (c *computation) foreign(j judged, secrets []string) bool {
+	return slices.ContainsFunc(secrets, func(name string) bool { return j.ns.Now.Secrets[name].Source.Name == "" })
 }
 
 func (c *computation) tellUncovered(j judged) {
