@@ -59,6 +59,9 @@ func coverageOf(from objects, at Place, q CoverageQuery) (*coverage.Report, erro
 	if err != nil {
 		return nil, err
 	}
+	if p == nil {
+		return nil, fmt.Errorf("%s; name the policy with -f", strings.Join(c.notes, "; "))
+	}
 	c.policy = p
 	if err := c.read(); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -79,10 +80,10 @@ func (t Target) Selector() fields.Selector {
 	return fields.SelectorFromSet(selected)
 }
 
-// Each lists a target in pages and calls f for each object.
+// Each lists a target in pages, of it what the options select besides, and calls f for each object.
 func (t Target) Each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
 	resource := t.In(client)
-	opts.FieldSelector = t.Selector().String()
+	opts.FieldSelector = strings.Trim(opts.FieldSelector+","+t.Selector().String(), ",")
 	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
 		return resource.List(ctx, opts)
 	}))
