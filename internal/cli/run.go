@@ -35,6 +35,7 @@ type runFlags struct {
 	pprofAddr   string
 	logLevel    string
 	logFormat   string
+	registries  registryFlags
 	ancestor    *ancestor
 
 	healthOptional bool     // nobody asked for its port, so it may be busy
@@ -73,6 +74,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	registerAddress(fs, &f.metricsAddr, "metrics-addr", ":8080", "`ADDRESS` of /metrics, for Prometheus; empty for none")
 	fs.StringVar(&f.pprofAddr, "pprof-addr", "", "loopback `ADDRESS` of /debug/pprof/, such as localhost:6060; empty for none")
 	registerLog(fs, &f.logLevel, &f.logFormat)
+	f.registries.register(fs)
 	f.ancestor.register(fs)
 }
 
@@ -108,6 +110,9 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
 		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, ExpiryWarning: f.expiry, Admission: f.admission, Version: Version(), Log: log,
+	}
+	if cfg.Ask, err = f.registries.ask(); err != nil {
+		return err
 	}
 	if err := f.adaptConfig(&cfg); err != nil {
 		return err

@@ -55,7 +55,7 @@ var layers = []struct {
 	{"inspect", false, "inspect/coverage evict/decide reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan reconcile/bound policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
-	{"cli", false, "cli/policyfile reconcile evict inspect/coverage inspect purge registry manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli", false, "registry reconcile/verify cli/policyfile reconcile evict inspect/coverage inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.

@@ -8,10 +8,10 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/registry"
 )
 
-// Registries asks by the network.
-func Registries(c *registry.Checker) Ask {
+// Registries asks by the network. checker is called for each question, and not before the first.
+func Registries(checker func() *registry.Checker) Ask {
 	return func(ctx context.Context, source *cluster.Source) (out []decide.Answer) {
-		for _, a := range c.Ask(ctx, source.Type, source.Credential) {
+		for _, a := range checker().Ask(ctx, source.Type, source.Credential) {
 			out = append(out, decide.Answer{Host: a.Host, Verdict: verdict(a.Verdict), Detail: a.Detail})
 		}
 		return out
