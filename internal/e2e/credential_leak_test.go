@@ -22,6 +22,8 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
+	"github.com/pullsecrets/pullsecrets/internal/registry"
 )
 
 // TestNoCredentialLeavesOnAnyPath runs at the highest verbosity through the paths on which a secret comes back from
@@ -113,6 +115,55 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		for line := range strings.SplitSeq(written, "\n") {
 			if strings.Contains(line, form) {
 				t.Errorf("%s leaked: %s", what, line)
+			}
+		}
+	}
+}
+
+// TestNoCredentialLeavesByARegistrysWords has a registry repeat what it was sent in all that it says, where it refuses the
+// credential and where it gives no answer.
+func TestNoCredentialLeavesByARegistrysWords(t *testing.T) {
+	s := newSandbox(t)
+	s.newStandIn()
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		username, password, _ := r.BasicAuth()
+		said, _ := json.Marshal(map[string]any{"errors": []any{map[string]any{
+			"code": r.Header.Get("Authorization"), "message": username + ":" + password, "detail": password,
+		}}, "details": password})
+		w.Header().Set("Www-Authenticate", fmt.Sprintf(`Basic realm=%q,error=%q`, password, r.Header.Get("Authorization")))
+		w.Header().Set("Location", "https://"+password+".example/")
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(map[bool]int{true: http.StatusUnauthorized, false: http.StatusServiceUnavailable}[username != "away" || password == ""])
+		_, _ = w.Write(said)
+	}))
+	t.Cleanup(echo.Close)
+	host := strings.TrimPrefix(echo.URL, "http://")
+	checker := registry.New(registry.Options{PlainHTTP: []string{host}})
+	s.Ask, s.Patience.Window = verify.Registries(func() *registry.Checker { return checker }), time.Second
+	s.Source("hub", api.Credential(host, harness.Canary))
+	s.Source("away", strings.ReplaceAll(api.Credential(host, harness.Canary), base64.StdEncoding.EncodeToString([]byte("robot:"+harness.Canary)),
+		base64.StdEncoding.EncodeToString([]byte("away:"+harness.Canary))))
+	ns := s.Namespace("a")
+	r := s.Start()
+	s.Revised("Degraded", `
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXreg, verify: true}, {source: {name: away}, name: PREFIXaway, verify: true}]
+  namespaces: {include: ["PREFIX*"]}
+`)
+	s.WantStatus("Degraded", "SourceRefused", "401 Unauthorized")
+	s.wantUnverified(true)
+	s.wantEvent("SourceUnverified", "503 Service Unavailable")
+	s.wantEvent("SourceRefused", "401 Unauthorized")
+	_, explained, errs := s.Command("explain", "-kubeconfig", s.Kubeconfig, ns)
+	_, planned, more := s.Command("plan", "-kubeconfig", s.Kubeconfig, "-o", "json")
+	metrics := r.Metrics()
+	r.Stop()
+	written := r.Log.String() + s.EverythingWritten() + metrics + explained + planned + errs + more
+	for _, form := range []string{harness.Canary, base64.StdEncoding.EncodeToString([]byte("robot:" + harness.Canary))[:18],
+		base64.StdEncoding.EncodeToString([]byte("away:" + harness.Canary))[:18]} {
+		for line := range strings.SplitSeq(written, "\n") {
+			if strings.Contains(line, form) {
+				t.Errorf("leaked: %s", line)
 			}
 		}
 	}

@@ -14,6 +14,9 @@
 //	source_test.go                    sources that are missing or of no use to the kubelet; the source itself is never written
 //	source_expiry_test.go             a credential that ends: warned of, told, and mended
 //
+//	verify_test.go                    sources whose registries are asked first: refused, revoked, not answered for, after a restart
+//	verify_registry_test.go           the registry that these tests ask
+//
 //	list_entries_test.go              imagePullSecrets: entries of others survive, also when both write at once
 //	list_release_test.go              imagePullSecrets: after our last entry, whoever applies the account meets no conflict
 //	copy_foreign_test.go              copies: a secret of somebody else is in the way

@@ -44,7 +44,7 @@ func (c *Controller) tellVerified(news decide.News) {
 	switch {
 	case now.Verdict == status.VerdictRefused:
 		eventType, reason, text = corev1.EventTypeWarning, string(plan.SourceRefused), now.Text+"; copies stay as they are"
-	case news.Before.Verdict == status.VerdictAsking, now.Verdict != status.VerdictAccepted || now.Text != "":
+	case news.Before.Verdict == status.VerdictAsking && news.Before.Text == "", now.Verdict != status.VerdictAccepted, now.Text != "":
 		c.Log.Info().Str("source", now.Source).Str("verdict", string(now.Verdict)).Msg("the registries were asked")
 		return
 	}

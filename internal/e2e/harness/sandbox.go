@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify/decide"
 )
 
 // Sandbox is one test's part of the cluster: namespaces whose names start with a prefix of its own, and the
@@ -24,6 +26,8 @@ type Sandbox struct {
 	Sources   []string                            // other namespaces that sources may be in
 
 	ExpiryWarning time.Duration // before a credential ends, to say so; 0 for never
+	Ask           verify.Ask    // asks registries; nil: none can be asked
+	Patience      decide.Times  // with which they are asked; zero: the usual one
 }
 
 var sandboxes int
