@@ -24,6 +24,7 @@ var switches = map[string]values{
 	"evict":            {"evict": values{"enabled": true}},
 	"ha":               {"ha": values{"enabled": true}},
 	"viewer":           {"viewer": values{"enabled": true}},
+	"verify":           {"verify": values{"networkPolicy": true}},
 	"wide-rbac":        {"wideRbac": values{"enabled": true}},
 	"revision":         {"revision": values{"enabled": true}},
 	"policy-elsewhere": {"policy": values{"create": false}, "rbac": values{"copies": []any{"ghcr", "regcred"}, "sources": []any{"dockerhub", "ghcr"}}},
@@ -44,7 +45,7 @@ func TestEveryComponentHasASwitch(t *testing.T) {
 }
 
 // apart are components of objects of their own, which change nothing of others: each is tried alone and with all others.
-var apart = []string{"viewer"}
+var apart = []string{"verify", "viewer"}
 
 // combinations are all sets of components that make sense together.
 func combinations(t *testing.T) [][]string {
@@ -155,6 +156,27 @@ func TestEvictFollowsTheValues(t *testing.T) {
 		}
 		if want := "- evict\n        - -source-namespaces=vault\n        - -log-level=debug\n        - -dry-run\n"; !strings.Contains(r.manifest, want) {
 			t.Errorf("the arguments are not %q:\n%s", want, r.manifest)
+		}
+	})
+}
+
+// TestRegistriesAreAskedAsTheValuesSay has the controller trust an authority and ask hosts without TLS.
+func TestRegistriesAreAskedAsTheValuesSay(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		given := one()
+		overlay(given, values{"verify": values{"caConfigMap": "our-ca", "plainHTTP": []any{"harbor.internal:5000", "other:80"}}})
+		r, err := h.Template(here, given)
+		harness.Must(t, err)
+		for _, want := range []string{
+			"- -registry-ca-file=/etc/pullsecrets/registries/ca.crt\n", "- -registry-plain-http=harbor.internal:5000,other:80\n",
+			"- {name: registry-ca, mountPath: /etc/pullsecrets/registries, readOnly: true}\n", `configMap: {name: "our-ca"}`,
+		} {
+			if !strings.Contains(r.manifest, want) {
+				t.Errorf("there is no %q:\n%s", want, r.manifest)
+			}
+		}
+		if strings.Contains(r.manifest, "pullsecrets-verify") {
+			t.Error("what goes out is limited, and nobody asked for it")
 		}
 	})
 }

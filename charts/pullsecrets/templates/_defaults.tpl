@@ -118,6 +118,11 @@
  "sourceNamespaces": [],
  "sources": [],
  "tolerations": [],
+ "verify": {
+  "caConfigMap": "",
+  "networkPolicy": false,
+  "plainHTTP": []
+ },
  "viewer": {
   "enabled": false,
   "groups": [

@@ -108,6 +108,11 @@
 {{- toJson $list -}}
 {{- end -}}
 
+{{/* The ConfigMap with authorities for registries, where the policy can have registries asked. */}}
+{{- define "pullsecrets.registryCA" -}}
+{{- if eq (include "pullsecrets.mode" .) "policy" -}}{{- .Values.verify.caConfigMap -}}{{- end -}}
+{{- end -}}
+
 {{- define "pullsecrets.args" -}}
 - run
 {{- if and (eq (include "pullsecrets.mode" .) "policy") .Values.sourceNamespaces }}
@@ -130,6 +135,12 @@
 {{- end }}
 {{- if .Values.admission.enabled }}
 - -admission
+{{- end }}
+{{- if include "pullsecrets.registryCA" . }}
+- -registry-ca-file=/etc/pullsecrets/registries/ca.crt
+{{- end }}
+{{- if and (eq (include "pullsecrets.mode" .) "policy") .Values.verify.plainHTTP }}
+- -registry-plain-http={{ join "," .Values.verify.plainHTTP }}
 {{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}
