@@ -47,8 +47,10 @@ func (f *registryFlags) ask() (verify.Ask, error) {
 			errs = append(errs, fmt.Errorf("-registry-plain-http %q is no host: give it as localhost:5000, without a scheme or path", host))
 		}
 	}
+	// One registry that takes its time must not have the others wait: what is not answered in time is rolled out unverified.
+	const parallel = 32
 	checker := sync.OnceValue(func() *registry.Checker {
-		return registry.New(registry.Options{RootCAs: roots(pem), PlainHTTP: hosts, UserAgent: "pullsecrets/" + strings.ReplaceAll(release(), " ", "-")})
+		return registry.New(registry.Options{RootCAs: roots(pem), PlainHTTP: hosts, Parallel: parallel, UserAgent: "pullsecrets/" + strings.ReplaceAll(release(), " ", "-")})
 	})
 	return verify.Registries(checker), errors.Join(errs...)
 }

@@ -82,6 +82,10 @@ groups:
       max by (source) (pullsecrets_source_expiry_timestamp_seconds) - time() < 7 * 86400
       and max by (source) (2 * pullsecrets_source_expiry_timestamp_seconds + pullsecrets_source_last_change_timestamp_seconds) < 3 * time()
     annotations: {summary: "the credential {{ $labels.source }} expires in {{ $value | humanizeDuration }}"}
+  - alert: PullsecretsUnverified
+    expr: max by (source) (pullsecrets_source_verified{verdict="Unverified"}) > 0
+    for: 2h
+    annotations: {summary: "nobody could say whether registries take the credential {{ $labels.source }}; the ConfigMap pullsecrets-status says why"}
   - alert: PullsecretsEvictionsFail
     expr: sum by (result) (increase(pullsecrets_evictions_total{result=~"refused|failed"}[1h])) > 10
     annotations: {summary: "pods that wait for an image in vain cannot be evicted: {{ $labels.result }}"}

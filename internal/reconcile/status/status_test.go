@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
@@ -89,5 +92,50 @@ func TestTheFirstRulesAreCounted(t *testing.T) {
 	}
 	if len(record.Copies) != ShownRules+5 {
 		t.Error("encoding changed the record")
+	}
+}
+
+// TestTheRecordHasWhatRegistriesSaid of the first sources, within what a ConfigMap takes beside a policy.
+func TestTheRecordHasWhatRegistriesSaid(t *testing.T) {
+	record := Record{}
+	for i := range ShownVerified + 5 {
+		record.Verified = append(record.Verified, VerifiedSource{
+			Source: fmt.Sprintf("%063d/%0253d", 0, ShownVerified+5-i), UID: "0f9d9c2e-6a55-4a37-9d75-6f6f9d0b7c11", ResourceVersion: "18446744073709551615",
+			Verdict: VerdictUnverified, Text: strings.Repeat("x", 560),
+		})
+	}
+	text, err := record.Encode()
+	if err != nil || len(text) > 256<<10 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	got := Decode(text).Verified
+	if len(got) != ShownVerified || !strings.HasSuffix(got[0].Source, "0001") || record.Verified[0].Source < got[0].Source {
+		t.Errorf("%d sources, from %s", len(got), got[0].Source)
+	}
+}
+
+// TestWhatIsKnownIsOfOneVersion, and takes nothing back from a source that cannot be copied anyway.
+func TestWhatIsKnownIsOfOneVersion(t *testing.T) {
+	key := types.NamespacedName{Namespace: "pullsecrets", Name: "hub"}
+	record := Record{Verified: []VerifiedSource{
+		{Source: "pullsecrets/other", UID: "uid", ResourceVersion: "7", Verdict: VerdictAsking},
+		{Source: "pullsecrets/hub", UID: "uid", ResourceVersion: "7", Verdict: VerdictRefused, Text: "no"},
+	}}
+	source := func(uid types.UID, version string) *cluster.Source {
+		return &cluster.Source{Secret: &cluster.Secret{Meta: cluster.Meta{UID: uid, ResourceVersion: version}}}
+	}
+	for _, c := range []struct {
+		state policy.SourceState
+		want  policy.SourceStatus
+	}{
+		{policy.SourceState{Status: policy.SourceUsable, Source: source("uid", "7")}, policy.SourceRefused},
+		{policy.SourceState{Status: policy.SourceUsable, Source: source("uid", "8")}, policy.SourceUsable},
+		{policy.SourceState{Status: policy.SourceUsable, Source: source("new", "7")}, policy.SourceUsable},
+		{policy.SourceState{Status: policy.SourceInvalid, Source: source("uid", "7")}, policy.SourceInvalid},
+		{policy.SourceState{Status: policy.SourceMissing}, policy.SourceMissing},
+	} {
+		if got := record.JudgeSource(key, c.state); got.Status != c.want {
+			t.Errorf("%+v is %s, want %s", c.state, got.Status, c.want)
+		}
 	}
 }

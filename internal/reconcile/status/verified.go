@@ -73,7 +73,7 @@ func (r Record) JudgeSource(key types.NamespacedName, state policy.SourceState) 
 }
 
 // ShownVerified is of how many sources the record has what registries said. Those beyond are asked anew after a restart.
-const ShownVerified = 500
+const ShownVerified = 200
 
 // firstVerified are the first sources by name.
 func firstVerified(all []VerifiedSource) []VerifiedSource {

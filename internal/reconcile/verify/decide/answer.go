@@ -28,6 +28,7 @@ type Answer struct {
 const (
 	shownAnswers = 3   // registries that a text names
 	maxDetail    = 300 // bytes that it repeats of what each said
+	maxText      = 500 // bytes in all: the status has such a text for each source
 )
 
 // sayings puts those answers into words that have a verdict; empty if none has.
@@ -44,9 +45,9 @@ func sayings(answers []Answer, verdict Verdict, verb string) string {
 		parts = append(parts, part)
 	}
 	if more := len(parts) - shownAnswers; more > 0 {
-		parts = append(parts[:shownAnswers], fmt.Sprintf("and so do %d more", more))
+		parts = append(parts[:shownAnswers], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(parts, ", ")
+	return bound.TextTo(strings.Join(parts, ", "), maxText)
 }
 
 // said is what answers come to together: one that refuses counts most, and then one that does not answer.
