@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -72,19 +71,6 @@ func others(before, after map[string]int) bool {
 		})
 	}
 	return !maps.Equal(before, after)
-}
-
-// wantEvent waits for an Event.
-func (s *sandbox) wantEvent(reason, message string) {
-	s.T.Helper()
-	s.Eventually("there is an Event "+reason, func() error {
-		for line := range strings.SplitSeq(s.EverythingWritten(), "\n") {
-			if strings.Contains(line, `"kind":"Event"`) && strings.Contains(line, `"reason":"`+reason+`"`) && strings.Contains(line, message) {
-				return nil
-			}
-		}
-		return errors.New("not yet")
-	})
 }
 
 // TestWhatIsHeldIsNotRolledOutYet: neither is a policy called rolled out, nor loses anybody anything.

@@ -13,6 +13,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
 // The properties hold for every policy and every cluster, so they are tried on many random ones: small vocabularies
@@ -61,6 +62,44 @@ func TestWhatIsHeldRemovesNothing(t *testing.T) {
 				if verb := free[string(a.Kind)+a.Name+a.Rule]; a.Kind == plan.KindSecret && verb != plan.Delete && verb != a.Verb {
 					t.Errorf("holding what is removed changed %s of %s to %s", verb, a.Name, a.Verb)
 				}
+			}
+		}
+	})
+}
+
+func TestWhileRegistriesAreAskedNoCredentialIsWrittenAndNoNameTaken(t *testing.T) {
+	forRandomWorlds(t, func(t *testing.T, _ *rand.Rand, w *world) {
+		for _, ns := range w.namespaces {
+			w.states = nil
+			answered := w.plan(ns)
+			for key, source := range w.Sources(w.policy) {
+				if source.Status == policy.SourceUsable {
+					source.Status = policy.SourceVerifying
+					w.states[key] = source
+				}
+			}
+			asked, _ := state.Decide(w.Snapshot, w.policy, ns.Name, w.circumstances())
+			for _, a := range asked.Actions {
+				if a.Verb == plan.Create || a.Verb == plan.Update || a.Verb == plan.Replace {
+					t.Errorf("it waits, and yet %s %s", a.Verb, a.Name)
+				}
+				if a.Reason == plan.SourceVerifying && !a.Kept && w.owner(ns.Name, a.Name) == cluster.Ours {
+					t.Errorf("%s is ours, and counts as not there", a.Name)
+				}
+				if then := answered.Find(a.Kind, a.Name); a.List != nil && slices.ContainsFunc(a.List.Removed, func(name string) bool {
+					return then.List == nil || !slices.Contains(then.List.Removed, name)
+				}) {
+					t.Errorf("a name is taken while registries are asked: %v, and later %+v", a.List.Removed, then.List)
+				}
+			}
+			if waits := slices.ContainsFunc(answered.Actions, func(a plan.Action) bool { return a.Copy != nil && a.Verb != plan.Release }); waits != asked.Waits() {
+				t.Errorf("there is something to write: %t, it waits: %t", waits, asked.Waits())
+			}
+			w.execute(ns.Name, asked)
+			w.states = nil
+			w.execute(ns.Name, w.plan(ns))
+			if again := w.plan(ns); again.HasChanges() {
+				t.Errorf("when they have answered there is something left:\n%s", again)
 			}
 		}
 	})

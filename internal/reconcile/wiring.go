@@ -68,7 +68,7 @@ func (c *Controller) newCluster() *state.Cluster {
 	}
 	return state.New(state.Config{
 		Installation: c.installation(), PolicyName: policyName, StatusName: c.StatusName, Admission: c.Admission,
-		OptOut: c.OptOut, Credential: c.Credential, ExpiryWarning: c.ExpiryWarning, Judge: c.verifier.Judge, Handlers: c.handlers(),
+		OptOut: c.OptOut, Credential: c.Credential, ExpiryWarning: c.ExpiryWarning, Verify: c.verifier.Judge, Handlers: c.handlers(),
 		Watch: watch.Options{
 			Client: c.Client, ListEvery: c.LoopEvery, ListOnly: c.ListOnly, OnState: c.sourceChanged,
 			OnListing:    func(what kube.Target) { c.throttled.Listing(what, c.LoopEvery) },

@@ -27,8 +27,8 @@ type Config struct {
 	Credential   *Credential          // stands in for a source; nil if all sources are Secrets
 	// ExpiryWarning is how long before a credential of a source ends that is said; 0 for never.
 	ExpiryWarning time.Duration
-	// Judge replaces the states of a policy's sources by what is known of them besides; nil: nothing is.
-	Judge    func(*policy.Policy, map[types.NamespacedName]policy.SourceState)
+	// Verify replaces the states of a policy's sources by what their registries said; nil: nobody is asked.
+	Verify   func(*policy.Policy, map[types.NamespacedName]policy.SourceState)
 	Watch    watch.Options // but for Unobserved, which the Cluster knows
 	Handlers Handlers
 }
@@ -63,7 +63,7 @@ func New(cfg Config) *Cluster {
 	c := &Cluster{Writes: NewOwnWrites(), Projector: NewProjector(), installation: cfg.Installation, optOut: cfg.OptOut}
 	cfg.Watch.Unobserved = c.Writes.Unobserved
 	c.group = watch.NewGroup(cfg.Watch)
-	c.sources = sources{read: c.readSource, verify: cfg.Judge, changed: cfg.Handlers.Sources, warning: cfg.ExpiryWarning, judged: make(chan struct{}, 1)}
+	c.sources = sources{read: c.readSource, verify: cfg.Verify, changed: cfg.Handlers.Sources, warning: cfg.ExpiryWarning, judged: make(chan struct{}, 1)}
 	if cfg.Credential != nil {
 		c.sources.file = newCredentialFile(*cfg.Credential, c.Projector)
 	}

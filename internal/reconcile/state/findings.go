@@ -2,8 +2,6 @@ package state
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -15,18 +13,20 @@ import (
 // clockCheck is how often the clock is looked at, at least: it may have been set since.
 const clockCheck = time.Hour
 
-// judge keeps states with what is to be said of them now, and tells it. The map is not changed once it is kept. The caller
-// holds the mutex.
-func (s *sources) judge(states map[types.NamespacedName]policy.SourceState) {
-	now := time.Now()
+// judge judges the sources that were read: what is to be said of them now, and what their registries said. It keeps that, and
+// tells it. The map is not changed once it is kept. The caller holds the mutex.
+func (s *sources) judge() {
+	now, states := time.Now(), map[types.NamespacedName]policy.SourceState{}
 	s.next = time.Time{}
-	for key, state := range states {
-		others := slices.DeleteFunc(slices.Clone(state.Findings), func(f policy.Finding) bool { return plan.Reason(f.Reason).InSource() })
-		state.Findings = append(plan.Findings(state, now, s.warning), others...)
+	for key, state := range s.plain {
+		state.Findings = plan.Findings(state, now, s.warning)
 		states[key] = state
 		if at := plan.NextFinding(state, now, s.warning); !at.IsZero() && (s.next.IsZero() || at.Before(s.next)) {
 			s.next = at
 		}
+	}
+	if s.verify != nil {
+		s.verify(s.of, states)
 	}
 	s.states = states
 	s.changed(states)
@@ -41,7 +41,7 @@ func (s *sources) judgeAgain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.states != nil { // else the next decision reads them
-		s.judge(maps.Clone(s.states))
+		s.judge()
 	}
 }
 

@@ -102,3 +102,44 @@ func TestTimeAloneChangesWhatIsSaidOfASource(t *testing.T) {
 		running.Wait()
 	})
 }
+
+// What registries said goes on to be said, and to be decided by, when time alone changes what else is said.
+func TestTimeTakesNothingBackThatRegistriesSaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := types.NamespacedName{Namespace: "home", Name: "hub"}
+		p, problems := policy.Parse(map[string]string{"a.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: [{name: hub, secrets: [{source: {name: hub}, verify: true}]}]"},
+			policy.Options{Namespace: "home"})
+		if p == nil {
+			t.Fatal(problems.Errors())
+		}
+		w := &told{from: time.Now()}
+		ends := time.Now().Add(30 * time.Hour)
+		asked := 0
+		c := New(Config{ExpiryWarning: 6 * time.Hour, Handlers: Handlers{Sources: w.take}, Verify: func(of *policy.Policy, states map[types.NamespacedName]policy.SourceState) {
+			asked++
+			state := states[key]
+			if of != p || state.Status != policy.SourceUsable {
+				t.Errorf("it is asked about %+v", state)
+			}
+			state.Status, state.Cause = policy.SourceRefused, "no"
+			states[key] = state
+		}})
+		c.Fill(NewFilling(nil, func(types.NamespacedName) policy.SourceState {
+			return policy.SourceState{Status: policy.SourceUsable, Source: &cluster.Source{Secret: &cluster.Secret{Content: &cluster.Content{}}, Expires: ends}}
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go c.FollowTime(ctx)
+		c.Sources(p)
+		for range 31 {
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			if state := c.Sources(p)[key]; state.Status != policy.SourceRefused || state.Cause != "no" {
+				t.Fatalf("it is %+v", state)
+			}
+		}
+		if got := w.changes(); asked < 3 || len(got) != 3 || !strings.HasSuffix(got[2], "SourceExpired") {
+			t.Errorf("asked %d times, said %v", asked, got)
+		}
+	})
+}

@@ -15,7 +15,7 @@ import (
 type sources struct {
 	file    *credentialFile // nil if all sources are Secrets
 	read    func(types.NamespacedName) policy.SourceState
-	verify  func(*policy.Policy, map[types.NamespacedName]policy.SourceState) // nil if nobody does
+	verify  func(*policy.Policy, map[types.NamespacedName]policy.SourceState) // nil if no registry is asked
 	changed func(map[types.NamespacedName]policy.SourceState)
 	warning time.Duration // before a credential ends, to say so
 	judged  chan struct{} // has something to receive when next may be another than before
@@ -23,7 +23,8 @@ type sources struct {
 	mu     sync.Mutex
 	states map[types.NamespacedName]policy.SourceState // nil: read them again
 	of     *policy.Policy
-	next   time.Time // when time alone changes what is said of them; zero for never
+	plain  map[types.NamespacedName]policy.SourceState // as they were read
+	next   time.Time                                   // when time alone changes what is said of them; zero for never
 }
 
 func (s *sources) isFile(key types.NamespacedName) bool { return s.file != nil && s.file.Source == key }
@@ -36,15 +37,12 @@ func (c *Cluster) Sources(p *policy.Policy) map[types.NamespacedName]policy.Sour
 	if s.states != nil && s.of == p {
 		return s.states
 	}
-	states := map[types.NamespacedName]policy.SourceState{}
+	plain := map[types.NamespacedName]policy.SourceState{}
 	for _, key := range p.Sources() {
-		states[key] = s.read(key)
+		plain[key] = s.read(key)
 	}
-	if s.verify != nil {
-		s.verify(p, states)
-	}
-	s.of = p
-	s.judge(states)
+	s.of, s.plain = p, plain
+	s.judge()
 	return s.states
 }
 

@@ -34,10 +34,13 @@ type Question struct {
 // News is that something else is known of a source than before.
 type News struct{ Before, Now status.VerifiedSource }
 
-// Restore begins with what an earlier process knew.
+// Restore begins with what an earlier process knew, and leaves out what this one does not understand.
 func (s *Sources) Restore(saved []status.VerifiedSource) {
 	clear(s.known)
 	for _, v := range saved {
+		if !slices.Contains(status.Verdicts, v.Verdict) {
+			continue
+		}
 		namespace, name, _ := strings.Cut(v.Source, "/")
 		s.known[types.NamespacedName{Namespace: namespace, Name: name}] = &source{known: v}
 	}

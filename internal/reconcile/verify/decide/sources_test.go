@@ -310,6 +310,13 @@ func TestARestartLosesNothing(t *testing.T) {
 	w.want(w.look(), policy.SourceVerifying)
 }
 
+func TestAVerdictThatNobodyKnowsIsNone(t *testing.T) {
+	w := newWorld(t)
+	w.hold("one")
+	w.sources.Restore([]status.VerifiedSource{{Source: hub.String(), UID: "uid", ResourceVersion: "1", Verdict: "Fine"}})
+	w.want(w.look(), policy.SourceVerifying)
+}
+
 func TestTurningItOffAndOn(t *testing.T) {
 	w := newWorld(t)
 	w.hold("one")
