@@ -44,7 +44,7 @@ func TestNoNewPodLacksANameWhileARuleMoves(t *testing.T) {
 	}
 	created, lacking := pods.stop()
 	t.Logf("%d pods were created, in %d namespaces that were there and %d new ones", created, len(there), pods.namespaces)
-	if len(lacking) > 0 || created < 100 || pods.namespaces == 0 {
+	if len(lacking) > 0 || created < 30 || pods.namespaces == 0 {
 		t.Errorf("of %d pods these lack the name: %v", created, lacking)
 	}
 	if lines := r.Lines(`"level":"error"`); len(lines) > 0 {
@@ -75,7 +75,7 @@ func TestNoNewPodLacksANameWhileARuleIsRenamed(t *testing.T) {
 			s.Revised("Ready", c.from)
 			s.eventuallyServes("hub", wayOf(c.from))
 			s.wantNoRule("other")
-			if created, lacking := pods.stop(); len(lacking) > 0 || created < 100 {
+			if created, lacking := pods.stop(); len(lacking) > 0 || created < 30 {
 				t.Errorf("of %d pods these lack the name: %v", created, lacking)
 			}
 		})

@@ -88,7 +88,7 @@ func TestAnswersLeadToNews(t *testing.T) {
 		v := start(t, accept, func(news []decide.News) { told.Add(int64(len(news))) })
 		p, of := verifying(t, n), states(n, "one")
 		v.Judge(p, of)
-		if count(of, policy.SourceVerifying) != n || !v.Waiting() {
+		if count(of, policy.SourceVerifying) != n { // by now they may have answered already
 			t.Errorf("not all wait: %v", v.Known())
 		}
 		synctest.Wait()
