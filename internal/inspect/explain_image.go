@@ -48,33 +48,20 @@ type EntryExplanation struct {
 	ByStatus bool `json:"byStatus,omitempty"`
 }
 
-// containerKinds are the fields of a pod's spec, and of its status, that are about containers.
-var containerKinds = []struct{ specs, statuses string }{
-	{"initContainers", "initContainerStatuses"},
-	{"containers", "containerStatuses"},
-	{"ephemeralContainers", "ephemeralContainerStatuses"},
-}
-
-// images explains the images of a pod, its volumes among them: those are pulled with the pod's pull secrets too.
+// images explains the images of a pod.
 func (e *explainer) images(u *unstructured.Unstructured, list []string, said map[string]KubeletReport) (out []ImageExplanation) {
 	look := e.pullSecrets(list)
 	mounts := map[string][]string{} // containers by the volume that they mount
-	for _, kind := range containerKinds {
-		for _, container := range specsIn(u, kind.specs) {
-			i := ImageExplanation{Container: text(container, "name"), Image: printable(text(container, "image"))}
-			if report, ok := said[i.Container]; ok {
-				i.Kubelet = &report
-			}
-			for _, mount := range mappingsIn(container, "volumeMounts") {
-				mounts[text(mount, "name")] = append(mounts[text(mount, "name")], i.Container)
-			}
-			out = append(out, i)
+	for _, use := range cluster.ImageUses(u.Object) {
+		i := ImageExplanation{Container: use.Container, Volume: use.Volume, Image: printable(use.Image)}
+		if report, ok := said[use.Container]; ok && use.Container != "" {
+			i.Kubelet = &report
 		}
-	}
-	for _, volume := range specsIn(u, "volumes") {
-		if image := text(volume, "image", "reference"); image != "" {
-			out = append(out, ImageExplanation{Volume: text(volume, "name"), Image: printable(image)})
-			giveReport(out, mounts[text(volume, "name")])
+		for _, volume := range use.Mounts {
+			mounts[volume] = append(mounts[volume], use.Container)
+		}
+		if out = append(out, i); use.Volume != "" {
+			giveReport(out, mounts[use.Volume])
 		}
 	}
 	for i := range out {
@@ -92,23 +79,6 @@ func giveReport(all []ImageExplanation, mountedBy []string) {
 			volume.Kubelet, of.Kubelet = of.Kubelet, nil
 		}
 	}
-}
-
-func specsIn(u *unstructured.Unstructured, field string) []map[string]any {
-	spec, _ := u.Object["spec"].(map[string]any)
-	return mappingsIn(spec, field)
-}
-
-func mappingsIn(object map[string]any, field string) []map[string]any { return mappings(object[field]) }
-
-func mappings(of any) (out []map[string]any) {
-	list, _ := of.([]any)
-	for _, item := range list {
-		if m, ok := item.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
 }
 
 func text(object map[string]any, path ...string) string {

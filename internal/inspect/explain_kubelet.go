@@ -28,6 +28,9 @@ type kubeletReports struct {
 	note       string // why it may not be all
 }
 
+// containerStatuses are the fields of a pod's status that list containers, those of somebody who debugs it last.
+var containerStatuses = []string{"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"}
+
 // kubelet gathers what the kubelet says of a pod: what its containers wait for, from the status, and the last Event about
 // the image of each. The status says how it is now, the Event since when.
 func (e *explainer) kubelet(u *unstructured.Unstructured) kubeletReports {
@@ -39,8 +42,8 @@ func (e *explainer) kubelet(u *unstructured.Unstructured) kubeletReports {
 	case err != nil:
 		out.note = "its Events cannot be listed: " + err.Error()
 	}
-	for _, kind := range containerKinds {
-		statuses, _, _ := unstructured.NestedSlice(u.Object, "status", kind.statuses)
+	for _, field := range containerStatuses {
+		statuses, _, _ := unstructured.NestedSlice(u.Object, "status", field)
 		for _, s := range statuses {
 			status, _ := s.(map[string]any)
 			name, _ := status["name"].(string)

@@ -49,7 +49,7 @@ func (e *explainer) makerOf(u *unstructured.Unstructured) (by maker, template *u
 			next.via = &below
 		}
 		by = next
-		if kind == nil || kind.template == nil {
+		if kind == nil || kind.template() == nil {
 			return by, nil
 		}
 		found, err := e.lookup.get(kind.resource, types.NamespacedName{Namespace: e.namespace, Name: controller.Name})

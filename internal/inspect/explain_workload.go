@@ -67,7 +67,7 @@ func (e *explainer) workload(out *Explanation, ns *cluster.Namespace, target Tar
 
 // templateOf returns a workload's template as a pod that was not created.
 func (e *explainer) templateOf(u *unstructured.Unstructured, kind *targetKind) *unstructured.Unstructured {
-	template, _, _ := unstructured.NestedMap(u.Object, kind.template...)
+	template, _, _ := unstructured.NestedMap(u.Object, kind.template()...)
 	pod := &unstructured.Unstructured{Object: map[string]any{"kind": "Pod", "spec": template["spec"]}}
 	metadata, _ := template["metadata"].(map[string]any)
 	annotations, _, _ := unstructured.NestedStringMap(metadata, "annotations")
@@ -136,9 +136,9 @@ func compareWaiting(a, b *unstructured.Unstructured) int {
 // count: a new pod would not have it.
 func waitingPod(u *unstructured.Unstructured) WaitingPod {
 	pod := WaitingPod{Name: u.GetName(), Created: timeText(u.GetCreationTimestamp())}
-	for _, kind := range containerKinds[:2] {
-		statuses, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", kind.statuses)
-		for _, status := range mappings(statuses) {
+	for _, field := range containerStatuses[:2] {
+		statuses, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", field)
+		for _, status := range cluster.Mappings(statuses) {
 			if reason := text(status, "state", "waiting", "reason"); ofImages(reason) && pod.Waits == "" {
 				pod.Waits, pod.Container = printable(reason), text(status, "name")
 			}

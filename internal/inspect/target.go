@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
@@ -30,22 +31,27 @@ type targetKind struct {
 	aliases  []string
 	kind     string
 	resource schema.GroupVersionResource
-	template []string // where the template of its pods is; none for what has no template
+}
+
+// template is where the template of its pods is; none for what makes none.
+func (k *targetKind) template() []string {
+	path, _ := cluster.TemplatePath(schema.GroupKind{Group: k.resource.Group, Kind: k.kind})
+	return path
 }
 
 var (
-	podKind     = &targetKind{"pod", []string{"po", "pods"}, "Pod", kube.Pods, nil}
-	accountKind = &targetKind{"serviceaccount", []string{"sa", "serviceaccounts"}, "ServiceAccount", kube.ServiceAccounts, nil}
+	podKind     = &targetKind{"pod", []string{"po", "pods"}, "Pod", kube.Pods}
+	accountKind = &targetKind{"serviceaccount", []string{"sa", "serviceaccounts"}, "ServiceAccount", kube.ServiceAccounts}
 
 	targetKinds = []*targetKind{
 		podKind, accountKind,
-		{"deployment", []string{"deploy", "deployments", "deployment.apps", "deployments.apps"}, "Deployment", kube.Deployments, []string{"spec", "template"}},
-		{"statefulset", []string{"sts", "statefulsets", "statefulset.apps", "statefulsets.apps"}, "StatefulSet", kube.StatefulSets, []string{"spec", "template"}},
-		{"daemonset", []string{"ds", "daemonsets", "daemonset.apps", "daemonsets.apps"}, "DaemonSet", kube.DaemonSets, []string{"spec", "template"}},
-		{"replicaset", []string{"rs", "replicasets", "replicaset.apps", "replicasets.apps"}, "ReplicaSet", kube.ReplicaSets, []string{"spec", "template"}},
-		{"replicationcontroller", []string{"rc", "replicationcontrollers"}, "ReplicationController", kube.ReplicationControllers, []string{"spec", "template"}},
-		{"job", []string{"jobs", "job.batch", "jobs.batch"}, "Job", kube.Jobs, []string{"spec", "template"}},
-		{"cronjob", []string{"cj", "cronjobs", "cronjob.batch", "cronjobs.batch"}, "CronJob", kube.CronJobs, []string{"spec", "jobTemplate", "spec", "template"}},
+		{"deployment", []string{"deploy", "deployments", "deployment.apps", "deployments.apps"}, "Deployment", kube.Deployments},
+		{"statefulset", []string{"sts", "statefulsets", "statefulset.apps", "statefulsets.apps"}, "StatefulSet", kube.StatefulSets},
+		{"daemonset", []string{"ds", "daemonsets", "daemonset.apps", "daemonsets.apps"}, "DaemonSet", kube.DaemonSets},
+		{"replicaset", []string{"rs", "replicasets", "replicaset.apps", "replicasets.apps"}, "ReplicaSet", kube.ReplicaSets},
+		{"replicationcontroller", []string{"rc", "replicationcontrollers"}, "ReplicationController", kube.ReplicationControllers},
+		{"job", []string{"jobs", "job.batch", "jobs.batch"}, "Job", kube.Jobs},
+		{"cronjob", []string{"cj", "cronjobs", "cronjob.batch", "cronjobs.batch"}, "CronJob", kube.CronJobs},
 	}
 )
 

@@ -6,7 +6,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -34,17 +33,6 @@ type pod struct {
 	waiting []string // containers that wait for their image
 }
 
-// pathOfTemplate is where a kind has the template of its pods.
-var pathOfTemplate = map[schema.GroupKind][]string{
-	{Group: "apps", Kind: "Deployment"}:        {"spec", "template"},
-	{Group: "apps", Kind: "StatefulSet"}:       {"spec", "template"},
-	{Group: "apps", Kind: "DaemonSet"}:         {"spec", "template"},
-	{Group: "apps", Kind: "ReplicaSet"}:        {"spec", "template"},
-	{Group: "batch", Kind: "Job"}:              {"spec", "template"},
-	{Group: "batch", Kind: "CronJob"}:          {"spec", "jobTemplate", "spec", "template"},
-	{Group: "", Kind: "ReplicationController"}: {"spec", "template"},
-}
-
 // newTemplate reads a pod, or the template of one.
 func newTemplate(pod map[string]any) (t template) {
 	annotations, _, _ := unstructured.NestedStringMap(pod, "metadata", "annotations")
@@ -53,36 +41,18 @@ func newTemplate(pod map[string]any) (t template) {
 	if t.account, _ = spec["serviceAccountName"].(string); t.account == "" {
 		t.account = "default"
 	}
-	for _, entry := range mappings(spec["imagePullSecrets"]) {
+	for _, entry := range cluster.Mappings(spec["imagePullSecrets"]) {
 		secret, _ := entry["name"].(string)
 		t.list = append(t.list, secret)
 	}
-	for _, field := range []string{"initContainers", "containers", "ephemeralContainers"} {
-		for _, c := range mappings(spec[field]) {
-			container, _ := c["name"].(string)
-			image, _ := c["image"].(string)
-			if image != "" { // an API server takes a template without, for whoever fills it in
-				t.uses = append(t.uses, use{container, image})
-			}
+	for _, u := range cluster.ImageUses(pod) {
+		what := u.Container
+		if u.Volume != "" {
+			what = "volume " + u.Volume
 		}
-	}
-	for _, v := range mappings(spec["volumes"]) {
-		volume, _ := v["name"].(string)
-		if image, _, _ := unstructured.NestedString(v, "image", "reference"); image != "" {
-			t.uses = append(t.uses, use{"volume " + volume, image})
-		}
+		t.uses = append(t.uses, use{what, u.Image})
 	}
 	return t
-}
-
-func mappings(list any) (out []map[string]any) {
-	items, _ := list.([]any)
-	for _, item := range items {
-		if m, ok := item.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
 }
 
 // newPod reads a pod. Of one that has ended, or is going, nothing is pulled any more: ok is false.
@@ -99,7 +69,7 @@ func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 	}
 	for _, field := range []string{"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"} {
 		statuses, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", field)
-		for _, status := range mappings(statuses) {
+		for _, status := range cluster.Mappings(statuses) {
 			reason, _, _ := unstructured.NestedString(status, "state", "waiting", "reason")
 			if reason == "ErrImagePull" || reason == "ImagePullBackOff" {
 				container, _ := status["name"].(string)
@@ -128,7 +98,7 @@ func controllerOf(u *unstructured.Unstructured) Workload {
 // finished reports whether a Job has ended: it makes no more pods.
 func finished(u *unstructured.Unstructured) bool {
 	conditions, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", "conditions")
-	return slices.ContainsFunc(mappings(conditions), func(c map[string]any) bool {
+	return slices.ContainsFunc(cluster.Mappings(conditions), func(c map[string]any) bool {
 		return (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True"
 	})
 }

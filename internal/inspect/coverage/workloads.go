@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // Workloads gathers what makes pods, and the pods that there are, an object at a time.
@@ -29,7 +31,7 @@ func (w *Workloads) Add(u *unstructured.Unstructured) {
 		}
 		return
 	}
-	path, ok := pathOfTemplate[kind]
+	path, ok := cluster.TemplatePath(kind)
 	if !ok || u.GetDeletionTimestamp() != nil {
 		return
 	}
