@@ -2,12 +2,8 @@ package cli
 
 import (
 	"context"
-	"crypto/x509"
-	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/pullsecrets/pullsecrets/internal/registry"
@@ -15,23 +11,13 @@ import (
 
 // checker asks as the flags have it.
 func (f *checkFlags) checker() (*registry.Checker, error) {
-	o := registry.Options{
-		PlainHTTP: f.plain, Timeout: max(f.timeout, 0), Parallel: max(f.parallel, 0),
-		UserAgent: "pullsecrets/" + strings.ReplaceAll(release(), " ", "-"),
+	pem, err := authorities("-ca-file", f.caFile)
+	if err != nil {
+		return nil, err
 	}
-	if f.caFile != "" {
-		pem, err := os.ReadFile(f.caFile)
-		if err != nil {
-			return nil, fmt.Errorf("-ca-file: %w", err)
-		}
-		if o.RootCAs, err = x509.SystemCertPool(); err != nil {
-			o.RootCAs = x509.NewCertPool() // a machine without any
-		}
-		if !o.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("-ca-file %s: it holds no certificate in PEM", f.caFile)
-		}
-	}
-	return registry.New(o), nil
+	return registry.New(registry.Options{
+		RootCAs: roots(pem), PlainHTTP: f.plain, Timeout: max(f.timeout, 0), Parallel: max(f.parallel, 0), UserAgent: userAgent(),
+	}), nil
 }
 
 // ask asks the registries of all secrets. The checker itself bounds how many are asked at a time.

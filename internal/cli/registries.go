@@ -28,16 +28,8 @@ func (f *registryFlags) register(fs *flag.FlagSet) {
 
 // ask returns what asks registries. Certificates are parsed only when the first one is asked: most clusters ask none.
 func (f *registryFlags) ask() (verify.Ask, error) {
-	var errs []error
-	var pem []byte
-	if f.caFile != "" {
-		var err error
-		if pem, err = os.ReadFile(f.caFile); err != nil {
-			errs = append(errs, fmt.Errorf("-registry-ca-file: %w", err))
-		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			errs = append(errs, fmt.Errorf("-registry-ca-file %s: it holds no certificate in PEM", f.caFile))
-		}
-	}
+	pem, err := authorities("-registry-ca-file", f.caFile)
+	errs := []error{err}
 	hosts := splitNames(f.plainHTTP)
 	for _, host := range hosts {
 		switch {
@@ -50,9 +42,26 @@ func (f *registryFlags) ask() (verify.Ask, error) {
 	// One registry that takes its time must not have the others wait: what is not answered in time is rolled out unverified.
 	const parallel = 32
 	checker := sync.OnceValue(func() *registry.Checker {
-		return registry.New(registry.Options{RootCAs: roots(pem), PlainHTTP: hosts, Parallel: parallel, UserAgent: "pullsecrets/" + strings.ReplaceAll(release(), " ", "-")})
+		return registry.New(registry.Options{RootCAs: roots(pem), PlainHTTP: hosts, Parallel: parallel, UserAgent: userAgent()})
 	})
 	return verify.Registries(checker), errors.Join(errs...)
+}
+
+func userAgent() string { return "pullsecrets/" + strings.ReplaceAll(release(), " ", "-") }
+
+// authorities reads the file of certificates that a flag names; nil where it names none.
+func authorities(flag, file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s %s: it holds no certificate in PEM", flag, file)
+	}
+	return pem, nil
 }
 
 // roots are the authorities that are trusted: the machine's, as SSL_CERT_FILE and SSL_CERT_DIR may name them; those of Mozilla

@@ -28,15 +28,15 @@ func TestARefusedRotationWritesNothing(t *testing.T) {
 	rotated := time.Now()
 	s.Source("hub", registry.credential("two"))
 	s.WantStatus("Degraded", "SourceRefused", registry.host+" refuses the credential (401 Unauthorized: UNAUTHORIZED: incorrect password)", "copies that exist are kept")
-	t.Logf("refused over %d namespaces: told after %s", n, time.Since(rotated))
+	r.WantMetrics(fmt.Sprintf(`pullsecrets_problems{kind="Secret",reason="SourceRefused"} %d`, n),
+		`pullsecrets_source_verified{source="pullsecrets/hub",verdict="Refused"} 1`, `pullsecrets_source_verified{source="pullsecrets/hub",verdict="Accepted"} 0`)
+	t.Logf("refused over %d namespaces: told of all after %s", n, time.Since(rotated))
 	if after := s.requests(); after["APPLY secrets"] != before["APPLY secrets"]+1 || others(before, after) {
 		t.Errorf("more than the source was written: before %v, after %v", before, after)
 	}
 	if got := s.served("reg", registry.credential("one")); got != n {
 		t.Errorf("%d of %d copies are as they were", got, n)
 	}
-	r.WantMetrics(fmt.Sprintf(`pullsecrets_problems{kind="Secret",reason="SourceRefused"} %d`, n),
-		`pullsecrets_source_verified{source="pullsecrets/hub",verdict="Refused"} 1`, `pullsecrets_source_verified{source="pullsecrets/hub",verdict="Accepted"} 0`)
 	s.wantEvent("SourceRefused", "source pullsecrets/hub: "+registry.host+" refuses the credential")
 	s.wantRemembered("Refused") // and so do those who ask the cluster
 	_, text, errs := s.Command("explain", "-kubeconfig", s.Kubeconfig, s.Name("n000"))
