@@ -158,3 +158,16 @@ func TestLinksOfTheReadmeLeadSomewhere(t *testing.T) {
 		}
 	}
 }
+
+// TestTheSchemaHasEveryValue: what it has not is not checked before a template stumbles over it.
+func TestTheSchemaHasEveryValue(t *testing.T) {
+	var known struct{ Properties map[string]any }
+	harness.Must(t, json.Unmarshal([]byte(read(t, chartFolder+"/values.schema.json")), &known))
+	var given map[string]any
+	harness.Must(t, yaml.Unmarshal([]byte(read(t, chartFolder+"/values.yaml")), &given))
+	for key := range given {
+		if known.Properties[key] == nil {
+			t.Errorf("values.schema.json has no %s", key)
+		}
+	}
+}

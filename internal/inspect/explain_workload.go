@@ -157,6 +157,9 @@ func (e *explainer) waiting(out *Explanation) error {
 		return nil
 	})
 	if apierrors.IsForbidden(err) {
+		if e.labelsUnknown && e.snapshot.accountsDenied != nil && len(out.Copies) == 0 {
+			return fmt.Errorf("nothing of namespace %s may be read: %w", e.namespace, err)
+		}
 		out.Notes = append(out.Notes, "you may not list its pods, so it is not known here whether one waits for an image")
 	}
 	slices.SortStableFunc(pods, compareWaiting)
