@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"weak"
@@ -163,10 +164,34 @@ func safeHost(host string) string {
 	if host == "" {
 		return "(empty)"
 	}
-	if len(host) > 256 || !hostForm.MatchString(host) || isAuth(host) {
+	if len(host) > 256 || !hostForm.MatchString(host) || isAuth(host) || !plausibleHost(host) {
 		return unprintable
 	}
 	return intern(host)
+}
+
+// plausibleHost reports whether a text looks like a host and a path of images more than like a token or a password. Those have no
+// dot, or capital letters in long parts; images have none in their path, and ports end at 65535.
+func plausibleHost(host string) bool {
+	if _, rest, found := strings.Cut(host, "://"); found {
+		host = rest
+	}
+	name, path, _ := strings.Cut(host, "/")
+	if name, _, found := strings.Cut(name, "]"); found { // an address of IPv6
+		return strings.HasPrefix(name, "[") && path == strings.ToLower(path)
+	}
+	name, port, found := strings.Cut(name, ":")
+	if n, err := strconv.Atoi(port); found && (err != nil || n > 65535) {
+		return false
+	}
+	const longest = 20 // of a part that may be anything
+	parts := strings.Split(name, ".")
+	for _, part := range parts {
+		if len(part) > 63 || len(part) > longest && (len(parts) == 1 || part != strings.ToLower(part)) {
+			return false
+		}
+	}
+	return (len(parts) > 1 || !strings.Contains(name, "_") && name == strings.ToLower(name)) && path == strings.ToLower(path) && !strings.Contains(path, ":")
 }
 
 // shownHost is safeHost for texts: white space around a host is told in words.

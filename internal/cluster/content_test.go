@@ -126,6 +126,18 @@ func TestAHostIsNeverKeptWithItsUserAndPassword(t *testing.T) {
 		{"https://user:hunter2", "(unprintable)"},
 		{"registry.example/" + strings.Repeat("a", 300), "(unprintable)"},
 		{"HTTPS://a.example", "HTTPS://a.example"},
+		{"Registry.Example:5000", "Registry.Example:5000"},
+		{"registry", "registry"},
+		{"registry:5000", "registry:5000"},
+		{"*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com"},
+		{"ghp_16C7e42F292c6912E7710c838347Ae178B4a", "(unprintable)"}, // none of these is anybody's
+		{"glpat-abcdefghijklmnopqrst", "(unprintable)"},
+		{"AKIAIOSFODNN7EXAMPLE", "(unprintable)"},
+		{"5d41402abc4b2a76b9719d911017c592", "(unprintable)"},
+		{"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U", "(unprintable)"},
+		{"user:12345678", "(unprintable)"},
+		{"registry.example/v2/token/abc:def", "(unprintable)"},
+		{"registry.example/AbCdEf", "(unprintable)"},
 		{"", "(empty)"},
 	} {
 		value := fmt.Sprintf(`{%q:{},"good.example":{"auth":"dTpw"}}`, tt.host)

@@ -243,16 +243,16 @@ func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 			text += fmt.Sprintf("; and %d more rules have one", len(i.Elsewhere)-n)
 			break
 		}
-		text += "; " + elsewhereText(other, slices.Contains(of.list, other.Secret))
+		text += "; " + elsewhereText(other, of)
 	}
 	if len(of.useless) > 0 {
 		text += "; " + bound.Few(of.useless)
 	}
 	if len(of.missing) > 0 {
-		text += "; these do not exist: " + bound.Few(of.missing)
+		text += "; these do not exist: " + listed(of.missing)
 	}
 	if len(of.unread) > 0 { // one of them may have an entry
-		return text + "; these you may not read: " + bound.Few(of.unread)
+		return text + "; these you may not read: " + listed(of.unread)
 	}
 	if len(i.Entries) > 0 {
 		return text
@@ -260,10 +260,13 @@ func imageText(i *ImageExplanation, registry string, of podSecrets) string {
 	return text + "; it is pulled without a credential, unless the node has one"
 }
 
+// listed is a list of names in a line, which a pod can have thousands of.
+func listed(names []string) string { return strings.Join(bound.List(names, ""), ", ") }
+
 // shownElsewhere is of how many rules a text tells that have an entry.
 const shownElsewhere = 3
 
-func elsewhereText(o EntryExplanation, named bool) string {
+func elsewhereText(o EntryExplanation, of podSecrets) string {
 	has := o.Host
 	if o.ByStatus {
 		has += ", as the status says"
@@ -271,8 +274,10 @@ func elsewhereText(o EntryExplanation, named bool) string {
 	switch {
 	case o.WhyNot != "":
 		return fmt.Sprintf("rule %s has one for its copies %s (%s): %s", o.Rule, o.Secret, has, o.WhyNot)
-	case named:
-		return fmt.Sprintf("rule %s has one (%s) for %s, which is not as it should be", o.Rule, has, o.Secret)
+	case slices.Contains(of.missing, o.Secret):
+		return fmt.Sprintf("rule %s has one (%s) for %s, which is not there yet", o.Rule, has, o.Secret)
+	case slices.Contains(of.list, o.Secret):
+		return fmt.Sprintf("rule %s has one (%s) for %s, whose secret here is another", o.Rule, has, o.Secret)
 	}
 	return fmt.Sprintf("%s has one (%s), which the pod does not name", o.Secret, has)
 }
