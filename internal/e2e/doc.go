@@ -15,6 +15,7 @@
 //	source_expiry_test.go             a credential that ends: warned of, told, and mended
 //
 //	verify_test.go                    sources whose registries are asked first: refused, revoked, not answered for, after a restart
+//	verify_renamed_test.go            what is replaced stays while the registry of its replacement is asked, or refuses
 //	verify_registry_test.go           the registry that these tests ask
 //
 //	list_entries_test.go              imagePullSecrets: entries of others survive, also when both write at once

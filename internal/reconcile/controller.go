@@ -79,6 +79,7 @@ type Controller struct {
 	publisher *admission.Publisher
 	activator *activation.Activator
 	verifier  *verify.Verifier
+	news      chan struct{} // registries have answered
 }
 
 // Metrics answers with all metrics, for Prometheus.
@@ -102,6 +103,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	running.Go(func() { c.cluster.FollowCredential(ctx, c.sourceChanged) })
 	running.Go(func() { c.cluster.FollowTime(ctx) })
 	running.Go(func() { c.verifier.Run(ctx) })
+	running.Go(func() { c.followNews(ctx) })
 	running.Go(func() { c.queue.Run(ctx, c.reconcile) })
 	var logging sync.WaitGroup
 	logging.Go(func() { watch.LogWaiting(ctx, c.Log, c.cluster.Unsettled) })

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -28,12 +29,39 @@ func (c *Controller) newVerifier() *verify.Verifier {
 	return verify.New(verify.Options{Ask: ask, Times: times, News: c.verified, Noted: func() { c.activator.WakeSoon() }})
 }
 
-// verified has everything decided again, because something else is known of sources than before.
+// verified has everything decided again, soon, because something else is known of sources than before.
 func (c *Controller) verified(all []decide.News) {
 	for _, news := range all {
 		c.tellVerified(news)
 	}
-	c.sourceChanged()
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// newsPause is how long answers are gathered: each has all namespaces decided, and hundreds of registries may answer at a time.
+const newsPause = 200 * time.Millisecond
+
+// followNews has everything decided again when registries have answered, until ctx ends.
+func (c *Controller) followNews(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.news:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(newsPause):
+		}
+		select { // what came meanwhile is part of it
+		case <-c.news:
+		default:
+		}
+		c.sourceChanged()
+	}
 }
 
 // tellVerified tells of a source that is refused, and of one that is not any more. What is said of a source that is copied all the

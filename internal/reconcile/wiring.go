@@ -30,6 +30,7 @@ func New(cfg Config) *Controller {
 		queue:     queue.New(cfg.Workers),
 		limit:     prune.NewLimit(cfg.MaxPrune),
 		throttled: report.NewThrottledLog(cfg.Log),
+		news:      make(chan struct{}, 1),
 	}
 	client := kube.New(cfg.Client)
 	c.verifier = c.newVerifier()

@@ -17,6 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/prune"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/verify"
 )
 
@@ -220,7 +221,7 @@ func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
 	if tried {
 		a.names.dropUnused(a.Active())
 	}
-	if !tried && a.evaluator.evaluation.errors == nil && a.unsaved == "" {
+	if !tried && a.evaluator.evaluation.errors == nil && a.unsaved == "" && !a.degradedMeanwhile() {
 		return 0
 	}
 	a.tellFindings()
@@ -243,6 +244,12 @@ func (a *Activator) publish(ctx context.Context) (wait time.Duration) {
 func (a *Activator) tried() bool {
 	p := a.Active()
 	return p != nil && p == a.evaluator.lastGood.policy && a.rollout.done(p)
+}
+
+// degradedMeanwhile reports whether there is a problem to tell although namespaces wait: only what is Ready waits for all of them.
+func (a *Activator) degradedMeanwhile() bool {
+	p := a.Active()
+	return p != nil && p == a.evaluator.lastGood.policy && a.rollout.looked(p) && a.state() == status.Degraded
 }
 
 // standBy has a standby follow all that the leader follows, so that it can take over at once. It remembers nothing of what it

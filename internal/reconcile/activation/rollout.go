@@ -14,6 +14,7 @@ type rollout struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
 	pending  map[string]bool
+	waiting  map[string]bool       // those of them that were tried, and wait
 	budget   map[string]plan.Count // what the policy itself removes, where it removes anything, until that succeeded
 	failing  map[string]time.Time  // since when
 	total    int
@@ -26,7 +27,7 @@ func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 	defer r.mu.Unlock()
 	r.policy = of
 	r.budget = map[string]plan.Count{}
-	r.failing = map[string]time.Time{}
+	r.failing, r.waiting = map[string]time.Time{}, map[string]bool{}
 	r.total = len(namespaces)
 	r.pending = make(map[string]bool, len(namespaces))
 	for ns, n := range namespaces {
@@ -49,10 +50,14 @@ func (r *rollout) attempted(of *policy.Policy, namespace string, waits, succeede
 	case !known:
 		r.failing[namespace] = time.Now()
 	}
+	if r.policy == of && waits && r.pending[namespace] {
+		r.waiting[namespace] = true
+	}
 	tried := r.policy == of && !waits
 	last := tried && r.pending[namespace] && len(r.pending) == 1
 	if tried {
 		delete(r.pending, namespace)
+		delete(r.waiting, namespace)
 	}
 	if last {
 		r.pending = nil // a map that was large stays large
@@ -79,6 +84,13 @@ func (r *rollout) done(of *policy.Policy) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.policy == of && len(r.pending) == 0
+}
+
+// looked reports whether every namespace was tried under this policy, be it that some of them wait.
+func (r *rollout) looked(of *policy.Policy) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.policy == of && len(r.pending) == len(r.waiting)
 }
 
 // converged reports whether every namespace was tried under this policy, and succeeded the last time.

@@ -83,7 +83,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		return contains(account.Names, name) || moved(name) && !copies[name].referable
 	}
 	for _, name := range account.PullSecrets {
-		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name)
+		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name) && !have.awaited[name]
 		if unwanted && !have.HoldPrune {
 			next.Removed = append(next.Removed, name)
 			if moved(name) {
@@ -95,7 +95,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		next.Names = append(next.Names, name)
 	}
 	for _, name := range ledger {
-		stays := have.HoldPrune && slices.Contains(account.PullSecrets, name) || !have.looked(name)
+		stays := (have.HoldPrune || have.awaited[name]) && slices.Contains(account.PullSecrets, name) || !have.looked(name)
 		if wanted(name) && copies[name].prune || !wanted(name) && stays {
 			next.Ledger = append(next.Ledger, name)
 		}

@@ -26,6 +26,8 @@ type Observed struct {
 	// Copies says what there is under these names. One that was looked at and has no entry has no secret; what was not
 	// looked at may have one.
 	Copies map[string]CopyState
+
+	awaited map[string]bool // copies that no rule asks for any more, and that stay until what replaces them is there
 }
 
 // state returns what was observed under a copy's name.
@@ -81,6 +83,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 			adopted: action.AfterAccounts && !ours, kept: action.AfterAccounts && ours,
 		}
 	}
+	have.awaited = awaited(want.Copies, copies, have)
 	for _, c := range want.Conflicts {
 		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
 	}
@@ -104,6 +107,27 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// awaited are the copies of ours that no rule asks for any more, and whose rule or source wants a copy of another name by now that
+// is not there, because the registries of its source are asked or refuse it: what pods pull with does not go before that has come.
+func awaited(wanted []policy.Copy, decided []Action, have Observed) map[string]bool {
+	var stays map[string]bool
+	for i, c := range wanted {
+		if a := decided[i]; a.Kept || a.Reason != SourceVerifying && a.Reason != SourceRefused {
+			continue
+		}
+		for name, state := range have.Copies {
+			if s := state.Secret; s != nil && (s.Marks.Rule == c.Rule.Name || s.Marks.Source == c.Source.String()) &&
+				!slices.ContainsFunc(wanted, func(w policy.Copy) bool { return w.Name == name }) {
+				if stays == nil {
+					stays = map[string]bool{}
+				}
+				stays[name] = true
+			}
+		}
+	}
+	return stays
 }
 
 // observedCopy is what there is under the name of a copy that is wanted.

@@ -54,6 +54,8 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 	case there.Forbidden:
 		action.Reason = CopyForbidden
 		return action, false
+	case want.State.Status == policy.SourceRefused && ours && !live.Deleting && live.SameContent(want.State.Source.Secret) && !sameMarks(live, after):
+		return decideOurs(action, want, live, after), true // nothing new is written of the credential
 	case !usable:
 		action.blame(want.State)
 		action.Kept = live != nil && (ours || adoptable(live))
@@ -93,10 +95,12 @@ func decideCopy(want policy.Copy, there observedCopy, have Observed) (action Act
 func decideVerifying(want policy.Copy, there observedCopy, have Observed) (Action, bool) {
 	want.State.Status = policy.SourceUsable
 	action, referable := decideCopy(want, there, have)
-	if action.Verb != Create && action.Verb != Update && action.Verb != Replace {
+	live := there.Secret
+	switch {
+	case action.Verb != Create && action.Verb != Update && action.Verb != Replace,
+		action.Reason == MarksChanged && action.Verb == Update: // of the credential, it writes what is there
 		return action, referable
 	}
-	live := there.Secret
 	kept := live != nil && (there.owner == cluster.Ours || adoptable(live))
 	return Action{
 		Verb: None, Kind: KindSecret, Name: action.Name, Rule: action.Rule, Source: action.Source, Reason: SourceVerifying,
@@ -246,6 +250,8 @@ func decideLeftover(live *cluster.Secret, have Observed) Action {
 		action.Reason = OtherData
 	case !have.AccountsKnown:
 		action.Reason = AccountsUnknown
+	case have.awaited[live.Name]:
+		action.Reason = ReplacementAwaited
 	case have.HoldPrune:
 		action.Reason = PruneHeld
 	default:

@@ -51,6 +51,7 @@ var Fine = []Meaning{
 	{Reason: PruneOff, Says: "no rule asks for it any more, and its rule said that it stays (prune: false)"},
 	{Reason: OthersCopy, Says: "no rule asks for it; the installation of pullsecrets in namespace HOME made it: it is left alone"},
 	{Reason: SourceVerifying, Says: "the copy is to be written, and waits until the registries were asked whether they take the credential (`verify: true`); that takes a minute at most"},
+	{Reason: ReplacementAwaited, Says: "no rule asks for it any more; it stays until the copy is there that its rule or source has in its place, whose registries are still asked or refuse the credential"},
 	{Reason: MarksCopied, Says: "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"},
 }
 

@@ -37,6 +37,8 @@ const (
 	PruneOff     Reason = "PruneOff"
 	OthersCopy   Reason = "OthersCopy"
 	MarksCopied  Reason = "MarksCopied"
+	// ReplacementAwaited: the problem, if there is one, is told of the copy that is awaited.
+	ReplacementAwaited Reason = "ReplacementAwaited"
 
 	SourceVerifying Reason = "SourceVerifying"
 )
