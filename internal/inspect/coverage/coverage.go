@@ -65,6 +65,8 @@ func Compute(in Input) *Report {
 			c.workload(ns, g)
 		}
 	}
+	// What may not be read can be the very secret, or the very list, by which an image has the credential of a source.
+	c.UsesKnown = c.UsesKnown && !slices.ContainsFunc(c.report.Images, func(i Image) bool { return i.State == Unknown })
 	c.registries()
 	c.sources()
 	order(c.report.Findings)
