@@ -77,6 +77,7 @@ func barOf(r *coverage.Report, a alarmed) (parts []barPart) {
 
 // kindWords name findings for people. Others about sources have the name of their reason.
 var kindWords = map[coverage.Kind]string{
+	coverage.BrokenSecret: "Broken pull secret",
 	coverage.NoCredential: "No credential", coverage.CreatedTooEarly: "Made too early", coverage.ListHides: "Hidden by its own list",
 	coverage.CredentialExpired: "Has run out", coverage.PullFails: "Pull fails", coverage.SourceUnusable: "Source of no use", coverage.Pending: "About to come",
 	coverage.Lapsing: "About to go", coverage.InvalidImage: "No image", coverage.RegistryUncovered: "Nothing covers it",

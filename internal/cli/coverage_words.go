@@ -51,6 +51,7 @@ var alarmWords = []struct {
 	kind       coverage.Kind
 	what, rest string
 }{
+	{coverage.BrokenSecret, "image", "whose pull secrets the kubelet cannot read"},
 	{coverage.NoCredential, "image", "without a credential that pods wait for"},
 	{coverage.CreatedTooEarly, "image", "whose pods were made too early"},
 	{coverage.ListHides, "image", "cut off by a list of the workload's own"},

@@ -44,6 +44,9 @@ func (c *coverer) secrets() map[string]map[string]coverage.Secret {
 // secret tells a copy of ours by the same rule as the controller.
 func (c *coverer) secret(s *cluster.Secret) coverage.Secret {
 	out := coverage.Secret{Content: s.Content}
+	if s.Broken {
+		out.Broken = s.Cause
+	}
 	if owner, _ := c.snapshot.installation.Owns(s, state.Vouched(c.snapshot, s)); owner == cluster.Ours {
 		out.Source.Namespace, out.Source.Name, _ = strings.Cut(s.Marks.Source, "/")
 	}

@@ -48,6 +48,8 @@ type Account struct {
 type Secret struct {
 	Content *cluster.Content // nil where it holds no registry credential
 	Unread  bool             // it may not be read, so it may not exist either
+	// Broken is why the kubelet cannot read it, so that it pulls no image of a pod that names it; empty where it can.
+	Broken string
 	// Source is what a copy of ours is made from; the zero value for somebody else's secret.
 	Source types.NamespacedName
 }
@@ -94,7 +96,7 @@ func (c *computation) workload(ns *Namespace, g *group) {
 		n := parseName(u.image)
 		i := Image{Namespace: g.Namespace, Workload: shown(g.Kind + "/" + g.Name), Container: shown(u.container), Image: n.shown, Registry: n.registry, repository: n.repository}
 		now, later := c.judge(g, n, ns.Now), c.judge(g, n, ns.Later)
-		i.State, i.Secrets = now.state, now.secrets
+		i.State, i.Secrets, i.Broken = now.state, now.secrets, now.broken
 		if later.state != now.state {
 			i.Later = later.state
 		}

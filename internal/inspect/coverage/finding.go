@@ -12,6 +12,7 @@ type Kind string
 // The kinds, in the order in which they are told. Findings about sources that are not among them have the reason that the policy's
 // judgement of sources gives them, such as SourceExpired.
 const (
+	BrokenSecret      Kind = "BrokenSecret"      // the kubelet cannot read a pull secret, and pulls no image because of it
 	NoCredential      Kind = "NoCredential"      // there is no credential for an image
 	CreatedTooEarly   Kind = "CreatedTooEarly"   // a pod waits, and a new one would have the credential
 	ListHides         Kind = "ListHides"         // a workload's own list keeps it from a pull secret with an entry for its image
@@ -26,8 +27,8 @@ const (
 	CopyUnused        Kind = "CopyUnused"        // no image of these namespaces has
 )
 
-var kinds = []Kind{NoCredential, CreatedTooEarly, ListHides, CredentialExpired, "", PullFails, SourceUnusable, Pending, Lapsing, InvalidImage, RegistryUncovered,
-	SourceUnused, CopyUnused}
+var kinds = []Kind{BrokenSecret, NoCredential, CreatedTooEarly, ListHides, CredentialExpired, "", PullFails, SourceUnusable, Pending, Lapsing, InvalidImage,
+	RegistryUncovered, SourceUnused, CopyUnused}
 
 // Finding is something to know. An alarm needs somebody.
 type Finding struct {

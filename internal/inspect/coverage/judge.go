@@ -1,6 +1,7 @@
 package coverage
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -64,6 +65,7 @@ type verdict struct {
 	state   State
 	secrets []string // with an entry for it, in the order in which the kubelet tries them
 	ended   []string // those of them whose entries have all run out
+	broken  string   // a pull secret that the kubelet cannot read, with the cause in brackets: it pulls nothing then
 }
 
 func (c *computation) judge(g *group, n name, p Pulls) verdict { return c.verdict(n, g.lists(p), p) }
@@ -79,6 +81,9 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 	for _, name := range l.names {
 		s := p.Secrets[name]
 		unread = unread || s.Unread
+		if s.Broken != "" && v.broken == "" {
+			v.broken = fmt.Sprintf("%s (%s)", shown(name), s.Broken)
+		}
 		secrets = append(secrets, cluster.PullSecret{Name: name, Content: s.Content})
 	}
 	good := map[string]bool{}
@@ -93,6 +98,8 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 	}
 	v.ended = slices.DeleteFunc(slices.Clone(v.secrets), func(name string) bool { return good[name] })
 	switch {
+	case v.broken != "":
+		v.state = None
 	case len(v.secrets) > 0:
 		v.state = Covered
 	case c.Nodes.Cover(n.repository):

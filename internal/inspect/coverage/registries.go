@@ -15,6 +15,7 @@ import (
 func (c *computation) registries() {
 	at := map[string]*Registry{}
 	repositories := map[string]map[string]bool{}
+	broken := map[string]bool{}
 	for _, i := range c.report.Images {
 		if i.Registry == "" {
 			continue
@@ -26,6 +27,7 @@ func (c *computation) registries() {
 		}
 		r.Images++
 		r.States[i.State]++
+		broken[i.Registry] = broken[i.Registry] || i.Broken != ""
 		if len(i.Waiting) > 0 {
 			r.Waiting++
 		}
@@ -44,7 +46,9 @@ func (c *computation) registries() {
 			}
 		}
 		c.report.Registries = append(c.report.Registries, *r)
-		c.tellRegistry(*r)
+		if !broken[r.Registry] { // which hides whether there is a credential
+			c.tellRegistry(*r)
+		}
 	}
 	slices.SortFunc(c.report.Registries, func(a, b Registry) int {
 		return cmp.Or(cmp.Compare(b.Waiting, a.Waiting), cmp.Compare(b.States[None], a.States[None]), cmp.Compare(b.Images, a.Images),

@@ -51,7 +51,9 @@ type Image struct {
 	Later State `json:"later,omitempty"`
 	// Secrets are the pull secrets with an entry for it, in the order in which the kubelet tries them.
 	Secrets []string `json:"secrets,omitempty"`
-	Pods    int      `json:"pods"` // that have it
+	// Broken is a pull secret of the pod that the kubelet cannot read, with the cause in brackets: it pulls no image of the pod.
+	Broken string `json:"broken,omitempty"`
+	Pods   int    `json:"pods"` // that have it
 	// Waiting are pods that wait for it, with ErrImagePull or ImagePullBackOff.
 	Waiting []string `json:"waiting,omitempty"`
 

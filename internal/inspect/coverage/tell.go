@@ -42,6 +42,10 @@ func waiting(pods []string) string {
 
 // tell makes findings of an image.
 func (c *computation) tell(j judged) {
+	if j.now.broken != "" && j.now.state != Invalid {
+		c.tellBroken(j)
+		return
+	}
 	switch j.now.state {
 	case Invalid:
 		c.found(j.finding(InvalidImage, false, "it is no reference of an image: the kubelet refuses it", "write it as REGISTRY/REPOSITORY:TAG"))
@@ -53,6 +57,22 @@ func (c *computation) tell(j judged) {
 		}
 	default:
 		c.tellUncovered(j)
+	}
+}
+
+// tellBroken tells of a pull secret that the kubelet cannot read. Whatever else has an entry for the image does not help.
+func (c *computation) tellBroken(j judged) {
+	name, _, _ := strings.Cut(j.now.broken, " ")
+	advice := "mend " + name + ", or take it from the pod's list of pull secrets"
+	if j.later.broken == "" {
+		advice = "the controller is about to mend that; if it does not, pullsecrets explain " + j.image.Namespace + " says why"
+	}
+	f := j.finding(BrokenSecret, true, "the kubelet cannot read the pull secret "+j.now.broken+", and pulls no image of the pod because of it", advice)
+	f.Secrets = []string{name}
+	c.found(f)
+	if len(j.now.secrets) == 0 { // what it would be pulled with is not unused
+		_, _ = c.beside(j)
+		_, _ = c.opening(j)
 	}
 }
 
