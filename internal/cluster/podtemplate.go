@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -54,6 +57,22 @@ func ImageUses(pod map[string]any) (uses []ImageUse) {
 		}
 	}
 	return uses
+}
+
+// ReportedVolume returns which volume of a pod a kubelet's message about a container is about; empty where it is about the
+// container's own image. A failed image volume is told as the container that mounts it, with the volume's image quoted in the
+// message. Source: k8s.io/kubernetes/pkg/kubelet/kuberuntime, getImageVolumes, and pkg/kubelet/images.
+func ReportedVolume(uses []ImageUse, container, message string) string {
+	of := slices.IndexFunc(uses, func(u ImageUse) bool { return u.Container == container && u.Volume == "" })
+	if of < 0 {
+		return ""
+	}
+	for _, u := range uses {
+		if u.Volume != "" && slices.Contains(uses[of].Mounts, u.Volume) && u.Image != uses[of].Image && strings.Contains(message, `"`+u.Image+`"`) {
+			return u.Volume
+		}
+	}
+	return ""
 }
 
 // Mappings are the mappings of a list; nothing where it is none.

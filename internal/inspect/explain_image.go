@@ -51,34 +51,25 @@ type EntryExplanation struct {
 // images explains the images of a pod.
 func (e *explainer) images(u *unstructured.Unstructured, list []string, said map[string]KubeletReport) (out []ImageExplanation) {
 	look := e.pullSecrets(list)
-	mounts := map[string][]string{} // containers by the volume that they mount
-	for _, use := range cluster.ImageUses(u.Object) {
-		i := ImageExplanation{Container: use.Container, Volume: use.Volume, Image: printable(use.Image)}
-		if report, ok := said[use.Container]; ok && use.Container != "" {
-			i.Kubelet = &report
+	uses := cluster.ImageUses(u.Object)
+	for _, use := range uses {
+		out = append(out, ImageExplanation{Container: use.Container, Volume: use.Volume, Image: printable(use.Image)})
+	}
+	for n, use := range uses {
+		report, ok := said[use.Container]
+		if !ok || use.Container == "" {
+			continue
 		}
-		for _, volume := range use.Mounts {
-			mounts[volume] = append(mounts[volume], use.Container)
+		about := n
+		if volume := cluster.ReportedVolume(uses, use.Container, report.Text); volume != "" {
+			about = slices.IndexFunc(uses, func(other cluster.ImageUse) bool { return other.Volume == volume })
 		}
-		if out = append(out, i); use.Volume != "" {
-			giveReport(out, mounts[use.Volume])
-		}
+		out[about].Kubelet = &report
 	}
 	for i := range out {
 		e.image(&out[i], look)
 	}
 	return out
-}
-
-// giveReport gives the last image, which is a volume, what the kubelet says of it: it says so of the containers that mount it.
-func giveReport(all []ImageExplanation, mountedBy []string) {
-	volume := &all[len(all)-1]
-	for n := range all[:len(all)-1] {
-		of := &all[n]
-		if of.Kubelet != nil && slices.Contains(mountedBy, of.Container) && volume.Image != of.Image && strings.Contains(of.Kubelet.Text, `"`+volume.Image+`"`) {
-			volume.Kubelet, of.Kubelet = of.Kubelet, nil
-		}
-	}
 }
 
 func text(object map[string]any, path ...string) string {

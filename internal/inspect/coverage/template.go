@@ -30,7 +30,7 @@ type pod struct {
 	name    string
 	of      Workload // its controller; itself if it has none
 	mirror  bool     // it stands for a pod that a node runs from a file
-	waiting []string // containers that wait for their image
+	waiting []string // containers and volumes that wait for their image
 }
 
 // newTemplate reads a pod, or the template of one.
@@ -48,12 +48,14 @@ func newTemplate(pod map[string]any) (t template) {
 	for _, u := range cluster.ImageUses(pod) {
 		what := u.Container
 		if u.Volume != "" {
-			what = "volume " + u.Volume
+			what = volumeNamed(u.Volume)
 		}
 		t.uses = append(t.uses, use{what, u.Image})
 	}
 	return t
 }
+
+func volumeNamed(name string) string { return "volume " + name }
 
 // newPod reads a pod. Of one that has ended, or is going, nothing is pulled any more: ok is false.
 func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
@@ -67,13 +69,18 @@ func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 		node, _, _ := unstructured.NestedString(u.Object, "spec", "nodeName")
 		p.of = Workload{u.GetNamespace(), "StaticPod", strings.TrimSuffix(u.GetName(), "-"+node)}
 	}
+	uses := cluster.ImageUses(u.Object)
 	for _, field := range []string{"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"} {
 		statuses, _, _ := unstructured.NestedFieldNoCopy(u.Object, "status", field)
 		for _, status := range cluster.Mappings(statuses) {
 			reason, _, _ := unstructured.NestedString(status, "state", "waiting", "reason")
 			if reason == "ErrImagePull" || reason == "ImagePullBackOff" {
-				container, _ := status["name"].(string)
-				p.waiting = append(p.waiting, container)
+				what, _ := status["name"].(string)
+				message, _, _ := unstructured.NestedString(status, "state", "waiting", "message")
+				if volume := cluster.ReportedVolume(uses, what, message); volume != "" {
+					what = volumeNamed(volume)
+				}
+				p.waiting = append(p.waiting, what)
 			}
 		}
 	}
