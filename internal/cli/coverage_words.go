@@ -46,7 +46,7 @@ func coverageVerdict(r *coverage.Report) (v verdictWords) {
 	return v
 }
 
-// alarmWords say what the findings about images are that need somebody. All others are about sources.
+// alarmWords say what the findings are that need somebody. All others are about sources whose credential runs out.
 var alarmWords = []struct {
 	kind       coverage.Kind
 	what, rest string
@@ -58,6 +58,7 @@ var alarmWords = []struct {
 	{coverage.CredentialExpired, "image", "whose credential has run out"},
 	{coverage.Pending, "image", "whose credential is about to come"},
 	{coverage.Lapsing, "image", "about to lose the credential"},
+	{coverage.SourceUnusable, "source", "that cannot be copied"},
 }
 
 func alarmKinds() (kinds []coverage.Kind) {

@@ -16,7 +16,7 @@ const (
 	NoCredential      Kind = "NoCredential"      // there is no credential for an image
 	CreatedTooEarly   Kind = "CreatedTooEarly"   // a pod waits, and a new one would have the credential
 	ListHides         Kind = "ListHides"         // a workload's own list keeps it from a pull secret with an entry for its image
-	CredentialExpired Kind = "CredentialExpired" // the only credentials for an image have run out, and they are somebody else's
+	CredentialExpired Kind = "CredentialExpired" // the only credentials for an image have run out, and no source tells it
 	PullFails         Kind = "PullFails"         // a pod waits although it has a credential
 	SourceUnusable    Kind = "SourceUnusable"    // a source cannot be copied
 	Pending           Kind = "Pending"           // the controller is about to bring the credential

@@ -111,7 +111,7 @@ func (c *computation) tellSource(key types.NamespacedName, s *Source) {
 		c.found(Finding{Kind: Kind(f.Reason), Alarm: f.Problem, Source: s.Source, Namespaces: namespaces(s.Holders, "copy", "earlier"), Text: f.Text})
 	}
 	if state.Status != policy.SourceUsable && state.Status != policy.SourceForbidden && s.Status != notInPolicy {
-		c.found(Finding{Kind: SourceUnusable, Source: s.Source, Text: "it cannot be copied: " + strings.ToLower(s.Status),
+		c.found(Finding{Kind: SourceUnusable, Alarm: state.Status != policy.SourceVerifying, Source: s.Source, Text: "it cannot be copied: " + strings.ToLower(s.Status),
 			Advice: "pullsecrets plan says why; copies that exist are kept"})
 	}
 	if !c.UsesKnown {

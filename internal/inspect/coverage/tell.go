@@ -88,10 +88,8 @@ func (c *computation) tellCovered(j judged) {
 	case j.waits():
 		c.found(j.finding(PullFails, false, what+": the registry may refuse it, have no such image, or be out of reach", explain(j)))
 	}
-	if ended := strings.Join(j.now.ended, ", "); len(j.now.ended) == len(j.now.secrets) && c.foreign(j, j.now.ended) {
-		f := j.finding(CredentialExpired, true, "the credential for it in "+ended+" has run out", "whoever made "+ended+" has to renew it, or leave that to a rule")
-		f.Secrets = j.now.ended
-		c.found(f)
+	if len(j.now.ended) == len(j.now.secrets) && c.foreign(j, j.now.ended) {
+		c.tellExpired(j)
 	}
 	if j.later.state == None {
 		f := j.finding(Lapsing, true, "the controller is about to take the credential away: "+what+", and then nothing has",
@@ -101,9 +99,29 @@ func (c *computation) tellCovered(j judged) {
 	}
 }
 
-// foreign reports whether one of the secrets is somebody else's. Of a copy of ours, its source tells.
+// tellExpired tells that the credentials for an image have run out. Where the controller is about to bring others, nobody has to act.
+func (c *computation) tellExpired(j judged) {
+	ended := strings.Join(j.now.ended, ", ")
+	text, advice, alarm := "the credential for it in "+ended+" has run out", "whoever made "+ended+" has to renew it, or leave that to a rule", true
+	if j.later.state == Covered && len(j.later.ended) < len(j.later.secrets) {
+		text += ", and the controller is about to bring another"
+		advice, alarm = "if it does not come, pullsecrets explain "+j.image.Namespace+" says why", j.waits()
+	} else if source := j.ns.Now.Secrets[j.now.ended[0]].Source; source.Name != "" {
+		advice = "renew the source " + source.String() + ", which " + j.now.ended[0] + " was copied from"
+	}
+	f := j.finding(CredentialExpired, alarm, text, advice)
+	f.Secrets = j.now.ended
+	c.found(f)
+}
+
+// foreign reports whether nothing else tells of one of the secrets that it has run out: it is somebody else's, or a copy that has
+// not what its source has, or whose source is of no use. Of any other copy of ours, its source tells.
 func (c *computation) foreign(j judged, secrets []string) bool {
-	return slices.ContainsFunc(secrets, func(name string) bool { return j.ns.Now.Secrets[name].Source.Name == "" })
+	return slices.ContainsFunc(secrets, func(name string) bool {
+		s := j.ns.Now.Secrets[name]
+		source := c.Sources[s.Source]
+		return s.Source.Name == "" || source.Status != policy.SourceUsable || !source.Source.Content.Equal(s.Content)
+	})
 }
 
 func (c *computation) tellUncovered(j judged) {
