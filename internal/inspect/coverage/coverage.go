@@ -108,7 +108,8 @@ func (c *computation) workload(ns *Namespace, g *group) {
 			i.Pods++
 			if slices.Contains(p.waiting, u.container) {
 				i.Waiting = append(i.Waiting, p.name)
-				early = early || c.verdict(n, lists{names: p.list, known: true}, ns.Now).state != Covered
+				had := c.verdict(n, lists{names: p.list, known: true}, ns.Now).state
+				early = early || had == None || had == Public
 			}
 		}
 		for _, secret := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(now.secrets, later.secrets)))) {
