@@ -114,7 +114,10 @@ func (c *computation) verdict(n name, l lists, p Pulls) (v verdict) {
 	return v
 }
 
-// ended reports whether a credential says itself that it has run out for a host.
+// ended reports whether a credential says itself that it has run out for a host. Several of its entries can be of one host as it is
+// printed, and one of them that is good is enough.
 func (c *computation) ended(content *cluster.Content, host string) bool {
-	return slices.ContainsFunc(content.Registries, func(r cluster.Registry) bool { return r.Host == host && c.Ended(r.Validity) })
+	return !slices.ContainsFunc(content.Registries, func(r cluster.Registry) bool {
+		return r.Host == host && len(r.Fields) > 0 && !c.Ended(r.Validity)
+	})
 }

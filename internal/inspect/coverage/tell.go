@@ -88,7 +88,7 @@ func (c *computation) tellCovered(j judged) {
 	case j.waits():
 		c.found(j.finding(PullFails, false, what+": the registry may refuse it, have no such image, or be out of reach", explain(j)))
 	}
-	if len(j.now.ended) == len(j.now.secrets) && c.foreign(j, j.now.ended) {
+	if len(j.now.ended) == len(j.now.secrets) && !c.Nodes.Cover(j.name.repository) && c.foreign(j, j.now.ended) {
 		c.tellExpired(j)
 	}
 	if j.later.state == None {
