@@ -129,6 +129,10 @@ func (c *computation) tellUncovered(j judged) {
 	var f Finding
 	beside, hidden := c.beside(j)
 	switch {
+	case j.later.state == Covered:
+		f = j.finding(Pending, j.waits(), text+" yet: the controller is about to bring "+strings.Join(j.later.secrets, ", "),
+			"if it does not come, pullsecrets explain "+j.image.Namespace+" says why")
+		f.Secrets = j.later.secrets
 	case len(hidden) > 0:
 		f = j.finding(ListHides, j.waits() || j.now.state == None && !j.group.guessed,
 			fmt.Sprintf("%s: its own list of pull secrets (%s) keeps it from %s, which has an entry", text, listed(j.now.names), strings.Join(hidden, ", ")),
@@ -137,10 +141,6 @@ func (c *computation) tellUncovered(j judged) {
 	case j.group.alone && !j.now.own && len(c.given(j, beside)) > 0:
 		f = j.finding(CreatedTooEarly, j.waits(), text+": its service account has got "+strings.Join(c.given(j, beside), ", ")+" since it was made", "make the pod anew")
 		f.Secrets = c.given(j, beside)
-	case j.later.state == Covered:
-		f = j.finding(Pending, j.waits(), text+" yet: the controller is about to bring "+strings.Join(j.later.secrets, ", "),
-			"if it does not come, pullsecrets explain "+j.image.Namespace+" says why")
-		f.Secrets = j.later.secrets
 	case j.now.state == Public && !j.waits():
 		return
 	default:
@@ -161,9 +161,9 @@ func listed(names []string) string {
 }
 
 // beside are the secrets of the namespace that the pod does not name and that have an entry for the image; hidden are those of
-// them that it would have if its template named none, or that we have put there.
+// them that it would have if its template named none: that its service account names, or is about to.
 func (c *computation) beside(j judged) (all, hidden []string) {
-	account := j.ns.Now.Accounts[j.group.account]
+	account := slices.Concat(j.ns.Now.Accounts[j.group.account].List, j.ns.Later.Accounts[j.group.account].List)
 	for _, name := range slices.Sorted(maps.Keys(j.ns.Now.Secrets)) {
 		s := j.ns.Now.Secrets[name]
 		if slices.Contains(j.now.names, name) || !s.Content.Covers(j.name.repository) {
@@ -171,7 +171,7 @@ func (c *computation) beside(j judged) (all, hidden []string) {
 		}
 		all = append(all, name)
 		c.wanted[types.NamespacedName{Namespace: j.ns.Name, Name: name}] = true
-		if j.now.own && (slices.Contains(account.List, name) || s.Source.Name != "") {
+		if j.now.own && slices.Contains(account, name) {
 			hidden = append(hidden, name)
 		}
 	}
@@ -221,6 +221,8 @@ func (c *computation) advice(j judged, beside, why []string) string {
 		return strings.Join(why, "; ") + ": widen it"
 	case len(beside) > 0 && j.group.excluded:
 		return "its annotation opts it out of what the API server adds to pods, such as " + strings.Join(beside, ", ")
+	case len(beside) > 0 && j.now.own:
+		return strings.Join(beside, ", ") + " of the namespace has an entry, which its own list of pull secrets does not name: add it there"
 	case len(beside) > 0:
 		return strings.Join(beside, ", ") + " of the namespace has an entry, which no list names: name it, or leave that to a rule"
 	}
