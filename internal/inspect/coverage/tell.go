@@ -128,17 +128,18 @@ func (c *computation) tellUncovered(j judged) {
 	text := "there is no credential for it"
 	var f Finding
 	beside, hidden := c.beside(j)
+	static := j.group.Kind == staticPod
 	switch {
 	case j.later.state == Covered:
 		f = j.finding(Pending, j.waits(), text+" yet: the controller is about to bring "+strings.Join(j.later.secrets, ", "),
 			"if it does not come, pullsecrets explain "+j.image.Namespace+" says why")
 		f.Secrets = j.later.secrets
-	case len(hidden) > 0:
+	case len(hidden) > 0 && !static:
 		f = j.finding(ListHides, j.waits() || j.now.state == None && !j.group.guessed,
 			fmt.Sprintf("%s: its own list of pull secrets (%s) keeps it from %s, which has an entry", text, listed(j.now.names), strings.Join(hidden, ", ")),
 			"add "+strings.Join(hidden, ", ")+" to imagePullSecrets of its template, or remove the list there; with attach: pods in the rule, it gets the name as well")
 		f.Secrets = hidden
-	case j.group.alone && !j.now.own && len(c.given(j, beside)) > 0:
+	case j.group.alone && !static && !j.now.own && len(c.given(j, beside)) > 0:
 		f = j.finding(CreatedTooEarly, j.waits(), text+": its service account has got "+strings.Join(c.given(j, beside), ", ")+" since it was made", "make the pod anew")
 		f.Secrets = c.given(j, beside)
 	case j.now.state == Public && !j.waits():
@@ -217,6 +218,8 @@ func (c *computation) covers(source types.NamespacedName, repository string) boo
 
 func (c *computation) advice(j judged, beside, why []string) string {
 	switch {
+	case j.group.Kind == staticPod:
+		return "if it is not public: a node runs it from a file, and no rule gives such a pod a pull secret: its node needs the credential"
 	case len(why) > 0:
 		return strings.Join(why, "; ") + ": widen it"
 	case len(beside) > 0 && j.group.excluded:

@@ -57,6 +57,9 @@ func newTemplate(pod map[string]any) (t template) {
 
 func volumeNamed(name string) string { return "volume " + name }
 
+// staticPod is the kind of what a node runs from a file.
+const staticPod = "StaticPod"
+
 // newPod reads a pod. Of one that has ended, or is going, nothing is pulled any more: ok is false.
 func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
@@ -67,7 +70,7 @@ func newPod(u *unstructured.Unstructured) (p pod, ok bool) {
 	_, p.mirror = u.GetAnnotations()["kubernetes.io/config.mirror"]
 	if p.mirror { // each node has one, called after the node
 		node, _, _ := unstructured.NestedString(u.Object, "spec", "nodeName")
-		p.of = Workload{u.GetNamespace(), "StaticPod", strings.TrimSuffix(u.GetName(), "-"+node)}
+		p.of = Workload{u.GetNamespace(), staticPod, strings.TrimSuffix(u.GetName(), "-"+node)}
 	}
 	uses := cluster.ImageUses(u.Object)
 	for _, field := range []string{"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"} {
