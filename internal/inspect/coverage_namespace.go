@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/inspect/coverage"
@@ -48,9 +49,19 @@ func (c *coverer) secret(s *cluster.Secret) coverage.Secret {
 		out.Broken = s.Cause
 	}
 	if owner, _ := c.snapshot.installation.Owns(s, state.Vouched(c.snapshot, s)); owner == cluster.Ours {
-		out.Source.Namespace, out.Source.Name, _ = strings.Cut(s.Marks.Source, "/")
+		out.Source = sourceOf(s.Marks.Source)
 	}
 	return out
+}
+
+// sourceOf reads the annotation of a copy that says what it was made from; the zero value where that is no name. Whoever may write
+// in the namespace may have put any text there.
+func sourceOf(mark string) types.NamespacedName {
+	namespace, name, _ := strings.Cut(mark, "/")
+	if len(validation.IsDNS1123Label(namespace)) > 0 || len(validation.IsDNS1123Subdomain(name)) > 0 {
+		return types.NamespacedName{}
+	}
+	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
 // namespace is a namespace as it is, and as it will be by the very plan that the controller makes.
