@@ -177,6 +177,7 @@ func TestCoverageSaysWhatItCannotTell(t *testing.T) {
 		{"a namespace that is not there", []string{"-dump", dump, "-n", "nowhere"}, "read the namespace nowhere"},
 		{"a glob with a scheme", []string{"-dump", dump, "-node-credentials", "https://x.example"}, "leave out https://"},
 		{"a dump without pods", []string{"-dump", "testdata/plan/cluster.yaml"}, "the dump holds no pods and nothing that makes them"},
+		{"no dump of a cluster", []string{"-dump", coverageFolder + "policy.yaml"}, "the dump holds no Namespace: make it with kubectl get … -A -o yaml --show-managed-fields; the command's -h"},
 		{"both from standard input", []string{"-dump", "-", "-f", "-"}, "cannot both be standard input"},
 	} {
 		if status, out, errs := covered(t, c.args...); status != 2 || out != "" || !strings.Contains(errs, c.want) {

@@ -112,7 +112,8 @@ type Dump struct {
 	policy  *cluster.ConfigMap
 }
 
-const dumpCommand = "make it with kubectl get ns,sa,secrets,cm -A -o yaml --show-managed-fields"
+// dumpCommand says how a dump is made. The commands that take one look at different kinds.
+const dumpCommand = "make it with kubectl get … -A -o yaml --show-managed-fields; the command's -h has the whole line"
 
 // NewDump takes the objects of a dump, and refuses those that would lead to wrong conclusions.
 func NewDump(at Place, objects []*unstructured.Unstructured) (*Dump, error) {
