@@ -140,6 +140,36 @@ func TestAQuestionAboutWhatIsGoneEnds(t *testing.T) {
 	})
 }
 
+// TestASourceThatChangesFasterThanAQuestionTakes is held for a minute, and not as long as it changes.
+func TestASourceThatChangesFasterThanAQuestionTakes(t *testing.T) {
+	for _, every := range []time.Duration{4 * time.Second, 8 * time.Second, 9 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			timingOut := func(ctx context.Context, s *cluster.Source) []decide.Answer {
+				ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+				return hang(ctx, s)
+			}
+			v := start(t, timingOut, func([]decide.News) {})
+			p := verifying(t, 1)
+			for begun, i := time.Now(), 0; time.Since(begun) < 2*decide.Usual.Window; i++ {
+				of := states(1, fmt.Sprint(i))
+				v.Judge(p, of)
+				if wait := time.Since(begun); wait < decide.Usual.Window && count(of, policy.SourceVerifying) != 1 {
+					t.Errorf("changed every %s: after %s it is %v", every, wait, of)
+				}
+				time.Sleep(every)
+				synctest.Wait()
+				of = states(1, fmt.Sprint(i))
+				v.Judge(p, of)
+				if count(of, policy.SourceUsable) == 1 {
+					return
+				}
+			}
+			t.Errorf("changed every %s: it is held for ever: %v", every, v.Known())
+		})
+	}
+}
+
 // TestNothingOutlivesRun is held by start, which waits for Run, and by synctest, which waits for every goroutine.
 func TestNothingOutlivesRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

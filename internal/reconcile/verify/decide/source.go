@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -129,9 +130,10 @@ func (t Times) pause(tries int) time.Duration {
 // expires is when waiting for an answer ends; zero where nothing waits.
 func (s *source) expires(t Times) time.Time {
 	switch {
-	case s.silent.IsZero():
-	case s.known.Verdict == status.VerdictAsking:
+	case s.known.Verdict == status.VerdictAsking && s.held.IsZero():
+	case s.known.Verdict == status.VerdictAsking: // however often it changed, and whether or not a question came to its end
 		return s.held.Add(t.Window)
+	case s.silent.IsZero():
 	case s.known.Verdict == status.VerdictAccepted && s.known.Text == "":
 		return s.silent.Add(t.Window)
 	}
@@ -143,7 +145,7 @@ func (s *source) expire(now time.Time, t Times) {
 	switch end := s.expires(t); {
 	case end.IsZero() || now.Before(end):
 	case s.known.Verdict == status.VerdictAsking:
-		s.settle(status.VerdictUnverified, unverified(s.why))
+		s.settle(status.VerdictUnverified, unverified(cmp.Or(s.why, "no registry has answered yet")))
 	default:
 		s.known.Text = "the registries took it, but cannot be asked again: " + s.why
 	}
