@@ -7,5 +7,6 @@
 //	                      -> nothing to learn -> Unverified -> asked again every hour
 //
 // No answer is not a no: what was accepted stays so, and what was refused too, until a registry says otherwise or the source
-// has other content.
+// has other content. After a restart nobody knows what content was refused. So a source that has another version by then is
+// not rolled out for want of an answer, as it may hold the same.
 package decide

@@ -27,7 +27,10 @@ type source struct {
 	absent bool      // it cannot be copied for another reason
 	asking bool      // a question is under way
 
-	held   time.Time // since when copies wait; zero while they do not
+	held    time.Time // since when copies wait; zero while they do not
+	unsure  bool      // it may be the credential that was refused: after a restart, only another version tells
+	overdue bool      // and no registry answered in time
+
 	silent time.Time // since when there is no answer; zero while there is
 	tries  int       // since then
 	why    string    // there is none
@@ -43,7 +46,10 @@ func (s *source) see(live *cluster.Source, now time.Time, t Times, chance float6
 	switch {
 	case before == nil && s.known.Of(live) && s.known.Verdict != status.VerdictAsking:
 		s.next = now.Add(part(s.spread(t), chance))
-	case before == nil, !live.Content.Equal(before.Content):
+	case before == nil:
+		s.changed(now, t)
+		s.unsure = s.known.Text != ""
+	case !live.Content.Equal(before.Content):
 		s.changed(now, t)
 	case live.UID != before.UID:
 		s.next = s.soonest(now, t)
@@ -70,6 +76,9 @@ func (s *source) changed(now time.Time, t Times) {
 		s.known.Text = "" // or it is why the credential before this one was refused
 	}
 	s.known.Verdict = status.VerdictAsking
+	if s.unsure { // this one is another credential for certain
+		s.unsure, s.overdue, s.held = false, false, time.Time{}
+	}
 	s.answering()
 	s.next = s.soonest(now, t)
 }
@@ -130,7 +139,7 @@ func (t Times) pause(tries int) time.Duration {
 // expires is when waiting for an answer ends; zero where nothing waits.
 func (s *source) expires(t Times) time.Time {
 	switch {
-	case s.known.Verdict == status.VerdictAsking && s.held.IsZero():
+	case s.known.Verdict == status.VerdictAsking && (s.held.IsZero() || s.overdue):
 	case s.known.Verdict == status.VerdictAsking: // however often it changed, and whether or not a question came to its end
 		return s.held.Add(t.Window)
 	case s.silent.IsZero():
@@ -140,10 +149,12 @@ func (s *source) expires(t Times) time.Time {
 	return time.Time{}
 }
 
-// expire ends the waiting if it is time to: no answer is not a no.
+// expire ends the waiting if it is time to: no answer is not a no. What may be the credential that was refused stays so.
 func (s *source) expire(now time.Time, t Times) {
 	switch end := s.expires(t); {
 	case end.IsZero() || now.Before(end):
+	case s.unsure && s.known.Verdict == status.VerdictAsking:
+		s.overdue = true
 	case s.known.Verdict == status.VerdictAsking:
 		s.settle(status.VerdictUnverified, unverified(cmp.Or(s.why, "no registry has answered yet")))
 	default:
@@ -155,6 +166,7 @@ func unverified(why string) string { return "it is copied without being verified
 
 func (s *source) settle(verdict status.Verdict, text string) {
 	s.known.Verdict, s.known.Text, s.held = verdict, text, time.Time{}
+	s.unsure, s.overdue = false, false
 }
 
 // part is a part of a time, which chance from 0 to 1 says.

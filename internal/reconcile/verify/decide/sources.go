@@ -168,7 +168,7 @@ func (s *Sources) Known() (all []status.VerifiedSource) {
 // Waiting reports whether copies of any source wait for an answer.
 func (s *Sources) Waiting() bool {
 	for _, one := range s.known {
-		if one.follows() && one.known.Verdict == status.VerdictAsking {
+		if one.follows() && one.known.Verdict == status.VerdictAsking && !one.overdue {
 			return true
 		}
 	}

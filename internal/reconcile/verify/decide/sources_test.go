@@ -168,6 +168,45 @@ func TestACredentialThatReplacesARefusedOneIsToldOnlyOnceItIsKnown(t *testing.T)
 	w.want(w.pass(Usual.Gap), policy.SourceUsable)
 }
 
+// TestWhatMayBeTheRefusedOneIsNotRolledOut has a source touched while no process runs, and a registry that is away since.
+func TestWhatMayBeTheRefusedOneIsNotRolledOut(t *testing.T) {
+	touched := func(t *testing.T) *world {
+		w := newWorld(t)
+		w.hold("one")
+		w.answers = refused
+		w.pass(0)
+		w.restart()
+		w.hold("one") // or another; nobody can tell
+		w.answers = unreachable
+		w.look()
+		if !w.sources.Waiting() {
+			t.Error("nobody waits for an answer")
+		}
+		w.want(w.pass(10*time.Hour), policy.SourceRefused, "the credential before this one was refused, and this one is being asked about", "401")
+		if w.sources.Waiting() {
+			t.Error("it is waited for without end")
+		}
+		if n := len(w.questions); n < 10 || n > 30 {
+			t.Errorf("it was asked %d times", n)
+		}
+		return w
+	}
+	w := touched(t)
+	w.restart() // with the version that is known by now
+	w.want(w.pass(10*time.Hour), policy.SourceRefused, "is being asked about", "401")
+	w.answers = accepted
+	w.want(w.pass(2*time.Hour), policy.SourceUsable)
+
+	w = touched(t)
+	w.answers = untold
+	w.want(w.pass(2*time.Hour), policy.SourceUsable, "SourceUnverified", "does not tell")
+
+	w = touched(t)
+	w.hold("two") // which is another one for certain
+	w.want(w.pass(Usual.Window-time.Second), policy.SourceRefused, "401")
+	w.want(w.pass(time.Second), policy.SourceUsable, "SourceUnverified", "does not answer")
+}
+
 func TestNoAnswerIsNotANo(t *testing.T) {
 	w := newWorld(t)
 	w.hold("one")
