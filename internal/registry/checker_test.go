@@ -161,6 +161,9 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 		"it forbids":                            {challenged(answering(403, asJSON, `{"errors":[{"code":"DENIED","message":"blocked"}]}`), basic), Refused, "403 Forbidden: DENIED: blocked"},
 		"its words are those of another form":   {challenged(answering(401, asJSON, `{"details":"incorrect username or secret"}`), basic), Refused, "401 Unauthorized: incorrect username or secret"},
 		"an expired token, as ECR tells it":     {challenged(answering(400, asJSON, `{"errors":[{"code":"DENIED","message":"Your Authorization Token is invalid."}]}`), basic), Refused, "400 Bad Request: DENIED: Your Authorization Token is invalid."},
+		"too many logins, as forbidden":         {challenged(answering(403, asJSON, `{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}`), basic), Unreachable, "403 Forbidden: TOOMANYREQUESTS: slow down"},
+		"too many logins, as unauthorized":      {challenged(answering(401, asJSON, `{"errors":[{"code":"UNAUTHORIZED","message":"toomanyrequests: too many failed login attempts"}]}`), basic), Unreachable, "401 Unauthorized"},
+		"too many logins, in other words":       {challenged(answering(400, asJSON, `{"errors":[{"code":"DENIED","message":"Too many requests."}]}`), basic), Unreachable, "400 Bad Request"},
 		"something before it forbids":           {challenged(answering(403, asHTML, `<h1>blocked</h1>`), basic), Unreachable, "403 Forbidden"},
 		"it lets nobody in":                     {answering(403, asJSON, `{}`), Unreachable, "403 Forbidden: it lets nobody in from here"},
 		"it lets everybody in":                  {ok, Anonymous, "it asks for no credential"},
@@ -233,6 +236,13 @@ func TestATokenServer(t *testing.T) {
 	}{
 		"it refuses":                     {answering(401, asJSON, `{"details":"incorrect username or secret"}`), nil, Refused, "401 Unauthorized: incorrect username or secret"},
 		"it denies":                      {answering(403, asJSON, `{"errors":[{"code":"DENIED","message":"denied"}]}`), nil, Refused, "403 Forbidden: DENIED: denied"},
+		"it refuses without a word":      {answering(401, "", ``), nil, Refused, "401 Unauthorized"},
+		"it denies in OAuth's words":     {answering(403, asJSON, `{"error":"access_denied"}`), nil, Refused, "403 Forbidden: access_denied"},
+		"something before it forbids":    {answering(403, "text/plain", `Forbidden`), nil, Unreachable, "gives no token: 403 Forbidden"},
+		"a gateway forbids":              {answering(403, asJSON, `{"message":"Forbidden"}`), nil, Unreachable, "gives no token: 403 Forbidden"},
+		"a store forbids":                {answering(403, "application/xml", `<Error><Code>AccessDenied</Code></Error>`), nil, Unreachable, "gives no token: 403 Forbidden"},
+		"it forbids without a word":      {answering(403, "", ``), nil, Unreachable, "gives no token: 403 Forbidden"},
+		"it has been asked too often":    {answering(401, asJSON, `{"details":"too many requests"}`), nil, Unreachable, "gives no token: 401 Unauthorized"},
 		"it is out of order":             {answering(500, asHTML, ``), nil, Unreachable, "gives no token: 500 Internal Server Error"},
 		"it is busy":                     {answering(429, asJSON, ``), nil, Unreachable, "429 Too Many Requests"},
 		"it is not there":                {answering(404, asJSON, ``), nil, Unreachable, "404 Not Found"},
@@ -243,6 +253,14 @@ func TestATokenServer(t *testing.T) {
 			w.Header().Set("Www-Authenticate", `Bearer realm="x",error="invalid_token"`)
 			w.WriteHeader(401)
 		}, Unreachable, "given just now"},
+		"the registry does not know it, unquoted": {good, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Www-Authenticate", `Bearer realm="x", error=invalid_token`)
+			w.WriteHeader(401)
+		}, Unreachable, "given just now"},
+		"the token is not for logins": {good, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Www-Authenticate", `Bearer realm="x",error="insufficient_scope"`)
+			w.WriteHeader(403)
+		}, Unreachable, "403 Forbidden"},
 		"the registry is then out of order": {good, answering(503, asJSON, ``), Unreachable, "503 Service Unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {

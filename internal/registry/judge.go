@@ -6,8 +6,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/distribution/reference"
 )
@@ -30,7 +32,7 @@ func (e *exchange) verdict(ctx context.Context) (Verdict, string) {
 		return Anonymous, "it asks for no credential"
 	case slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}, s.status):
 		return NoRegistry, fmt.Sprintf("it answers %s to /v2/", e.words(s))
-	case authorized && e.refusal(s):
+	case authorized && s.refusal() && !s.challenges(insufficientScope):
 		return Refused, e.words(s)
 	}
 	return Unreachable, e.unclear(s)
@@ -52,7 +54,7 @@ func (e *exchange) image(ctx context.Context, named reference.Named) (Verdict, s
 		return Accepted, ""
 	case s.status == http.StatusNotFound:
 		return NotFound, e.notFound(ctx, repository, version(named))
-	case s.authorization() != "" && e.refusal(s):
+	case s.authorization() != "" && s.refusal():
 		return Refused, e.words(s) + ", which registries also answer where there is no such repository"
 	}
 	return Unreachable, e.unclear(s)
@@ -84,7 +86,7 @@ func (e *exchange) unanswered(path string, err error) (v Verdict, detail string,
 	switch {
 	case e.witness.failed != nil || s == nil:
 		return Unreachable, e.failure(err), true
-	case e.fromRealm(path) && s.authorization() != "" && e.refusal(s):
+	case e.fromRealm(path) && s.authorization() != "" && s.refusalOfTokens():
 		return Refused, e.words(s), true
 	case e.fromRealm(path):
 		return Unreachable, fmt.Sprintf("its token server %s gives no token: %s", e.quote(s.request.URL.Host), e.unclear(s)), true
@@ -94,21 +96,57 @@ func (e *exchange) unanswered(path string, err error) (v Verdict, detail string,
 	return "", "", false
 }
 
-// invalidToken is what a registry says of a token, where another one would do. One that was given just now is the affair of
-// the registry and its token server, and no word about the credential.
-const invalidToken = `error="invalid_token"`
+// Errors of a challenge, of RFC 6750.
+const (
+	// invalidToken: another token would do. One that was given just now is the affair of the registry and its token server,
+	// and no word about the credential.
+	invalidToken = "invalid_token"
+	// insufficientScope: the token is good, and not for this. Of a login that says nothing; of an image it is a refusal.
+	insufficientScope = "insufficient_scope"
+)
+
+var challengeError = regexp.MustCompile(`(?i)\berror\s*=\s*"?([a-z_]+)`)
+
+// challenges reports whether an answer's challenge gives this error.
+func (s *said) challenges(because string) bool {
+	for _, challenge := range s.header.Values("Www-Authenticate") {
+		if found := challengeError.FindStringSubmatch(challenge); found != nil && strings.EqualFold(found[1], because) {
+			return true
+		}
+	}
+	return false
+}
 
 // refusal reports whether an answer says no to the credential that was sent, and not to everybody from here, as what
 // stands before a registry may.
-func (e *exchange) refusal(s *said) bool {
+func (s *said) refusal() bool {
 	switch {
+	case s.tooMany():
+		return false
 	case s.status == http.StatusUnauthorized:
-		return !strings.Contains(s.header.Get("Www-Authenticate"), invalidToken)
+		return !s.challenges(invalidToken)
 	case s.status == http.StatusForbidden:
 		return !s.html()
 	}
-	return s.status >= 400 && s.status < 500 && s.status != http.StatusTooManyRequests &&
+	return s.status >= 400 && s.status < 500 &&
 		slices.ContainsFunc(s.problems(), func(p problem) bool { return p.Code == "UNAUTHORIZED" || p.Code == "DENIED" })
+}
+
+// refusalOfTokens is refusal of a token server. Nobody asked that without the credential before, so a 403 may be meant for
+// everybody if it has not the form of such a server.
+func (s *said) refusalOfTokens() bool {
+	return s.refusal() && !s.challenges(insufficientScope) && (s.status != http.StatusForbidden || s.ofTokenServer())
+}
+
+// tooMany reports whether an answer is about how often is asked, whatever its status.
+func (s *said) tooMany() bool {
+	letters := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) {
+			return unicode.ToUpper(r)
+		}
+		return -1
+	}, string(s.body))
+	return s.status == http.StatusTooManyRequests || strings.Contains(letters, "TOOMANYREQUESTS")
 }
 
 // unclear says what was answered where that says nothing of the credential.
@@ -117,7 +155,7 @@ func (e *exchange) unclear(s *said) string {
 	switch {
 	case s.status >= 300 && s.status < 400 && err == nil && s.header.Get("Location") != "":
 		return fmt.Sprintf("it redirects to %s, and no redirect is followed", e.quote(location.Host))
-	case strings.Contains(s.header.Get("Www-Authenticate"), invalidToken):
+	case s.challenges(invalidToken):
 		return e.words(s) + ": it does not take the token that it was given just now for the credential"
 	case s.status == http.StatusOK:
 		return "it answers 200 OK with something else"

@@ -44,6 +44,17 @@ func (s *said) problems() []problem {
 	return nil
 }
 
+// ofTokenServer reports whether an answer has an error in the form of registries, of Docker Hub's token server or of OAuth 2. An
+// object with a message alone is what gateways answer too.
+func (s *said) ofTokenServer() bool {
+	var form struct {
+		Errors         []problem
+		Details, Error string
+		Description    string `json:"error_description"`
+	}
+	return json.Unmarshal(s.body, &form) == nil && (len(form.Errors) > 0 || form.Details+form.Error+form.Description != "")
+}
+
 // words are the status of an answer and what it says in a registry's form.
 func (e *exchange) words(s *said) string {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", s.status, http.StatusText(s.status)))
