@@ -7,9 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -84,14 +87,35 @@ func (e *exchange) failure(err error) string {
 
 // quote makes what others say fit to be printed: one line, not long, and nothing of the credential in it.
 func (e *exchange) quote(text string) string {
-	text = strings.Join(strings.FieldsFunc(shortened(text, 4*maxWords), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	const notShown = "(not shown, since it repeats the credential)"
+	text = strings.Join(strings.FieldsFunc(shortened(text, 4*maxWords), blank), " ")
 	if e.holdsCredential(text) {
-		return "(not shown, since it repeats the credential)"
+		return notShown
 	}
-	if username := string(e.login.Username.Reveal()); len(username) > 2 {
-		text = replaceFold(text, username, e.login.Username.String())
+	username := string(e.login.Username.Reveal())
+	names := slices.Compact([]string{username, url.QueryEscape(username), url.PathEscape(username)})
+	if len(username) > 2 {
+		for _, name := range names {
+			text = replaceFold(text, name, e.login.Username.String())
+		}
+	}
+	if len(username) > part && e.holdsUsername(text, names) {
+		return notShown
 	}
 	return shortened(text, maxWords)
+}
+
+// blank reports what shows nothing, or has the text after it shown elsewhere.
+func blank(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// squeezed is a text without what shows nothing.
+func squeezed(text string) string {
+	return strings.Map(func(r rune) rune {
+		if blank(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 func shortened(text string, runes int) string {
@@ -102,19 +126,39 @@ func shortened(text string, runes int) string {
 }
 
 // holdsCredential reports whether a text has the password in it, or eight characters of it, in the forms that it takes in
-// requests, or what was sent for it.
+// requests and in texts, or what was sent for it.
 func (e *exchange) holdsCredential(text string) bool {
 	username, password := string(e.login.Username.Reveal()), string(e.login.Password.Reveal())
-	forms := []string{password, url.QueryEscape(password), url.PathEscape(password), hex.EncodeToString([]byte(password))}
-	forms = append(append(forms, withinBase64(password)...), withinBase64(username+":"+password)...)
+	var forms []string
+	for _, p := range []string{password, strings.TrimSpace(password)} {
+		forms = append(forms, p, url.QueryEscape(p), url.PathEscape(p), hex.EncodeToString([]byte(p)), strings.Trim(strconv.Quote(p), `"`))
+		forms = append(append(forms, withinBase64(p)...), withinBase64(username+":"+p)...)
+	}
 	for _, sent := range e.witness.sent {
 		_, token, _ := strings.Cut(sent, " ")
 		forms = append(forms, token)
 	}
-	text = plainAlphabet.Replace(strings.ToLower(text))
-	for _, form := range forms {
-		if sharesPart(text, plainAlphabet.Replace(strings.ToLower(form))) {
-			return true
+	for _, text := range []string{text, html.UnescapeString(text)} {
+		text = plainAlphabet.Replace(strings.ToLower(text))
+		for _, form := range forms {
+			form = plainAlphabet.Replace(strings.ToLower(form))
+			if sharesPart(text, form) || sharesPart(squeezed(text), squeezed(form)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holdsUsername reports whether a text has eight characters of a username in it: some are tokens. Those that the host has too
+// are no secret.
+func (e *exchange) holdsUsername(text string, names []string) bool {
+	for _, text := range []string{text, html.UnescapeString(text)} {
+		text = strings.ReplaceAll(strings.ToLower(text), strings.ToLower(e.host), "")
+		for _, name := range names {
+			if sharesPart(text, strings.ToLower(name)) {
+				return true
+			}
 		}
 	}
 	return false
@@ -136,9 +180,11 @@ func withinBase64(value string) (forms []string) {
 // plainAlphabet turns base64 of the alphabet for URLs into that of the usual one.
 var plainAlphabet = strings.NewReplacer("-", "+", "_", "/")
 
-// sharesPart reports whether a text holds a secret, or a part of it that somebody might recognise.
+// part is how many characters of a secret somebody might recognise.
+const part = 8
+
+// sharesPart reports whether a text holds a secret, or a part of it.
 func sharesPart(text, secret string) bool {
-	const part = 8
 	if len(secret) <= part {
 		return secret != "" && strings.Contains(text, secret)
 	}

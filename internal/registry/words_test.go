@@ -75,6 +75,41 @@ func TestWhatRepeatsTheCredentialIsNotTold(t *testing.T) {
 	}
 }
 
+// TestTheFormsOfACredential has credentials come back as texts, pages and logs write them.
+func TestTheFormsOfACredential(t *testing.T) {
+	const token = "glpat-x7Yz-1234567890"
+	for name, c := range map[string]struct{ username, password, text, left string }{
+		"a line's end that the registry trims": {"robot", "hunter2\n", "no such user: robot/hunter2", ""},
+		"spaces that are made one":             {"robot", "a  b1c2d", "wrong: a b1c2d", ""},
+		"spaces that are left out":             {"robot", "a  b1c2d", "wrong: ab1c2d", ""},
+		"escaped for a page":                   {"robot", "a<b&c>d", "wrong: a&lt;b&amp;c&gt;d", ""},
+		"escaped by numbers":                   {"robot", "a<b&c>d", "wrong: a&#60;b&#x26;c&#62;d", ""},
+		"a tab":                                {"robot", "hunter2\thunter2", "wrong: hunter2\thunter2", ""},
+		"a tab as a log writes it":             {"robot", "hunter2\thunter2", `wrong: "hunter2\thunter2"`, ""},
+		"cut by what has no width":             {"robot", "hunter2", "wrong: hun\u200bter2", ""},
+		"cut by what has no width, escaped":    {"robot", "hunter2", "wrong: hun&#8203;ter2", ""},
+		"a token for a username":               {token, "x-oauth-basic", "no user " + token, "no user REDACTED"},
+		"a part of it":                         {token, "x-oauth-basic", "no user " + token[:12] + "...", ""},
+		"a username for an address":            {"acme+puller", "hunter2", "no user acme%2Bpuller", "no user REDACTED"},
+		"a username for a page":                {"acme<puller>", "hunter2", "no user acme&lt;puller&gt;", ""},
+		"a username that the host has too":     {"registry-robot", "hunter2", "lookup registry.example.com: no such host", "lookup registry.example.com: no such host"},
+		"a short one":                          {"robot", "hunter2", "no user Robot", "no user REDACTED"},
+		"nothing of it":                        {"oauth2accesstoken", "hunter2", "give an access token", "give an access token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &exchange{host: "registry.example.com", witness: &witness{}, login: cluster.Login{
+				Username: cluster.NewCredential([]byte(c.username)), Password: cluster.NewCredential([]byte(c.password)),
+			}}
+			if c.left == "" {
+				c.left = "(not shown, since it repeats the credential)"
+			}
+			if got := e.quote(c.text); got != c.left {
+				t.Errorf("%q is told as %q, want %q", c.text, got, c.left)
+			}
+		})
+	}
+}
+
 // FuzzWhatIsQuoted wants one short line with nothing of the credential, whatever is said.
 func FuzzWhatIsQuoted(f *testing.F) {
 	f.Add("robot", "s3cret-of-robot", "denied for robot: s3cret-of-robot\x1b[31m")
