@@ -3,6 +3,7 @@ package cluster
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -38,15 +39,17 @@ func Logins(secretType string, credential Credential) (logins []Login) {
 	return logins
 }
 
-// TriedLogins are those of one credential's logins that the kubelet tries for images of a repository, in its order: Tried.
-func TriedLogins(logins []Login, repository string) (tried []Login) {
-	content := &Content{}
-	for _, login := range logins {
-		content.Registries = append(content.Registries, Registry{Host: login.Host, Fields: []Field{{Name: "password"}}})
+// TriedLogins are those of one credential's logins that the kubelet tries for images of a repository, by their index and in its
+// order: Tried. Hosts do not tell them apart, since two may print alike.
+func TriedLogins(logins []Login, repository string) (tried []int) {
+	secrets := make([]PullSecret, len(logins)) // one for each, so that its name tells which it is
+	for i, login := range logins {
+		content := &Content{Registries: []Registry{{Host: login.Host, Fields: []Field{{Name: "password"}}}}}
+		secrets[i] = PullSecret{Name: strconv.Itoa(i), Content: content}
 	}
-	for _, entry := range Tried([]PullSecret{{Content: content}}, repository) {
-		i := slices.IndexFunc(logins, func(l Login) bool { return l.Host == entry.Host })
-		tried = append(tried, logins[i])
+	for _, entry := range Tried(secrets, repository) {
+		i, _ := strconv.Atoi(entry.Secret)
+		tried = append(tried, i)
 	}
 	return tried
 }

@@ -38,8 +38,8 @@ func TestLogins(t *testing.T) {
 		"b.example:5000/team/app": "b.example:5000/team/", "b.example:5000/app": "", "empty.example/app": "",
 	} {
 		var tried []string
-		for _, l := range TriedLogins(logins, image) {
-			tried = append(tried, l.Host)
+		for _, i := range TriedLogins(logins, image) {
+			tried = append(tried, logins[i].Host)
 		}
 		if strings.Join(tried, " ") != hosts {
 			t.Errorf("%s: tried are %q, want %q", image, tried, hosts)
@@ -47,5 +47,16 @@ func TestLogins(t *testing.T) {
 	}
 	if left := Logins(TypeDockercfg, NewCredential([]byte(`{"a.example":{"auth":"!"}}`))); left != nil {
 		t.Errorf("of what the kubelet refuses there are %v", left)
+	}
+}
+
+// TestLoginsThatPrintAlike are two, each of which the kubelet tries.
+func TestLoginsThatPrintAlike(t *testing.T) {
+	logins := Logins(TypeDockerConfigJSON, NewCredential([]byte(`{"auths":{"x@a.example":{"username":"one","password":"1"},"a.example":{"username":"two","password":"2"}}}`)))
+	if len(logins) != 2 || logins[0].Host != logins[1].Host {
+		t.Fatalf("they are %+v", logins)
+	}
+	if tried := TriedLogins(logins, "a.example/app"); fmt.Sprint(tried) != "[0 1]" {
+		t.Errorf("tried are %v", tried)
 	}
 }

@@ -88,7 +88,7 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 		}
 		asking.Go(func() {
 			defer func() { <-c.slots }()
-			answers[i] = c.ask(ctx, login, imagesFor[login.Host])
+			answers[i] = c.ask(ctx, login, imagesFor[i])
 		})
 	}
 	asking.Wait()
@@ -109,16 +109,16 @@ func (c *Checker) slot(ctx context.Context) bool {
 	return true
 }
 
-// tried are the images that the kubelet tries each entry for, by the entry's host. What is no image is left out.
-func tried(logins []cluster.Login, images []string) map[string][]reference.Named {
-	of := map[string][]reference.Named{}
+// tried are the images that the kubelet tries each entry for, by the entry's index. What is no image is left out.
+func tried(logins []cluster.Login, images []string) map[int][]reference.Named {
+	of := map[int][]reference.Named{}
 	for _, image := range images {
 		named, err := reference.ParseNormalizedNamed(image)
 		if err != nil {
 			continue
 		}
-		for _, login := range cluster.TriedLogins(logins, named.Name()) {
-			of[login.Host] = append(of[login.Host], reference.TagNameOnly(named))
+		for _, i := range cluster.TriedLogins(logins, named.Name()) {
+			of[i] = append(of[i], reference.TagNameOnly(named))
 		}
 	}
 	return of

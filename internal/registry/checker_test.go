@@ -437,7 +437,7 @@ func TestNoMoreAreAskedAtATime(t *testing.T) {
 // TestDockerHubByItsOlderName has the one entry that is for images of which it does not have the host.
 func TestDockerHubByItsOlderName(t *testing.T) {
 	logins := cluster.Logins(cluster.TypeDockerConfigJSON, credential("x", "https://index.docker.io/v1/", "other.example"))
-	images := tried(logins, []string{"nginx", "docker.io/team/app:1", "other.example/x"})["https://index.docker.io/v1/"]
+	images := tried(logins, []string{"nginx", "docker.io/team/app:1", "other.example/x"})[0]
 	if len(images) != 2 || images[0].String() != "docker.io/library/nginx:latest" || images[1].String() != "docker.io/team/app:1" {
 		t.Errorf("it is for %v", images)
 	}
@@ -477,13 +477,23 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// TestEntriesThatPrintAlike are asked about an image once each.
+func TestEntriesThatPrintAlike(t *testing.T) {
+	s := start(t, challenged(answering(200, asJSON, "{}"), basic))
+	got := New(Options{PlainHTTP: []string{s.host}}).Ask(t.Context(), cluster.TypeDockerConfigJSON, credential(canary, "x@"+s.host, s.host), s.host+"/team/app")
+	want := Answer{Host: s.host, Verdict: Accepted, Images: []Image{{Name: s.host + "/team/app:latest", Verdict: Accepted}}}
+	if diff := gocmp.Diff([]Answer{want, want}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestDockerHub(t *testing.T) {
 	logins := cluster.Logins(cluster.TypeDockerConfigJSON, credential("x", "https://index.docker.io/v1/", "docker.io", "index.docker.io/v1/", "docker.io/team"))
 	if len(logins) != 4 {
 		t.Fatalf("%+v", logins)
 	}
-	for _, login := range logins {
-		if images := tried(logins, []string{"nginx", "team/app"})["https://index.docker.io/v1/"]; len(images) > 0 {
+	for i, login := range logins {
+		if images := tried(logins, []string{"nginx", "team/app"})[i]; len(images) > 0 && login.Host == "https://index.docker.io/v1/" {
 			t.Errorf("its older name is for %v, although another entry matches", images)
 		}
 		if host, note, ok := hostOf(login, nil); host != "registry-1.docker.io" || !ok || !strings.Contains(note, "asked at registry-1.docker.io") {
