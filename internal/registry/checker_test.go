@@ -351,6 +351,17 @@ func TestARealmThatIsNotWhereItShouldBe(t *testing.T) {
 		"https://0.0.0.0/token":                    "unspecified",
 		"https://[fd00:ec2::254]/token":            "private",
 		"https://[::ffff:169.254.169.254]/":        "link-local",
+		"https://[::ffff:10.0.0.1]/":               "private",
+		"https://[fe80::1%25eth0]/token":           "private or this machine itself",
+		"https://[::1%25lo]/token":                 "private or this machine itself",
+		"https://[::ffff:10.0.0.1%25lo]/token":     "private or this machine itself",
+		"https://localhost/token":                  "private or this machine itself",
+		"https://LocalHost.:8443/token":            "private or this machine itself",
+		"https://a.localhost/token":                "private or this machine itself",
+		"https://127.1/token":                      "private or this machine itself",
+		"https://0x7f000001/token":                 "private or this machine itself",
+		"https://2130706433/token":                 "private or this machine itself",
+		"https://239.1.1.1/token":                  "private or this machine itself",
 	} {
 		s := start(t, challenged(answering(200, asJSON, "{}"), fmt.Sprintf("Bearer realm=%q", realm)))
 		want(t, askOne(t, Options{PlainHTTP: []string{s.host}}, s.host), Unreachable, detail)
@@ -359,6 +370,18 @@ func TestARealmThatIsNotWhereItShouldBe(t *testing.T) {
 		answers := New(Options{PlainHTTP: []string{host}}).Ask(t.Context(), cluster.TypeDockerConfigJSON, credential(canary, host))
 		if answers[0].Verdict != NotAsked && !strings.Contains(answers[0].Detail, "no address that a registry has") {
 			t.Errorf("%s: %+v", host, answers)
+		}
+	}
+}
+
+// TestARealmOnTheRegistrysOwnHost may have any address: whoever can ask the registry can ask it.
+func TestARealmOnTheRegistrysOwnHost(t *testing.T) {
+	realm := start(t, answering(200, asJSON, `{"token":"t"}`))
+	s := start(t, challenged(answering(200, asJSON, "{}"), fmt.Sprintf(`Bearer realm="http://%s/token"`, realm.host)))
+	want(t, askOne(t, Options{PlainHTTP: []string{s.host, realm.host}}, s.host), Accepted, "")
+	for host, refused := range map[string]bool{"auth.example.com": false, "8.8.8.8": false, "2001:4860::1": false, "10.example.com": false, "192.168.1.1": true} {
+		if got := onlyFromHere(host); got != refused {
+			t.Errorf("%s: %t", host, got)
 		}
 	}
 }

@@ -8,8 +8,9 @@
 //     challenge, and from there nowhere.
 //   - Both are asked over TLS, with a certificate that is trusted, unless they are named in Options.PlainHTTP. So what has no
 //     such certificate, as the API server and the addresses by which clouds tell machines their credentials, gets no request.
-//   - No link-local address is connected to, whatever name it has, and a realm that is another host than the registry is no
-//     private or loopback address.
+//   - No link-local address is connected to, whatever name it has, and a realm that is another host than the registry is neither
+//     localhost nor written as an address that is private, link-local, with a zone, or the machine itself. A name may have a
+//     private address: token servers of one's own do.
 //   - Of what is answered, no more than 128 KiB is read, and no more than the error message of a registry is told on. It is
 //     left out where it holds anything of the credential.
 package registry

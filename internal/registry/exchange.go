@@ -27,7 +27,7 @@ func (c *Checker) exchange(login cluster.Login, host string) *exchange {
 	if c.plain[strings.ToLower(host)] {
 		e.scheme = "http"
 	}
-	e.witness = &witness{next: c.transport, plain: c.plain}
+	e.witness = &witness{next: c.transport, plain: c.plain, host: host}
 	e.client = auth.Client{
 		Client: &http.Client{
 			Transport: e.witness, Timeout: c.timeout,

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -20,6 +22,7 @@ const maxBody = 128 << 10
 type witness struct {
 	next  http.RoundTripper
 	plain map[string]bool
+	host  string // of the registry, with its port
 
 	last   *said    // nil if nothing was answered
 	failed error    // of the last request; nil if it was answered
@@ -47,6 +50,8 @@ func (w *witness) roundTrip(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("%s would have to be asked without TLS, and it is not among the hosts that may be", r.URL.Host)
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https":
 		return nil, errors.New("its challenge names no token server")
+	case !w.ofRegistry(r.URL) && onlyFromHere(r.URL.Hostname()):
+		return nil, fmt.Errorf("its challenge names %s as its token server, which is private or this machine itself", r.URL.Hostname())
 	}
 	if a := r.Header.Get("Authorization"); a != "" {
 		w.sent = append(w.sent, a)
@@ -64,6 +69,30 @@ func (w *witness) roundTrip(r *http.Request) (*http.Response, error) {
 	preferBearer(resp.Header)
 	w.last = &said{request: r, status: resp.StatusCode, header: resp.Header, body: body}
 	return resp, nil
+}
+
+// ofRegistry reports whether an address is on the host that the credential is for; another one is that of its token server.
+func (w *witness) ofRegistry(u *url.URL) bool {
+	registry := url.URL{Host: w.host}
+	return strings.EqualFold(u.Hostname(), registry.Hostname())
+}
+
+// onlyFromHere reports whether a host is written as an address that is not the same from everywhere, in any notation that a
+// resolver may read as one. Names are not resolved: token servers of one's own have private addresses.
+func onlyFromHere(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		last := host[strings.LastIndexByte(host, '.')+1:]
+		_, err := strconv.ParseUint(last, 0, 64) // 127.1 and 0x7f000001 are 127.0.0.1 to some; no domain is a number
+		return err == nil || strings.Contains(host, "%")
+	}
+	zone := ip.Zone() != ""
+	ip = ip.Unmap()
+	return zone || ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()
 }
 
 // preferBearer leaves one challenge of several, since auth.Client looks at the first alone: that for a token before that
