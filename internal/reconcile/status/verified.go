@@ -35,6 +35,8 @@ type VerifiedSource struct {
 	// Text says what the registries said: why they refuse it, or did not tell. With Asking it is why they refused the
 	// credential before this one, with Accepted that they do not answer any more; in both cases it may be empty.
 	Text string `json:"text,omitempty"`
+	// Silent: Text is about a registry that does not answer, so that it is worth while to ask again soon.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // Of reports whether this is known of a source as it is.

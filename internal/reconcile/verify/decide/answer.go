@@ -2,6 +2,7 @@ package decide
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
@@ -54,20 +55,33 @@ func sayings(answers []Answer, verdict Verdict, verb string) string {
 type said struct {
 	verdict Verdict
 	text    string
+	cause   string // the verdict and who has it, without their words; empty where all accept
 }
 
 func sumUp(answers []Answer) said {
-	refused, silent := sayings(answers, Refused, "refuses the credential"), sayings(answers, Unreachable, "does not answer")
-	untold := sayings(answers, Untold, "does not tell whether it takes the credential")
-	switch {
-	case refused != "":
-		return said{Refused, refused}
-	case silent != "":
-		return said{Unreachable, silent}
-	case untold != "":
-		return said{Untold, untold}
-	case len(answers) == 0:
-		return said{Untold, "there is no registry that can be asked about the credential"}
+	for _, one := range []struct {
+		verdict Verdict
+		verb    string
+	}{
+		{Refused, "refuses the credential"}, {Unreachable, "does not answer"}, {Untold, "does not tell whether it takes the credential"},
+	} {
+		if text := sayings(answers, one.verdict, one.verb); text != "" {
+			return said{one.verdict, text, cause(answers, one.verdict)}
+		}
 	}
-	return said{Accepted, ""}
+	if len(answers) == 0 {
+		return said{Untold, "there is no registry that can be asked about the credential", "nobody"}
+	}
+	return said{Accepted, "", ""}
+}
+
+func cause(answers []Answer, verdict Verdict) string {
+	var hosts []string
+	for _, a := range answers {
+		if a.Verdict == verdict {
+			hosts = append(hosts, a.Host)
+		}
+	}
+	slices.Sort(hosts)
+	return fmt.Sprintf("%d %q", verdict, slices.Compact(hosts))
 }

@@ -26,6 +26,7 @@ type source struct {
 	left   time.Time // since when no policy wants it verified; zero while one does
 	absent bool      // it cannot be copied for another reason
 	asking bool      // a question is under way
+	cause  string    // of the text that is told; empty where nobody knows, as after a restart
 
 	held    time.Time // since when copies wait; zero while they do not
 	unsure  bool      // it may be the credential that was refused: after a restart, only another version tells
@@ -33,7 +34,7 @@ type source struct {
 
 	silent time.Time // since when there is no answer; zero while there is
 	tries  int       // since then
-	why    string    // there is none
+	why    said      // there is none
 	last   time.Time // when it was asked
 	next   time.Time // when it is to be asked
 }
@@ -61,9 +62,9 @@ func (s *source) see(live *cluster.Source, now time.Time, t Times, chance float6
 }
 
 // spread is the time over which the first questions after a restart are spread: it takes as many restarts as questions would
-// be asked anyway to ask more often. What was not verified is asked about sooner, as without the restart.
+// be asked anyway to ask more often. What a registry did not answer for is asked about sooner, as without the restart.
 func (s *source) spread(t Times) time.Duration {
-	if s.known.Text != "" && s.known.Verdict != status.VerdictRefused {
+	if s.known.Silent {
 		return t.Window
 	}
 	return t.Interval
@@ -73,7 +74,7 @@ func (s *source) spread(t Times) time.Duration {
 // source that changes all the time is not held for ever.
 func (s *source) changed(now time.Time, t Times) {
 	if s.known.Verdict != status.VerdictRefused && s.known.Verdict != status.VerdictAsking {
-		s.known.Text = "" // or it is why the credential before this one was refused
+		s.known.Text, s.known.Silent = "", false // or it is why the credential before this one was refused
 	}
 	s.known.Verdict = status.VerdictAsking
 	if s.unsure { // this one is another credential for certain
@@ -89,7 +90,7 @@ func (s *source) absence() {
 	s.answering()
 }
 
-func (s *source) answering() { s.silent, s.tries, s.why = time.Time{}, 0, "" }
+func (s *source) answering() { s.silent, s.tries, s.why = time.Time{}, 0, said{} }
 
 func (s *source) soonest(now time.Time, t Times) time.Time {
 	if next := s.last.Add(t.Gap); next.After(now) {
@@ -110,7 +111,7 @@ func (s *source) answered(answers []Answer, now time.Time, t Times, chance float
 		}
 		s.next = now.Add(around(t.pause(s.tries), chance))
 		s.tries++
-		s.why = all.text
+		s.why = all
 		s.expire(now, t)
 		return
 	}
@@ -118,12 +119,18 @@ func (s *source) answered(answers []Answer, now time.Time, t Times, chance float
 	s.next = now.Add(around(t.Interval, chance))
 	switch {
 	case all.verdict == Accepted:
-		s.settle(status.VerdictAccepted, "")
-	case s.known.Verdict == status.VerdictRefused: // its text stays the first one: registries put times and numbers into theirs
+		s.settle(status.VerdictAccepted, "", all)
 	case all.verdict == Refused:
-		s.settle(status.VerdictRefused, all.text)
-	case s.known.Verdict != status.VerdictUnverified:
-		s.settle(status.VerdictUnverified, unverified(all.text))
+		s.tell(status.VerdictRefused, all.text, all)
+	case s.known.Verdict != status.VerdictRefused: // who cannot tell takes no refusal back
+		s.tell(status.VerdictUnverified, unverified(all.text), all)
+	}
+}
+
+// tell settles what is not told already: registries put times and numbers into their words, and those are nothing new.
+func (s *source) tell(verdict status.Verdict, text string, because said) {
+	if s.known.Verdict != verdict || s.cause != because.cause {
+		s.settle(verdict, text, because)
 	}
 }
 
@@ -142,8 +149,8 @@ func (s *source) expires(t Times) time.Time {
 	case s.known.Verdict == status.VerdictAsking && (s.held.IsZero() || s.overdue):
 	case s.known.Verdict == status.VerdictAsking: // however often it changed, and whether or not a question came to its end
 		return s.held.Add(t.Window)
-	case s.silent.IsZero():
-	case s.known.Verdict == status.VerdictAccepted && s.known.Text == "":
+	case s.silent.IsZero() || s.known.Verdict == status.VerdictRefused || s.cause == s.why.cause:
+	default: // that it does not answer is not told yet
 		return s.silent.Add(t.Window)
 	}
 	return time.Time{}
@@ -155,17 +162,19 @@ func (s *source) expire(now time.Time, t Times) {
 	case end.IsZero() || now.Before(end):
 	case s.unsure && s.known.Verdict == status.VerdictAsking:
 		s.overdue = true
-	case s.known.Verdict == status.VerdictAsking:
-		s.settle(status.VerdictUnverified, unverified(cmp.Or(s.why, "no registry has answered yet")))
+	case s.known.Verdict == status.VerdictAccepted:
+		s.settle(status.VerdictAccepted, "the registries took it, but cannot be asked again: "+s.why.text, s.why)
 	default:
-		s.known.Text = "the registries took it, but cannot be asked again: " + s.why
+		s.settle(status.VerdictUnverified, unverified(cmp.Or(s.why.text, "no registry has answered yet")), s.why)
+		s.known.Silent = true
 	}
 }
 
 func unverified(why string) string { return "it is copied without being verified: " + why }
 
-func (s *source) settle(verdict status.Verdict, text string) {
+func (s *source) settle(verdict status.Verdict, text string, because said) {
 	s.known.Verdict, s.known.Text, s.held = verdict, text, time.Time{}
+	s.known.Silent, s.cause = because.verdict == Unreachable, because.cause
 	s.unsure, s.overdue = false, false
 }
 

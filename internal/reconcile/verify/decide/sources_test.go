@@ -349,6 +349,71 @@ func TestARestartLosesNothing(t *testing.T) {
 	w.want(w.look(), policy.SourceVerifying)
 }
 
+// TestTheWordsAreThoseOfWhoSaysSoNow unless they are the words of the same registries with another number.
+func TestTheWordsAreThoseOfWhoSaysSoNow(t *testing.T) {
+	one := func(host string, verdict Verdict, detail string) Answer {
+		return Answer{Host: host, Verdict: verdict, Detail: detail}
+	}
+	w := newWorld(t)
+	w.hold("one")
+	w.answers = []Answer{one("a.example", Refused, "request 1"), one("b.example", Accepted, "")}
+	w.want(w.pass(0), policy.SourceRefused, "a.example refuses", "request 1")
+	w.answers = []Answer{one("a.example", Refused, "request 2"), one("b.example", Unreachable, "")}
+	w.want(w.pass(2*time.Hour), policy.SourceRefused, "a.example refuses", "request 1")
+	w.answers = []Answer{one("a.example", Accepted, ""), one("b.example", Refused, "request 3")}
+	if state := w.pass(2 * time.Hour); strings.Contains(state.Cause, "a.example") {
+		t.Errorf("it says %q of one that takes it", state.Cause)
+	} else {
+		w.want(state, policy.SourceRefused, "b.example refuses", "request 3")
+	}
+
+	w = newWorld(t)
+	w.hold("one")
+	w.answers = []Answer{one("a.example", Unreachable, "after 10.1s")}
+	w.want(w.pass(2*time.Minute), policy.SourceUsable, "a.example does not answer (after 10.1s)")
+	w.answers = []Answer{one("a.example", Unreachable, "after 10.2s")}
+	w.want(w.pass(2*time.Hour), policy.SourceUsable, "a.example does not answer (after 10.1s)")
+	w.answers = []Answer{one("a.example", Untold, "it asks for no credential")}
+	w.want(w.pass(2*time.Hour), policy.SourceUsable, "a.example does not tell", "it asks for no credential")
+	w.answers = []Answer{one("a.example", Unreachable, "after 10.3s")}
+	w.want(w.pass(Usual.Interval*11/10+2*Usual.Window), policy.SourceUsable, "a.example does not answer (after 10.3s)")
+	w.answers = []Answer{one("a.example", Accepted, ""), one("b.example", Unreachable, "")}
+	w.want(w.pass(2*time.Hour), policy.SourceUsable, "b.example does not answer")
+	w.answers = accepted
+	w.want(w.pass(2*time.Hour), policy.SourceUsable)
+	for _, gone := range []string{"a.example", "b.example"} {
+		w.answers = []Answer{one(gone, Unreachable, "")}
+		w.want(w.pass(3*time.Hour), policy.SourceUsable, "cannot be asked again: "+gone)
+	}
+}
+
+// TestARestartAsksSoonWhereAnAnswerIsMissing, and in the course of an hour where it would be the same.
+func TestARestartAsksSoonWhereAnAnswerIsMissing(t *testing.T) {
+	for name, c := range map[string]struct {
+		first, then []Answer
+		soon        bool
+	}{
+		"accepted": {accepted, accepted, false}, "refused": {refused, refused, false}, "no answer": {unreachable, unreachable, true},
+		"cannot tell": {untold, untold, false}, "accepted once": {accepted, unreachable, true}, "it came back": {unreachable, untold, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.hold("one")
+			w.answers = c.first
+			w.pass(2 * Usual.Window)
+			w.answers = c.then
+			w.pass(3 * time.Hour)
+			w.restart()
+			if w.pass(Usual.Window); (len(w.questions) > 0) != c.soon {
+				t.Errorf("within the minute it is asked %d times", len(w.questions))
+			}
+			if w.pass(Usual.Interval); len(w.questions) == 0 {
+				t.Error("it is not asked within the hour")
+			}
+		})
+	}
+}
+
 func TestAVerdictThatNobodyKnowsIsNone(t *testing.T) {
 	w := newWorld(t)
 	w.hold("one")
