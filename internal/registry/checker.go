@@ -29,7 +29,7 @@ type Options struct {
 	RootCAs   *x509.CertPool                        // that certificates are verified with; nil: the machine's
 	PlainHTTP []string                              // hosts, with their port, that are asked without TLS
 	Timeout   time.Duration                         // of one request; 0: 10 seconds. A credential is given six times that
-	Parallel  int                                   // registries that are asked at a time; 0: 8
+	Parallel  int                                   // entries that are asked about at a time, of one host 4 of them; 0: 8
 	UserAgent string                                // empty: that of net/http
 	Proxy     func(*http.Request) (*url.URL, error) // nil: the environment's, as http.ProxyFromEnvironment reads it
 }
@@ -40,14 +40,14 @@ type Checker struct {
 	plain     map[string]bool
 	timeout   time.Duration
 	header    http.Header
-	slots     chan struct{} // one for each registry that may be asked at a time
+	slots     *slots
 }
 
 // New returns a Checker.
 func New(o Options) *Checker {
 	c := &Checker{
 		plain: map[string]bool{}, timeout: cmp.Or(o.Timeout, defaultTimeout), header: http.Header{},
-		slots: make(chan struct{}, cmp.Or(o.Parallel, defaultParallel)),
+		slots: newSlots(cmp.Or(o.Parallel, defaultParallel)),
 	}
 	for _, host := range o.PlainHTTP {
 		c.plain[strings.ToLower(host)] = true
@@ -80,33 +80,30 @@ func (c *Checker) Ask(ctx context.Context, secretType string, credential cluster
 	logins := cluster.Logins(secretType, credential)
 	imagesFor := tried(logins, images)
 	answers := make([]Answer, len(logins))
-	var asking sync.WaitGroup
+	byHost := map[string][]int{} // so that the entries of a host that hangs are in the way of no others
 	for i, login := range logins {
-		if !c.slot(ctx) {
-			answers[i] = Answer{Host: login.Host, Verdict: Unreachable, Detail: "it was not asked: those before it took all the time"}
-			continue
-		}
+		host, _, _ := hostOf(login, imagesFor[i])
+		host = strings.ToLower(host)
+		byHost[host] = append(byHost[host], i)
+	}
+	var asking sync.WaitGroup
+	for host, entries := range byHost {
 		asking.Go(func() {
-			defer func() { <-c.slots }()
-			answers[i] = c.ask(ctx, login, imagesFor[i])
+			for _, i := range entries {
+				release, ok := c.slots.wait(ctx, host)
+				if !ok {
+					answers[i] = Answer{Host: logins[i].Host, Verdict: Unreachable, Detail: "it was not asked: those before it took all the time"}
+					continue
+				}
+				asking.Go(func() {
+					defer release()
+					answers[i] = c.ask(ctx, logins[i], imagesFor[i])
+				})
+			}
 		})
 	}
 	asking.Wait()
 	return answers
-}
-
-// slot waits until a registry may be asked, and reports whether there is time left to do so.
-func (c *Checker) slot(ctx context.Context) bool {
-	select {
-	case c.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false
-	}
-	if ctx.Err() != nil { // both were ready
-		<-c.slots
-		return false
-	}
-	return true
 }
 
 // tried are the images that the kubelet tries each entry for, by the entry's index. What is no image is left out.

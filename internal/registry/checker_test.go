@@ -457,6 +457,37 @@ func TestNoMoreAreAskedAtATime(t *testing.T) {
 	}
 }
 
+// TestAHostThatHangsIsInNobodysWay has more questions at one host than may be asked at a time, and then one at another.
+func TestAHostThatHangsIsInNobodysWay(t *testing.T) {
+	stop, began := make(chan struct{}), make(chan struct{}, 100)
+	hanging := start(t, func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-stop })
+	good := start(t, challenged(answering(200, asJSON, "{}"), basic))
+	c := New(Options{PlainHTTP: []string{hanging.host, good.host}, Timeout: time.Minute})
+	ask := func(hosts ...string) []Answer {
+		return c.Ask(t.Context(), cluster.TypeDockerConfigJSON, credential(canary, hosts...))
+	}
+	var entries []string
+	for i := range 20 {
+		entries = append(entries, fmt.Sprintf("%s/%02d", hanging.host, i))
+	}
+	var waiting sync.WaitGroup
+	for range 5 {
+		waiting.Go(func() { ask(entries...) })
+	}
+	for range parallelOfHost {
+		<-began
+	}
+	want(t, ask(good.host)[0], Accepted, "")
+	if n := len(hanging.requests()); n != parallelOfHost {
+		t.Errorf("%d are asked of one host at a time", n)
+	}
+	close(stop)
+	waiting.Wait()
+	if len(c.slots.all) > 0 || len(c.slots.hosts) > 0 {
+		t.Errorf("of slots are left %d, and of hosts %v", len(c.slots.all), c.slots.hosts)
+	}
+}
+
 // TestDockerHubByItsOlderName has the one entry that is for images of which it does not have the host.
 func TestDockerHubByItsOlderName(t *testing.T) {
 	logins := cluster.Logins(cluster.TypeDockerConfigJSON, credential("x", "https://index.docker.io/v1/", "other.example"))
