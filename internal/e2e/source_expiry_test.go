@@ -98,7 +98,7 @@ func TestTheOwnerSaysWhenACredentialEnds(t *testing.T) {
 	s.WantStatus("Ready")
 	r.WantMetrics(fmt.Sprintf(`pullsecrets_source_expiry_timestamp_seconds{source="pullsecrets/hub"} %v`, float64(time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC).Unix())))
 	annotate("next " + harness.Canary)
-	s.wantFinding("ExpiryUnreadable", "no time in the form of RFC 3339")
+	s.wantFinding("ExpiryUnreadable", "no time of RFC 3339 between 2001 and 9999")
 	s.WantStatus("Degraded", "SourceExpired")
 	annotate("2020-01-01T00:00:00Z")
 	s.WantStatus("Degraded", "its credential expired at 2020-01-01T00:00:00Z, as its annotation pullsecrets/expires says")

@@ -35,7 +35,7 @@ func expiryFindings(s *cluster.Source, now time.Time, before time.Duration) (out
 		out = append(out, NewFinding(SourceExpiring, endTexts(expiring, "expires")))
 	}
 	if s.BadExpires {
-		out = append(out, NewFinding(ExpiryUnreadable, "its annotation "+cluster.AnnotationExpires+" is no time in the form of RFC 3339, so it does not count"))
+		out = append(out, NewFinding(ExpiryUnreadable, "its annotation "+cluster.AnnotationExpires+" is no time of RFC 3339 between 2001 and 9999, so it does not count"))
 	}
 	return out
 }

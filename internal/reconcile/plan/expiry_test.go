@@ -86,7 +86,7 @@ func TestWhatIsSaidOfAnEnd(t *testing.T) {
 		{"one ended, one will", ends(time.Hour, 12*time.Hour), start.Add(9 * time.Hour), []string{"SourceExpired", "SourceExpiring"}, "a.example expired at"},
 		{"many", ends(1, 2, 3, 4, 5), at, []string{"SourceExpired"}, "the credential for c.example expired at 2026-11-27T00:00:00Z, and 2 more"},
 		{"by the annotation", annotated, at, []string{"SourceExpired"}, "its credential expired at 2026-11-27T12:00:00Z, as its annotation pullsecrets/expires says"},
-		{"an annotation that is no time", odd, start, []string{"ExpiryUnreadable"}, "no time in the form of RFC 3339, so it does not count: write it as 2"},
+		{"an annotation that is no time", odd, start, []string{"ExpiryUnreadable"}, "no time of RFC 3339 between 2001 and 9999, so it does not count: write it as 2"},
 		{"a source that cannot be used", invalid, at, nil, ""},
 	} {
 		got := Findings(tt.state, tt.now, ExpiryWarning)

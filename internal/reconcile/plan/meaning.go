@@ -133,7 +133,7 @@ var Warnings = []Meaning{
 		Do:     "put a new one into the source before that",
 	}, {
 		Reason: ExpiryUnreadable,
-		Says:   "the source's annotation `pullsecrets/expires` is no time that a credential can end, in the form of RFC 3339",
+		Says:   "the source's annotation `pullsecrets/expires` is no time of RFC 3339 between 2001 and 9999, so it does not count",
 		Do:     "write it as 2027-01-31T00:00:00Z",
 	}, {
 		Reason: SourceDoubtful,
