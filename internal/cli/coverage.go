@@ -46,9 +46,10 @@ func coverageCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 		LongHelp: "Reads the cluster, or a dump of it, and writes nothing. Without -f it goes by the policy of the cluster. What counts\n" +
 			"is what a pod has that is made now; pods that wait for an image are named.\n\n" +
 			"Exit status: 0 nothing needs somebody, 1 something does, 2 could not tell. What needs somebody is an image without a\n" +
-			"credential that a pod waits for, a workload whose own list of pull secrets keeps it from one with an entry for its\n" +
-			"image, an image that is about to lose its credential, and a credential that has run out. An image without a\n" +
-			"credential that nothing waits for may be public, and is told without an alarm.\n\n" +
+			"credential that a pod waits for, a pod with a pull secret that the kubelet cannot read, a workload whose own\n" +
+			"list of pull secrets keeps it from one with an entry for its image, an image that is about to lose its credential, a\n" +
+			"credential that has run out, and a source that cannot be copied. An image without a credential that nothing waits for\n" +
+			"may be public, and is told without an alarm.\n\n" +
 			"A dump is made with\n  " + inspect.CoverageDumpCommand + "\n" +
 			"Needs list on namespaces, service accounts, pods and secrets; with list on deployments, statefulsets, daemonsets,\n" +
 			"replicasets, replicationcontrollers, jobs and cronjobs, and get on the two ConfigMaps, it says more. With -n these\n" +
