@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -49,6 +50,34 @@ func TestThePageFitsEachScreen(t *testing.T) {
 			p.quiet()
 		})
 	}
+}
+
+// Names of 63 letters have no place to break, and make the page no wider than a phone.
+func TestLongNamesFitAPhone(t *testing.T) {
+	text, err := os.ReadFile(scenario + "/cluster.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("w", 63)
+	dump := filepath.Join(t.TempDir(), "cluster.yaml")
+	content := regexp.MustCompile(`"(ledger|old-quay|app|web)"`).ReplaceAll(text, []byte(`"`+long+`"`))
+	if err := os.WriteFile(dump, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, page := pageOf(t, scenario+"/policy.yaml", dump)
+	if !strings.Contains(page, long+` <code>`) {
+		t.Error("no container has the long name")
+	}
+	p := open(t, file, chromedp.EmulateViewport(390, 900))
+	if got := eval[int64](p, `document.documentElement.scrollWidth`); got != 390 {
+		t.Errorf("the page is %d wide", got)
+	}
+	wide := eval[[]string](p, `Array.from(document.querySelectorAll('main *')).filter(e => !e.closest('.matrix, .sr') && e.checkVisibility() &&
+		(e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > innerWidth)).map(e => e.outerHTML.slice(0, 80))`)
+	if len(wide) > 0 {
+		t.Errorf("these reach beyond the screen: %q", wide)
+	}
+	p.quiet()
 }
 
 // paleTexts are what has less contrast to the page than WCAG 2.2 wants of text, 4.5 to 1. What only says that there is nothing is
