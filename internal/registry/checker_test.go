@@ -462,7 +462,10 @@ func TestAHostThatHangsIsInNobodysWay(t *testing.T) {
 	stop, began := make(chan struct{}), make(chan struct{}, 100)
 	hanging := start(t, func(http.ResponseWriter, *http.Request) { began <- struct{}{}; <-stop })
 	good := start(t, challenged(answering(200, asJSON, "{}"), basic))
-	c := New(Options{PlainHTTP: []string{hanging.host, good.host}, Timeout: time.Minute})
+	if parallelOfHost >= defaultParallel {
+		t.Error("one host may take all")
+	}
+	c := New(Options{PlainHTTP: []string{hanging.host, good.host}, Timeout: time.Minute, Parallel: parallelOfHost + 1})
 	ask := func(hosts ...string) []Answer {
 		return c.Ask(t.Context(), cluster.TypeDockerConfigJSON, credential(canary, hosts...))
 	}
