@@ -92,7 +92,9 @@ func TestWhileRegistriesAreAskedNoCredentialIsWrittenAndNoNameTaken(t *testing.T
 					t.Errorf("a name is taken while registries are asked: %v, and later %+v", a.List.Removed, then.List)
 				}
 			}
-			if waits := slices.ContainsFunc(answered.Actions, func(a plan.Action) bool { return a.Copy != nil && a.Verb != plan.Release && a.Reason != plan.MarksChanged }); waits != asked.Waits() {
+			if waits := slices.ContainsFunc(answered.Actions, func(a plan.Action) bool {
+				return a.Copy != nil && a.Verb != plan.Release && a.Reason != plan.MarksChanged
+			}); waits != asked.Waits() {
 				t.Errorf("there is something to write: %t, it waits: %t", waits, asked.Waits())
 			}
 			w.execute(ns.Name, asked)
