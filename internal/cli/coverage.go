@@ -53,7 +53,7 @@ func coverageCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			"A dump is made with\n  " + inspect.CoverageDumpCommand + "\n" +
 			"Needs list on namespaces, service accounts, pods and secrets; with list on deployments, statefulsets, daemonsets,\n" +
 			"replicasets, replicationcontrollers, jobs and cronjobs, and get on the two ConfigMaps, it says more. With -n these\n" +
-			"rights in the namespaces are enough. What may not be read is named in the report, and counts as unknown.",
+			"rights in the namespaces are enough, and without -f, get on the policy ConfigMap. What may not be read is named in the report, and counts as unknown.",
 		FlagSet: fs, Options: options(),
 		Exec: func(ctx context.Context, args []string) error {
 			alarms, err := f.run(ctx, args, stdin, stdout, stderr)
