@@ -146,7 +146,7 @@ func (c *computation) tellUncovered(j judged) {
 		return
 	default:
 		f = j.finding(NoCredential, j.waits(), text, "")
-		var why []string
+		var why reasons
 		f.Rules, why = c.opening(j)
 		f.Secrets = beside
 		f.Advice = c.advice(j, beside, why)
@@ -185,8 +185,11 @@ func (c *computation) given(j judged, secrets []string) []string {
 	return slices.DeleteFunc(slices.Clone(secrets), func(name string) bool { return !slices.Contains(list, name) })
 }
 
+// reasons are why rules do not give a pod what they have: somebody opted it out, or they do not select it.
+type reasons struct{ optedOut, unselected []string }
+
 // opening are the rules whose secrets have an entry for the image, and why they do not give it to the pod.
-func (c *computation) opening(j judged) (rules, why []string) {
+func (c *computation) opening(j judged) (rules []string, why reasons) {
 	for _, rule := range c.Policy.Rules {
 		i := slices.IndexFunc(rule.Secrets, func(s policy.Secret) bool { return c.covers(s.Source, j.name.repository) })
 		if i < 0 {
@@ -197,13 +200,13 @@ func (c *computation) opening(j judged) (rules, why []string) {
 		account := j.ns.Now.Accounts[j.group.account]
 		switch {
 		case j.ns.Excluded:
-			why = append(why, "the namespace is opted out of rule "+rule.Name)
+			why.optedOut = append(why.optedOut, "the namespace is opted out of rule "+rule.Name)
 		case rule.Namespaces.WhyNot(j.ns.Name, j.ns.Labels) != "":
-			why = append(why, fmt.Sprintf("rule %s does not select the namespace (%s)", rule.Name, rule.Namespaces.WhyNot(j.ns.Name, j.ns.Labels)))
+			why.unselected = append(why.unselected, fmt.Sprintf("rule %s does not select the namespace (%s)", rule.Name, rule.Namespaces.WhyNot(j.ns.Name, j.ns.Labels)))
 		case account.Excluded:
-			why = append(why, fmt.Sprintf("the service account %s is opted out of rule %s", j.group.account, rule.Name))
+			why.optedOut = append(why.optedOut, fmt.Sprintf("the service account %s is opted out of rule %s", j.group.account, rule.Name))
 		case rule.ServiceAccounts.WhyNot(j.group.account, account.Labels) != "":
-			why = append(why, fmt.Sprintf("rule %s does not select the service account %s (%s)", rule.Name, j.group.account,
+			why.unselected = append(why.unselected, fmt.Sprintf("rule %s does not select the service account %s (%s)", rule.Name, j.group.account,
 				rule.ServiceAccounts.WhyNot(j.group.account, account.Labels)))
 		}
 	}
@@ -216,12 +219,14 @@ func (c *computation) covers(source types.NamespacedName, repository string) boo
 	return s.Status == policy.SourceUsable && s.Source.Content.Covers(repository)
 }
 
-func (c *computation) advice(j judged, beside, why []string) string {
+func (c *computation) advice(j judged, beside []string, why reasons) string {
 	switch {
 	case j.group.Kind == staticPod:
 		return "if it is not public: a node runs it from a file, and no rule gives such a pod a pull secret: its node needs the credential"
-	case len(why) > 0:
-		return strings.Join(why, "; ") + ": widen it"
+	case len(why.unselected) > 0:
+		return strings.Join(slices.Concat(why.optedOut, why.unselected), "; ") + ": widen it"
+	case len(why.optedOut) > 0:
+		return strings.Join(why.optedOut, "; ") + ": if that is no longer meant so, take the annotation off"
 	case len(beside) > 0 && j.group.excluded:
 		return "its annotation opts it out of what the API server adds to pods, such as " + strings.Join(beside, ", ")
 	case len(beside) > 0 && j.now.own:
