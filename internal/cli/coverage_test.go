@@ -213,3 +213,15 @@ func TestTheDumpOfCoverageHoldsWhatTheTestLooksFor(t *testing.T) {
 		t.Errorf("no credential in the dump has the word: %v", err)
 	}
 }
+
+// Each alarm is counted in the first sentence under its own words, and a useless source is none to be renewed.
+func TestTheVerdictNamesEachAlarm(t *testing.T) {
+	r := &coverage.Report{Totals: coverage.Totals{Alarms: 4}, Findings: []coverage.Finding{
+		{Kind: coverage.BrokenSecret, Alarm: true}, {Kind: coverage.BrokenSecret, Alarm: true}, {Kind: coverage.SourceUnusable, Alarm: true},
+		{Kind: "SourceExpired", Alarm: true}, {Kind: coverage.SourceUnusable},
+	}}
+	want := "4 things need somebody: 2 images whose pull secrets the kubelet cannot read, 1 source that cannot be copied, 1 source to be renewed."
+	if got := coverageVerdict(r).String(); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
