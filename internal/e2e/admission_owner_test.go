@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,6 +121,12 @@ func TestAPolicyEditLeavesTheListToItsOwner(t *testing.T) {
 			}{{both, []string{"theirs", "+reg", "+ghcr"}}, {harness.OneRule, []string{"theirs", "+reg"}}, {both, []string{"theirs", "+reg", "+ghcr"}}} {
 				meanwhile := func() error { return nil }
 				if edit.rules == both { // between the two writes of a removal the list is ours
+					s.Eventually("the list is not ours", func() error {
+						if cluster.NewServiceAccount(s.Get(api.Accounts, ns, "app")).OwnsList {
+							return errors.New("it is")
+						}
+						return nil
+					})
 					meanwhile = s.goesOn(func() error { return apply(s.Sandbox, ns, manifest) })
 				}
 				s.Revised("Ready", edit.rules+all)

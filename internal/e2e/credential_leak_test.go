@@ -98,7 +98,7 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	r.Stop()
 	for _, told := range []string{"auth of plain.example is not base64", "auth of token.example is base64 of a text without a colon",
 		"the credentials are in a credential store (credsStore)", "password of odd.example ends in a newline", "the entry of empty.example holds no",
-		"the credential for ended.example expired at", "no time in the form of RFC 3339"} {
+		"the credential for ended.example expired at", "no time of RFC 3339"} {
 		if !strings.Contains(r.Log.String(), told) {
 			t.Errorf("the log does not tell %q", told)
 		}
