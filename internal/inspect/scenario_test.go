@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the plans of the scenarios as the
 
 // TestScenarios decides each file of testdata/scenarios, the cases that have a story, and of testdata/table, the whole
 // decision table of copies. The comment says why the case matters, policy.yaml and cluster.yaml are what is given, and
-// admission.yaml the admission parameters, if the controller keeps any; plan is what has to come of it.
+// admission.yaml the admission parameters, if the controller keeps any; coming.yaml those of a policy that is about to come in force; plan is what has to come of it.
 func TestScenarios(t *testing.T) {
 	var files []string
 	for _, folder := range []string{"scenarios", "table"} {
@@ -45,7 +45,8 @@ func TestScenarios(t *testing.T) {
 				t.Error("the comment has to say why")
 			}
 			w := newWorld(t, section(archive, "policy.yaml"), section(archive, "cluster.yaml"))
-			w.promise(t, section(archive, "admission.yaml"))
+			w.kept = w.parameters(t, section(archive, "admission.yaml"))
+			w.coming = w.parameters(t, section(archive, "coming.yaml"))
 			got := w.plans()
 			want := section(archive, "plan")
 			if *update && got != want {
@@ -103,6 +104,8 @@ type world struct {
 	policy   *policy.Policy
 	hold     bool
 	promised func(*cluster.ServiceAccount, string) bool
+	kept     *admission.Parameters // by the API server; nil: no admission
+	coming   *admission.Parameters // of a policy that is about to come in force
 }
 
 func newWorld(t *testing.T, policyText, clusterText string) *world {
@@ -153,21 +156,17 @@ func documents(t *testing.T, text string) (objects []*unstructured.Unstructured)
 	return objects
 }
 
-// promise has the API server keep what admission parameters tell it; none are no admission.
-func (w *world) promise(t *testing.T, text string) {
+// parameters are admission parameters; none are no admission.
+func (w *world) parameters(t *testing.T, text string) *admission.Parameters {
 	t.Helper()
 	if text == "" {
-		return
+		return nil
 	}
 	specs := map[string]any{}
 	for _, u := range documents(t, text) {
 		specs[u.GetName()] = u.Object["spec"]
 	}
-	told := admission.NewParameters("pullsecrets", specs)
-	w.promised = func(sa *cluster.ServiceAccount, name string) bool {
-		i := slices.IndexFunc(w.namespaces, func(ns *cluster.Namespace) bool { return ns.Name == sa.Namespace })
-		return told.Add(w.namespaces[i], sa, name)
-	}
+	return admission.NewParameters("pullsecrets", specs)
 }
 
 // encode turns stringData into data, as the API server does.
@@ -202,6 +201,12 @@ func (w *world) view() state.View {
 
 func (w *world) circumstances() state.Circumstances {
 	now := state.Circumstances{HoldPrune: w.hold}
+	if w.kept != nil {
+		now.Guaranteed = w.kept.Add
+	}
+	if w.coming != nil {
+		now.Promised = w.coming.Add
+	}
 	if w.promised != nil {
 		now.Guaranteed = func(_ *cluster.Namespace, sa *cluster.ServiceAccount, name string) bool { return w.promised(sa, name) }
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
@@ -44,7 +45,7 @@ type removals struct {
 
 // decide decides a namespace, without its removals if they are too many. It returns false when the namespace is gone.
 func (c *Controller) decide(p *policy.Policy, namespace string) (todo plan.Plan, asked removals, ok bool) {
-	in, have, ok := state.Observe(c.cluster, p, namespace, c.circumstances(c.limit.Held()))
+	in, have, ok := state.Observe(c.cluster, p, namespace, c.untilReplaced(p, c.circumstances(c.limit.Held())))
 	if !ok {
 		return todo, asked, false
 	}
@@ -69,7 +70,24 @@ func (c *Controller) circumstances(hold bool) state.Circumstances {
 	return now
 }
 
-// decideAll decides all namespaces under a policy, with nothing held.
+// untilReplaced are the circumstances of a policy that is in force, and perhaps not for long: while another one is about to come
+// in force, only what the API server keeps under both is guaranteed.
+func (c *Controller) untilReplaced(p *policy.Policy, now state.Circumstances) state.Circumstances {
+	coming := c.publisher.Coming(p)
+	if coming == nil {
+		return now
+	}
+	now.Promised = coming.Add
+	if published := now.Guaranteed; published != nil {
+		now.Guaranteed = func(ns *cluster.Namespace, account *cluster.ServiceAccount, name string) bool {
+			return published(ns, account, name) && coming.Add(ns, account, name)
+		}
+	}
+	return now
+}
+
+// decideAll decides all namespaces under a policy, with nothing held. The policy may be one that is not in force yet: then the
+// parameters that were written last are those of the one before it, and what they add is what this one may take away.
 func (c *Controller) decideAll(p *policy.Policy, each func(plan.Plan)) {
 	state.DecideAll(c.cluster, p, c.circumstances(false), each)
 }

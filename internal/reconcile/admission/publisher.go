@@ -71,6 +71,8 @@ type Publisher struct {
 
 	// published are the parameters as they were written, of which the watch tells a moment later; nil while there are none.
 	published atomic.Pointer[admission.Parameters]
+	// coming are those that the policy is to have which Begin was called with last, from before the first of them is written.
+	coming atomic.Pointer[comingParameters]
 
 	// Of the goroutine that publishes alone:
 	mutates  bool // the API server knows mutating policies
@@ -120,6 +122,33 @@ func (a *Publisher) Note(todo plan.Plan) {
 // Published are the parameters as they were written last; nil while there are none.
 func (a *Publisher) Published() *admission.Parameters { return a.published.Load() }
 
+// comingParameters are those of a policy, be it not in force yet.
+type comingParameters struct {
+	policy     *policy.Policy
+	parameters *admission.Parameters
+}
+
+// Coming are the parameters of another policy than this one, which comes in force in its place: the API server acts on them
+// already, or is about to. Nil if there is none.
+func (a *Publisher) Coming(than *policy.Policy) *admission.Parameters {
+	if c := a.coming.Load(); c != nil && c.policy != than {
+		return c.parameters
+	}
+	return nil
+}
+
+// announce notes what is about to be written for a policy.
+func (a *Publisher) announce(p *policy.Policy, wanted []*unstructured.Unstructured) {
+	if c := a.coming.Load(); c != nil && c.policy == p {
+		return
+	}
+	specs := map[string]any{}
+	for _, u := range wanted {
+		specs[u.GetName()] = u.Object["spec"]
+	}
+	a.coming.Store(&comingParameters{p, admission.NewParameters(a.Cluster.Installation().Home, specs)})
+}
+
 // Effective reports whether the API server acts on the parameters, as far as is known.
 func (a *Publisher) Effective() bool {
 	a.mu.Lock()
@@ -155,6 +184,7 @@ func (a *Publisher) Begin(ctx context.Context, p *policy.Policy, all Survey) {
 	if !a.Enabled {
 		return
 	}
+	a.coming.Store(nil) // where nothing can be written, nothing is coming
 	a.mu.Lock()
 	a.changed, a.sources, a.exceptions = true, a.changes != all.changes, all.Exceptions
 	a.mu.Unlock()
@@ -211,6 +241,7 @@ func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live ma
 		problems = append(problems, status.Problem{Kind: admission.Kind, Name: err.Rule, Rule: err.Rule, Reason: TooLarge,
 			Detail: err.Error() + "; until then the controller alone adds its names"})
 	}
+	a.announce(p, wanted)
 	failed, stale := a.write(ctx, p, wanted, live, refused)
 	a.noteRefused(p, refused)
 	a.Problems(append(problems, failed...))
@@ -298,7 +329,11 @@ func (a *Publisher) wrote(wanted []*unstructured.Unstructured, live map[string]*
 	if a.published.Load().Same(specs) {
 		return
 	}
-	a.published.Store(admission.NewParameters(a.Cluster.Installation().Home, specs))
+	if c := a.coming.Load(); c != nil && c.parameters.Same(specs) {
+		a.published.Store(c.parameters) // they are large, and made ready once
+	} else {
+		a.published.Store(admission.NewParameters(a.Cluster.Installation().Home, specs))
+	}
 	a.mu.Lock()
 	a.ineffective = false
 	a.mu.Unlock()

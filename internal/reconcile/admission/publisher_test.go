@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -62,6 +63,34 @@ func TestADeletionIsSentAndSaidOnce(t *testing.T) {
 		api.err = errors.New("no")
 		wants("it fails", shows("c"), 5, 0)
 	})
+}
+
+// TestWhatIsComingIsOfAnotherPolicy than the one that is asked for, and only while that is so.
+func TestWhatIsComingIsOfAnotherPolicy(t *testing.T) {
+	now, next := &policy.Policy{}, &policy.Policy{Rules: []*policy.Rule{}}
+	p := New(Options{Enabled: true, Cluster: state.New(state.Config{StatusName: "the-status"})})
+	if p.Coming(now) != nil {
+		t.Error("something is coming at first")
+	}
+	rule := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"namespaces": map[string]any{"include": "^a$"}, "serviceAccounts": map[string]any{"include": "^app$"},
+		"names": []any{map[string]any{"name": "hub", "add": true, "ledger": true}},
+	}}}
+	rule.SetName("hub")
+	p.announce(next, []*unstructured.Unstructured{rule})
+	p.announce(next, nil) // it is written again, under the same policy
+	coming := p.Coming(now)
+	if coming == nil || p.Coming(next) != nil {
+		t.Fatalf("of the policy before it is %v, of itself %v", coming, p.Coming(next))
+	}
+	ns, app := &cluster.Namespace{Meta: cluster.Meta{Name: "a"}}, &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "a", Name: "app"}}
+	if !coming.Add(ns, app, "hub") || coming.Add(ns, app, "other") {
+		t.Error("it adds something else than its parameter says")
+	}
+	p.Begin(t.Context(), now, p.NewSurvey()) // whether there are parameters is not known yet, so it writes none
+	if p.Coming(next) != nil {
+		t.Error("what cannot be written is coming")
+	}
 }
 
 // TestASourceThatChangesDuringASurvey has all namespaces looked at anew, or the parameters would lack, for a moment, names

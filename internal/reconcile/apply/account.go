@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -25,12 +26,16 @@ func (e *Executor) setList(ctx context.Context, namespace string, a plan.Action)
 	if err == nil {
 		err = checkList(e.installation, obj, a.List)
 	}
-	if err != nil || !a.List.Release {
+	back := errors.Is(err, ErrCameBack) // it is no reason to keep the list until the next try, which can be a while
+	if err != nil && !back || !a.List.Release {
 		return err
 	}
 	// Should it fail, the next plan is to release the list.
-	obj, err = e.release(ctx, obj)
-	if err != nil {
+	obj, failed := e.release(ctx, obj)
+	switch {
+	case failed != nil:
+		return failed
+	case back:
 		return err
 	}
 	return checkNames(obj, a.List.Names, a.List.Removed) // another API server may be behind

@@ -32,6 +32,7 @@ type scripted struct {
 	sent    *unstructured.Unstructured // with the last write
 
 	ineffective bool
+	puts        []string // names that admission puts into each list that is applied
 }
 
 func (s *scripted) TryApply(context.Context, schema.GroupVersionResource, *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -76,6 +77,10 @@ func (s *scripted) keep(u *unstructured.Unstructured) *unstructured.Unstructured
 func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
 	if err := s.write(fmt.Sprintf("apply forced=%t", force), obj); err != nil {
 		return nil, err
+	}
+	for _, name := range s.puts {
+		list, _, _ := unstructured.NestedSlice(obj.Object, "imagePullSecrets")
+		_ = unstructured.SetNestedSlice(obj.Object, append(list, map[string]any{"name": name}), "imagePullSecrets")
 	}
 	return s.keep(obj), nil
 }
@@ -176,6 +181,35 @@ func TestNamesThatTheAPIServerAddsAreNotApplied(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAListIsGivenUpAlthoughANameCameBack: its owner would conflict with us until the next try.
+func TestAListIsGivenUpAlthoughANameCameBack(t *testing.T) {
+	for _, c := range []struct {
+		why     string
+		release bool
+		refuse  string
+		writes  []string
+		back    bool // that a name came back is the error
+	}{
+		{"shared", true, "", []string{"apply forced=true", "release"}, true},
+		{"shared, and that fails", true, "release", []string{"apply forced=true", "release"}, false},
+		{"to be kept", false, "", []string{"apply forced=true"}, true},
+	} {
+		s := &scripted{live: account("", "theirs", "hub"), puts: []string{"hub"}, refuse: func(verb string) error {
+			if verb == c.refuse {
+				return errors.New("no answer")
+			}
+			return nil
+		}}
+		a := addNames("uid", "theirs")
+		a.Name, a.ResourceVersion = "default", "2"
+		a.List.Added, a.List.Removed, a.List.Release = nil, []string{"hub"}, c.release
+		err := s.executor().setList(t.Context(), "a", a)
+		if err == nil || errors.Is(err, ErrCameBack) != c.back || !slices.Equal(s.writes, c.writes) {
+			t.Errorf("%s: %v after %q, want %q", c.why, err, s.writes, c.writes)
+		}
 	}
 }
 

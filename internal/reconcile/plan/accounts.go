@@ -75,15 +75,17 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 // nextList works out the list and the ledger. held says that names stay which would be removed otherwise, adopted
 // that the ledger takes over names that imagepullsecret-patcher added, or that were to stay for ever.
 //
-// A name whose copy nobody looked for is kept: with the name, the ledger would lose what tells that the copy is ours.
+// A name whose copy nobody looked for is kept: with the name, the ledger would lose what tells that the copy is ours. So is one
+// that the next policy has the API server add: all is decided again as soon as that is in force.
 func nextList(account policy.Account, ledger []string, copies map[string]wantedCopy, have Observed) (next *List, held, adopted bool) {
 	next = &List{}
 	moved := func(name string) bool { return contains(account.ByPods, name) }
 	wanted := func(name string) bool { // what pods do not get instead stays
 		return contains(account.Names, name) || moved(name) && !copies[name].referable
 	}
+	awaited := func(name string) bool { return have.awaited[name] || have.promised(account.ServiceAccount, name) }
 	for _, name := range account.PullSecrets {
-		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name) && !have.awaited[name]
+		unwanted := slices.Contains(ledger, name) && !wanted(name) && have.looked(name) && !awaited(name)
 		if unwanted && !have.HoldPrune {
 			next.Removed = append(next.Removed, name)
 			if moved(name) {
@@ -95,7 +97,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 		next.Names = append(next.Names, name)
 	}
 	for _, name := range ledger {
-		stays := (have.HoldPrune || have.awaited[name]) && slices.Contains(account.PullSecrets, name) || !have.looked(name)
+		stays := (have.HoldPrune || awaited(name)) && slices.Contains(account.PullSecrets, name) || !have.looked(name)
 		if wanted(name) && copies[name].prune || !wanted(name) && stays {
 			next.Ledger = append(next.Ledger, name)
 		}

@@ -21,6 +21,9 @@ type Observed struct {
 	// Guaranteed reports whether the API server itself keeps a name in an account's list, by the admission parameters. Nil:
 	// it keeps none, or it is not known, as in a dump.
 	Guaranteed func(account *cluster.ServiceAccount, name string) bool
+	// Promised reports whether a policy that is about to come in force has the API server add a name to an account's list. Nil:
+	// none is, or it adds none.
+	Promised func(account *cluster.ServiceAccount, name string) bool
 	// Looked are the copy names in use, the policy's and those on their way out, sorted. The slice is shared.
 	Looked []string
 	// Copies says what there is under these names. One that was looked at and has no entry has no secret; what was not
@@ -37,6 +40,12 @@ func (o Observed) state(name string) CopyState {
 		state.Forbidden = !o.looked(name) // nobody looked, so nothing may be concluded
 	}
 	return state
+}
+
+// promised reports whether the API server is about to add a name to an account's list, and perhaps did already: whatever this
+// policy says of it, it would put it back.
+func (o Observed) promised(account *cluster.ServiceAccount, name string) bool {
+	return o.Promised != nil && o.Promised(account, name)
 }
 
 // looked reports whether it is known what there is under a copy's name, be it that it may not be read.

@@ -36,6 +36,8 @@ type Circumstances struct {
 	// Guaranteed reports whether the API server itself keeps a name in the list of an account, by the admission parameters;
 	// nil if it keeps none.
 	Guaranteed func(ns *cluster.Namespace, account *cluster.ServiceAccount, name string) bool
+	// Promised is the same of the parameters of a policy that is about to come in force; nil if there is none.
+	Promised func(ns *cluster.Namespace, account *cluster.ServiceAccount, name string) bool
 	// Attached says who gives the names of a rule that attaches to pods to them at present; nil: the API server does.
 	Attached func(*policy.Rule) policy.Attached
 	// Insisted reports whether another field manager wrote its own content again after each of our repairs of a copy; nil if
@@ -56,6 +58,9 @@ func Observe(v View, p *policy.Policy, namespace string, now Circumstances) (in 
 	slices.SortFunc(in.Accounts, func(a, b *cluster.ServiceAccount) int { return strings.Compare(a.Name, b.Name) })
 	if now.Guaranteed != nil {
 		have.Guaranteed = func(account *cluster.ServiceAccount, name string) bool { return now.Guaranteed(ns, account, name) }
+	}
+	if now.Promised != nil {
+		have.Promised = func(account *cluster.ServiceAccount, name string) bool { return now.Promised(ns, account, name) }
 	}
 	if now.Insisted != nil {
 		for name, state := range have.Copies {
