@@ -84,6 +84,7 @@ func (l *life) refuses(command string, try func(values) error) {
 	for word, given := range map[string]values{
 		"logLevel":      bad(func(v values) { v["logLevel"] = "loud" }),
 		"maxPrune":      bad(func(v values) { v["maxPrune"] = "half" }),
+		"maxFailing":    bad(func(v values) { v["maxFailing"] = 101 }),
 		"expiryWarning": bad(func(v values) { v["expiryWarning"] = "a week" }),
 		"is missing":    {"sources": []any{source("hub")}},
 		"no such value": bad(func(v values) { v["polcy"] = 1 }),

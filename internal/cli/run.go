@@ -27,6 +27,7 @@ type runFlags struct {
 	kube        clusterFlags
 	workers     int
 	maxPrune    int
+	maxFailing  int
 	expiry      time.Duration
 	leaderElect bool
 	admission   bool
@@ -67,6 +68,7 @@ func (f *runFlags) register(fs *flag.FlagSet) {
 	f.registerPlace(fs)
 	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces that are worked on at a time; while a namespace or service account is new, a roll-out uses 8 of them")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
+	fs.IntVar(&f.maxFailing, "max-failing", 10, "`PERCENT` of the selected namespaces that may have problems of their own before the policy counts as Degraded; 0 for none")
 	fs.DurationVar(&f.expiry, "expiry-warning", plan.ExpiryWarning, "`DURATION` before a credential of a source ends to say so, but not before the last third of its life; 0 for never")
 	fs.BoolVar(&f.leaderElect, "leader-elect", false, "work only while holding the Lease pullsecrets, for several processes of which one works")
 	fs.BoolVar(&f.admission, "admission", false, "have the API server itself add the names too; needs kustomize/components/admission")
@@ -109,7 +111,8 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	}
 	cfg := reconcile.Config{
 		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, ExpiryWarning: f.expiry, Admission: f.admission, Version: Version(), Log: log,
+		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, MaxFailing: f.maxFailing,
+		ExpiryWarning: f.expiry, Admission: f.admission, Version: Version(), Log: log,
 	}
 	if cfg.Ask, err = f.registries.ask(); err != nil {
 		return err
@@ -162,6 +165,9 @@ func (f *runFlags) validate() error {
 	}
 	if f.maxPrune < 0 || f.maxPrune > 100 {
 		errs = append(errs, fmt.Errorf("-max-prune %d: must be a percentage from 0 to 100", f.maxPrune))
+	}
+	if f.maxFailing < 0 || f.maxFailing > 100 {
+		errs = append(errs, fmt.Errorf("-max-failing %d: must be a percentage from 0 to 100", f.maxFailing))
 	}
 	if f.expiry < 0 {
 		errs = append(errs, fmt.Errorf("-expiry-warning %s: must not be negative; 0 is for no warning", f.expiry))

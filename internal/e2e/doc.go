@@ -10,6 +10,7 @@
 //	converged_test.go                 a cluster where nothing is to be done sees no request
 //	policy_test.go                    a policy that is missing, refused or deleted; the last good one, and a lost status
 //	policy_feedback_test.go           what the annotations, the status ConfigMap and Events say, also where one has no room
+//	policy_health_test.go             how many namespaces may have problems of their own before the policy is Degraded
 //	prune_test.go                     what is no longer wanted goes, too much at once is held, and a confirmation releases it
 //	source_test.go                    sources that are missing or of no use to the kubelet; the source itself is never written
 //	source_expiry_test.go             a credential that ends: warned of, told, and mended

@@ -148,7 +148,7 @@ func TestAVerbThatIsMissingIsNamed(t *testing.T) {
 	s.Namespace("a")
 	s.Namespace("b")
 	s.Grant(harness.OneRule)
-	s.withoutVerb("create")
+	s.withoutVerb("secrets", "create")
 	s.UntilPermitted("create", s.Name("reg"), false)
 	r := s.Start(harness.WithToken(s.Token()))
 	s.Revised("Degraded", harness.OneRule)
@@ -161,8 +161,8 @@ func TestAVerbThatIsMissingIsNamed(t *testing.T) {
 	s.WantStatus("Ready")
 }
 
-// withoutVerb takes a verb on the copies out of the ClusterRole.
-func (s *sandbox) withoutVerb(verb string) {
+// withoutVerb takes a verb on the copies, or on service accounts, out of the ClusterRole.
+func (s *sandbox) withoutVerb(resource, verb string) {
 	s.T.Helper()
 	roles := schema.GroupVersionResource{Group: "rbac.authorization.k8s.io", Version: "v1", Resource: "clusterroles"}
 	u, err := s.Client.Resource(roles).Get(s.Ctx, "pullsecrets", metav1.GetOptions{})
@@ -170,7 +170,7 @@ func (s *sandbox) withoutVerb(verb string) {
 	rules, _, _ := unstructured.NestedSlice(u.Object, "rules")
 	for _, r := range rules {
 		rule := r.(map[string]any)
-		if resources, _, _ := unstructured.NestedStringSlice(rule, "resources"); resources[0] == "secrets" {
+		if resources, _, _ := unstructured.NestedStringSlice(rule, "resources"); resources[0] == resource {
 			verbs, _, _ := unstructured.NestedStringSlice(rule, "verbs")
 			verbs = slices.DeleteFunc(verbs, func(v string) bool { return v == verb })
 			harness.Must(s.T, unstructured.SetNestedStringSlice(rule, verbs, "verbs"))

@@ -220,7 +220,7 @@ func (s *Snapshot) preview(p *policy.Policy, hash string, maxPrune int) *Preview
 // failing finds what the status tells of the changes of plans. What else it tells, a plan decides itself.
 func failing(t status.Totals, plans []plan.Plan) (out []Failing) {
 	for _, p := range t.First {
-		if !slices.Contains([]string{report.WriteFailed, report.Contested, report.Altered}, p.Reason) {
+		if !slices.Contains([]string{report.WriteFailed, report.AccountsForbidden, report.Contested, report.Altered}, p.Reason) {
 			continue
 		}
 		f := Failing{Kind: p.Kind, Name: p.Name, Reason: p.Reason, Detail: p.Detail}

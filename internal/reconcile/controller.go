@@ -33,6 +33,7 @@ type Config struct {
 	SourceNamespaces []string      // other namespaces that sources may be in
 	Workers          int           // namespaces that are decided at a time
 	MaxPrune         int           // percent of all copies that may be removed at once
+	MaxFailing       int           // percent of the selected namespaces that may have problems of their own before the policy is Degraded
 	ExpiryWarning    time.Duration // how long before a credential of a source ends that is said; 0 for never
 
 	Documents  map[string]string // a fixed policy, in place of the policy ConfigMap; nil to read that

@@ -18,12 +18,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/admission"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
@@ -40,6 +42,9 @@ const reasonsText = `# Reasons
 Every decision about a copy or a service account has a reason, and so has every problem. This page has them all: what each
 means, what to do about it, and where it is shown. "We" and "ours" is this installation of pullsecrets; other words are in
 the [glossary](glossary.md).
+
+A problem has a scope: one of the policy makes it ` + "`Degraded`" + `; those of namespaces are counted, and do where more namespaces have any
+than ` + "`-max-failing`" + ` allows ([Ready, Degraded or Invalid](policy.md#ready-degraded-or-invalid)).
 
 This page is generated: ` + "`go test ./internal/reconcile -run ReasonsPage -update`" + `.
 
@@ -87,10 +92,10 @@ All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, 
 
 // places are where reasons are shown, in the order of the page.
 var places = []struct{ name, how string }{
-	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their namespaces, and counts the rest"},
+	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their scope and their namespaces, the policy's before all others, and counts the rest"},
 	{"status, of sources", "the key `status.json` lists what is said of each source, problems and warnings, under `sourceFindings`, at most 50"},
 	{"Event", "an Event about the policy ConfigMap when it begins"},
-	{"message", "the annotation `pullsecrets/message` of the policy ConfigMap, and an Event about it, name the same problems as far as they fit, while `pullsecrets/status` is `Degraded`"},
+	{"message", "the annotation `pullsecrets/message` of the policy ConfigMap, and an Event about it, name the same problems as far as they fit, while `pullsecrets/status` is `Degraded`; while it is `Ready`, they count the problems of namespaces by reason, and name the first"},
 	{"log", "in the field `reason`: a problem when it is new and when it is gone, a write when it is done"},
 	{"`pullsecrets_problems`", "a metric that counts the objects with a problem, by the label `reason`"},
 	{"`pullsecrets_actions_total`", "a metric that counts the writes that succeeded, by the label `reason`"},
@@ -159,8 +164,11 @@ func TestReasonsPage(t *testing.T) {
 func problemSections(problems []plan.Meaning, places []string, more ...string) string {
 	var b strings.Builder
 	for _, m := range problems {
-		fmt.Fprintf(&b, "### %s\n\n- It means: %s.\n- To do: %s.\n- Shown in: %s.\n\n",
-			m.Reason, m.Says, m.Do+m.Advice, placesOf(m.Reason, places, more...))
+		fmt.Fprintf(&b, "### %s\n\n- It means: %s.\n- To do: %s.\n", m.Reason, m.Says, m.Do+m.Advice)
+		if m.Scope != "" {
+			fmt.Fprintf(&b, "- Scope: the %s.\n", m.Scope)
+		}
+		fmt.Fprintf(&b, "- Shown in: %s.\n\n", placesOf(m.Reason, places, more...))
 	}
 	return b.String()
 }
@@ -185,7 +193,10 @@ func TestEachReasonHasAMeaning(t *testing.T) {
 		for _, m := range slices.Concat(lists...) {
 			have = append(have, string(m.Reason))
 			isProblem := slices.Contains(problems, m)
+			scoped := isProblem && !slices.Contains(plan.Warnings, m)
 			switch {
+			case scoped != (m.Scope == plan.ScopePolicy || m.Scope == plan.ScopeNamespace) || !scoped && m.Scope != "":
+				t.Errorf("%s has the scope %q", m.Reason, m.Scope)
 			case m.Says == "":
 				t.Errorf("%s does not say what it means", m.Reason)
 			case isProblem && (m.Do == "") == (m.Advice == ""):
@@ -249,6 +260,12 @@ func TestProblemsAreShownWhereThePageSays(t *testing.T) {
 			record(r, m.Reason)
 			if first := r.Totals().First; len(first) != 1 || first[0].Reason != string(m.Reason) || first[0].Detail == "" {
 				t.Errorf("the status says %+v", first)
+			} else if first[0].Scope != string(m.Scope) {
+				t.Errorf("it is of the scope %q, and the page says %q", first[0].Scope, m.Scope)
+			}
+			own := m.Scope == plan.ScopeNamespace
+			if h := r.Health(); !h.Degraded() || (h.Failing == 1) != own || (h.OfPolicy == 1) == own {
+				t.Errorf("it weighs %+v", h)
 			}
 			if !strings.Contains(log.String(), fmt.Sprintf(`"reason":%q`, m.Reason)) {
 				t.Errorf("the log says %s", log.String())
@@ -276,7 +293,7 @@ func TestWarningsAreShownWhereThePageSays(t *testing.T) {
 		r := report.New(report.Options{Log: zerolog.New(&log), Changed: func() {}, Explain: plan.Reason.Explain})
 		r.Sources(saying(m.Reason))
 		shown := r.Totals()
-		if len(shown.Sources) != 1 || shown.Sources[0].Reason != string(m.Reason) || shown.Problems != 0 || r.AnyProblem() {
+		if len(shown.Sources) != 1 || shown.Sources[0].Reason != string(m.Reason) || shown.Problems != 0 || r.Health().Degraded() {
 			t.Errorf("%s: the status says %+v", m.Reason, shown)
 		}
 		if strings.Count(log.String(), fmt.Sprintf(`"reason":%q`, m.Reason)) != 1 {
@@ -296,6 +313,9 @@ func record(r *report.Reporter, reason plan.Reason) {
 	switch reason {
 	case report.WriteFailed:
 		failed(errors.New("no"))
+	case report.AccountsForbidden:
+		failed(apierrors.NewForbidden(kube.ServiceAccounts.GroupResource(), "default", errors.New(`User "u" cannot patch resource "serviceaccounts" in API group "" in the namespace "a"`)))
+		result.Outcomes[0].Kind = plan.KindServiceAccount
 	case report.Altered:
 		failed(&apply.Altered{Differs: []string{"type"}})
 	case report.Contested:

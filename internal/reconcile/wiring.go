@@ -36,7 +36,7 @@ func New(cfg Config) *Controller {
 	c.verifier = c.newVerifier()
 	c.cluster = c.newCluster()
 	c.reporter = report.New(report.Options{
-		Log: cfg.Log, Explain: c.explain, Contended: c.contended, Changed: func() { c.activator.WakeSoon() },
+		Log: cfg.Log, MaxFailing: cfg.MaxFailing, Explain: c.explain, Contended: c.contended, Changed: func() { c.activator.WakeSoon() },
 	})
 	c.metrics = report.NewMetrics(c.reporter, report.Gauges{
 		QueueLength: c.queue.Len, Unsettled: c.cluster.Unsettled, Leads: cfg.Election.Leads, Version: cfg.Version, Verified: c.verifier.Known,

@@ -121,6 +121,9 @@
 {{- if not (kindIs "invalid" .Values.maxPrune) }}
 - -max-prune={{ .Values.maxPrune }}
 {{- end }}
+{{- if not (kindIs "invalid" .Values.maxFailing) }}
+- -max-failing={{ .Values.maxFailing }}
+{{- end }}
 {{- with .Values.expiryWarning }}
 - -expiry-warning={{ . }}
 {{- end }}

@@ -43,7 +43,7 @@ func (s *Sandbox) StartIn(home string, change ...func(*rest.Config)) *Running {
 	r := &Running{Sandbox: s, Log: &Buffer{}}
 	r.Controller = reconcile.New(reconcile.Config{
 		Client: client, Namespace: home, PolicyName: "pullsecrets-policy", StatusName: "pullsecrets-status", Workers: 8, MaxPrune: 50,
-		ExpiryWarning: s.ExpiryWarning, SourceNamespaces: s.Sources, Admission: s.Admission, Mutates: s.Mutates, Ask: s.Ask, Patience: s.Patience, Log: zerolog.New(zerolog.SyncWriter(r.Log)).Level(zerolog.TraceLevel),
+		MaxFailing: s.MaxFailing, ExpiryWarning: s.ExpiryWarning, SourceNamespaces: s.Sources, Admission: s.Admission, Mutates: s.Mutates, Ask: s.Ask, Patience: s.Patience, Log: zerolog.New(zerolog.SyncWriter(r.Log)).Level(zerolog.TraceLevel),
 	})
 	ctx, cancel := context.WithCancel(s.Ctx)
 	done := make(chan struct{})

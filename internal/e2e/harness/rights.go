@@ -42,12 +42,18 @@ func (s *Sandbox) Grant(rules string, also ...string) {
 // controller a verb on secrets of a name.
 func (s *Sandbox) UntilPermitted(verb, name string, want bool) {
 	s.T.Helper()
+	s.UntilPermittedOn("secrets", verb, name, want)
+}
+
+// UntilPermittedOn does the same for another resource.
+func (s *Sandbox) UntilPermittedOn(resource, verb, name string, want bool) {
+	s.T.Helper()
 	reviews := schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
-	s.Eventually(fmt.Sprintf("%s on secrets named %s is permitted: %v", verb, name, want), func() error {
+	s.Eventually(fmt.Sprintf("%s on %s named %s is permitted: %v", verb, resource, name, want), func() error {
 		review := api.Object("authorization.k8s.io/v1", "SubjectAccessReview", "", "")
 		review.Object["spec"] = map[string]any{
 			"user":               "system:serviceaccount:pullsecrets:pullsecrets",
-			"resourceAttributes": map[string]any{"verb": verb, "resource": "secrets", "name": name},
+			"resourceAttributes": map[string]any{"verb": verb, "resource": resource, "name": name},
 		}
 		answer, err := s.Client.Resource(reviews).Create(s.Ctx, review, metav1.CreateOptions{})
 		if err != nil {

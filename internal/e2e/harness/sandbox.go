@@ -25,6 +25,7 @@ type Sandbox struct {
 	Mutates   func(context.Context) (bool, error) // whether the API server has mutating admission policies; nil: it is asked
 	Sources   []string                            // other namespaces that sources may be in
 
+	MaxFailing    int           // percent of the selected namespaces that may have problems of their own; as the flag's default at first
 	ExpiryWarning time.Duration // before a credential ends, to say so; 0 for never
 	Ask           verify.Ask    // asks registries; nil: none can be asked
 	Patience      decide.Times  // with which they are asked; zero: the usual one
@@ -37,8 +38,9 @@ func NewSandbox(t *testing.T) *Sandbox {
 	t.Helper()
 	sandboxes++
 	s := &Sandbox{
-		Cluster: NewCluster(t, "test"),
-		Prefix:  fmt.Sprintf("t%d-%s-", sandboxes, strings.ToLower(fmt.Sprintf("%04x", time.Now().UnixNano()&0xffff))),
+		Cluster:    NewCluster(t, "test"),
+		MaxFailing: 10,
+		Prefix:     fmt.Sprintf("t%d-%s-", sandboxes, strings.ToLower(fmt.Sprintf("%04x", time.Now().UnixNano()&0xffff))),
 	}
 	s.EmptyHome(api.Events)
 	t.Cleanup(s.clean)

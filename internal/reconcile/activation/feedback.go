@@ -19,11 +19,12 @@ import (
 type feedback struct {
 	rewrites    apply.Backoff          // of annotations that another controller writes too
 	withoutRoom shownEvaluation        // the last that the annotations had no room for
+	said        saidMessage            // what they say by our last write
 	told        []status.SourceFinding // what the last look found, see tellFindings
 
 	// Of a policy that was given with flags, see logState.
-	lastLogged  shownState
-	loadedState string // what the status said before this start
+	lastLogged  shownState // with the shape of the message
+	loadedState string     // what the status said before this start
 }
 
 // shownEvaluation is an evaluation that was published by other means than annotations.
@@ -32,10 +33,21 @@ type shownEvaluation struct {
 	state, hash string
 }
 
+// saidMessage is a message that was written.
+type saidMessage struct {
+	text, shape string
+	at          time.Time
+}
+
+// countsPace is how many times as long as the status the annotations wait, where nothing but a count of namespaces changed: those
+// change with every namespace that comes and goes, and a GitOps tool looks at each write.
+const countsPace = 12
+
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
 // Two controllers that see the cluster differently would overwrite each other's annotations for ever. So a write that does not
-// tell of a new text backs off, as a write to any other contended object does; then the pause is returned.
+// tell of a new text backs off, as a write to any other contended object does; then the pause is returned. One that only counts
+// anew is none of those, and so delays nothing that matters more.
 func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := a.Cluster.PolicyMap()
 	if cm == nil || a.evaluator.evaluation.hash == "" {
@@ -50,9 +62,17 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 		return 0, nil
 	}
 	is := func(name string) bool { return cm.Annotations[name] == want[name] }
-	if !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision) {
+	counts := is(cluster.AnnotationStatus) && a.feedback.said.text == cm.Annotations[cluster.AnnotationMessage] && a.feedback.said.shape == a.shape()
+	switch {
+	case !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision):
 		a.feedback.rewrites = apply.Backoff{}
-	} else if pause := a.feedback.rewrites.Wait(time.Now()); pause > 0 {
+		counts = false
+	case counts:
+		pause = time.Until(a.feedback.said.at.Add(countsPace * a.StatusInterval))
+	default:
+		pause = a.feedback.rewrites.Wait(time.Now())
+	}
+	if pause > 0 {
 		return pause, nil
 	}
 	if err := a.applyAnnotations(ctx, cm, want); hasNoRoom(err) {
@@ -61,7 +81,10 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 	} else if err != nil {
 		return 0, err
 	}
-	a.feedback.rewrites.Repaired(time.Now())
+	if !counts {
+		a.feedback.rewrites.Repaired(time.Now())
+	}
+	a.feedback.said = saidMessage{want[cluster.AnnotationMessage], a.shape(), time.Now()}
 	if whole && (!is(cluster.AnnotationStatus) || !is(cluster.AnnotationObserved)) {
 		a.emit(cm, state, message)
 	}
@@ -111,12 +134,12 @@ func (a *Activator) emit(cm *cluster.ConfigMap, state, message string) {
 }
 
 // shownState is a state that was logged.
-type shownState struct{ state, message string }
+type shownState struct{ state, shape string }
 
-// logState logs a state that is new, and writes an Event about it if there is a status ConfigMap.
+// logState logs a state that is new, and writes an Event about it if there is a status ConfigMap. Another count is no news.
 func (a *Activator) logState() {
 	state, message := a.state(), a.message()
-	if now := (shownState{state, message}); now == a.feedback.lastLogged {
+	if now := (shownState{state, a.shape()}); now == a.feedback.lastLogged {
 		return
 	} else {
 		a.feedback.lastLogged = now

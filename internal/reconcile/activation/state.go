@@ -5,48 +5,87 @@ import (
 	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/report"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
-// state sums up the last evaluation and the problems of the cluster.
+// state sums up the last evaluation and the problems of the cluster. It is of what is so now and nothing else, so that a restart
+// and another leader say the same; what goes back and forth around -max-failing is slowed down where it is written, see annotate.
 func (a *Activator) state() string {
 	switch {
 	case a.evaluator.evaluation.errors != nil:
 		return status.Invalid
-	case a.unsaved != "", a.Cluster.Blind() != "", a.Reporter.AnyProblem():
+	case a.unsaved != "", a.Cluster.Blind() != "", a.Reporter.Health().Degraded():
 		return status.Degraded
 	}
 	return status.Ready
 }
 
-// message says in words why the state is what it is. It holds no time and no count that changes by itself.
-func (a *Activator) message() string {
+// message says in words why the state is what it is. It holds no time, and no count but those of the namespaces that have
+// problems of their own.
+func (a *Activator) message() string { return a.inWords(a.Reporter.Health()) }
+
+// shape is the message without these counts.
+func (a *Activator) shape() string { return a.inWords(a.Reporter.Health().Uncounted()) }
+
+func (a *Activator) inWords(h report.Health) string {
 	switch a.state() {
 	case status.Invalid:
 		return bound.Text("refused, " + a.evaluator.instead() + ": " + strings.ReplaceAll(a.evaluator.evaluation.errors.Error(), "\n", "; "))
 	case status.Degraded:
-		t := a.Reporter.Totals()
-		var parts []string
-		if a.unsaved != "" {
-			parts = append(parts, "accepted, but not in force, because the status ConfigMap cannot be written: "+a.unsaved)
-		}
-		if what := a.Cluster.Blind(); what != "" {
-			parts = append(parts, what+" may not be listed and watched")
-		}
-		for _, p := range t.First {
-			part := p.Object()
-			if in := report.Where(p); in != "" {
-				part = fmt.Sprintf("%s %s in namespace %s", p.Kind, p.Name, in)
-			}
-			if p.Rule != "" {
-				part = fmt.Sprintf("rule %s, %s", p.Rule, part)
-			}
-			parts = append(parts, fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason))
-		}
-		return bound.Text(strings.Join(append(parts, a.fallback()...), "; "))
+		return bound.Text(strings.Join(a.troubles(h), "; "))
 	}
-	return bound.Text(strings.Join(append([]string{"in force in all namespaces that it selects"}, a.fallback()...), "; "))
+	if h.Failing == 0 {
+		return bound.Text(strings.Join(append([]string{"in force in all namespaces that it selects"}, a.fallback()...), "; "))
+	}
+	_, own := a.problems()
+	parts := append([]string{"in force", h.String()}, a.fallback()...)
+	return bound.Text(strings.Join(append(parts, first(own[:min(len(own), 1)])...), "; "))
+}
+
+// troubles say why the policy is degraded, what counts most first: the message is cut.
+func (a *Activator) troubles(h report.Health) (parts []string) {
+	if a.unsaved != "" {
+		parts = append(parts, "accepted, but not in force, because the status ConfigMap cannot be written: "+a.unsaved)
+	}
+	if what := a.Cluster.Blind(); what != "" {
+		parts = append(parts, what+" may not be listed and watched")
+	}
+	ofPolicy, own := a.problems()
+	parts = append(parts, ofPolicy...)
+	if h.Failing > 0 {
+		parts = append(append(parts, h.String()), first(own)...)
+	}
+	return append(parts, a.fallback()...)
+}
+
+// problems words the first problems: those of the policy, and those of namespaces.
+func (a *Activator) problems() (ofPolicy, own []string) {
+	for _, p := range a.Reporter.Totals().First {
+		part := p.Object()
+		if in := report.Where(p); in != "" {
+			part = fmt.Sprintf("%s %s in namespace %s", p.Kind, p.Name, in)
+		}
+		if p.Rule != "" {
+			part = fmt.Sprintf("rule %s, %s", p.Rule, part)
+		}
+		part = fmt.Sprintf("%s: %s (%s)", part, p.Detail, p.Reason)
+		if p.Scope == string(plan.ScopeNamespace) {
+			own = append(own, part)
+		} else {
+			ofPolicy = append(ofPolicy, part)
+		}
+	}
+	return ofPolicy, own
+}
+
+// first says of a list that it goes on.
+func first(parts []string) []string {
+	if len(parts) > 0 {
+		parts[0] = "first: " + parts[0]
+	}
+	return parts
 }
 
 // attached is who gives pods the names of the rules in force that attach to pods.

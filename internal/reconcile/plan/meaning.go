@@ -15,7 +15,19 @@ type Meaning struct {
 	Says   string // what is so
 	Do     string // what to do about it, which is said with it
 	Advice string // what to do about it, where that is said in docs/reasons.md alone
+	Scope  Scope  // of a problem
 }
+
+// Scope says whose trouble a problem is. It goes with the reason, and the lists of problems are where it is decided: here, and in
+// the packages report and admission.
+type Scope string
+
+// The scopes. One problem of the policy degrades it. Problems of namespaces are counted, because a tenant's trouble is not the
+// platform's: they degrade the policy where more namespaces have any than -max-failing allows.
+const (
+	ScopePolicy    Scope = "policy"
+	ScopeNamespace Scope = "namespace"
+)
 
 // CopyWrites are the reasons to write a copy.
 var CopyWrites = []Meaning{
@@ -60,66 +72,82 @@ var Fine = []Meaning{
 var Problems = []Meaning{
 	{
 		Reason: ForeignSecret,
+		Scope:  ScopeNamespace,
 		Says:   "a secret of this name exists that is not ours and has other content; it is left alone, and its name is not added to service accounts",
 		Do:     "rename the copies, remove it, or set force: true",
 	}, {
 		Reason: OtherInstallation,
+		Scope:  ScopeNamespace,
 		Says:   "the installation of pullsecrets in namespace HOME keeps this; it is left alone, and nothing is added",
 		Do:     "exclude the namespace in one of the two policies, or remove what that one distributed with `pullsecrets purge -namespace HOME`",
 	}, {
 		Reason: RuleConflict,
+		Scope:  ScopePolicy,
 		Says:   "an earlier rule makes a copy of this name from another source; this rule adds nothing",
 		Do:     "give the copies different names",
 	}, {
 		Reason: SourceMissing,
+		Scope:  ScopePolicy,
 		Says:   "the source secret does not exist; copies that exist are kept",
 		Advice: "create it, or correct its name or namespace in the rule; a source without a namespace is looked for in the controller's own",
 	}, {
 		Reason: SourceForbidden,
+		Scope:  ScopePolicy,
 		Says:   "the source secret may not be listed and watched; copies that exist are kept",
 		Do:     "apply the roles that `pullsecrets rbac -f POLICY` prints",
 	}, {
 		Reason: SourceInvalid,
+		Scope:  ScopePolicy,
 		Says:   "the source secret holds no registry credentials; copies that exist are kept",
 		Advice: "mend the source as its defect says, which stands behind the message; `pullsecrets validate -f FILE` finds it before it is applied",
 	}, {
 		Reason: SourceIsCopy,
+		Scope:  ScopePolicy,
 		Says:   "the source secret is itself a copy made by pullsecrets; copies that exist are kept",
 		Advice: "name the secret that it was copied from as the source, or make the source anew without the label and the annotations of a copy",
 	}, {
 		Reason: SourceRefused,
+		Scope:  ScopePolicy,
 		Says:   "a registry refuses the credential of the source (`verify: true`); copies that exist are kept as they are, and no new ones are made",
 		Advice: "put a credential into the source that the registry takes; it is asked again as soon as the source changes, and every hour. The message says which registry it was and what it answered",
 	}, {
 		Reason: OtherSource,
+		Scope:  ScopePolicy,
 		Says:   "the copy would overwrite a secret that is the source of a rule; it is left alone",
 		Advice: "give the copies another name, or exclude the source's namespace from the rule",
 	}, {
 		Reason: CopyForbidden,
+		Scope:  ScopePolicy,
 		Says:   "secrets of this name may not be listed and watched; nothing is added or removed",
 		Do:     "apply the roles that `pullsecrets rbac -f POLICY` prints",
 	}, {
 		Reason: LeftForbidden,
+		Scope:  ScopePolicy,
 		Says:   "no rule asks for copies of this name any more, but they may not be listed and watched; references to them are removed, copies may be left",
 		Do:     "apply the roles that `pullsecrets rbac -f POLICY -also NAME` prints (-from-status finds the names by itself)",
 	}, {
 		Reason: AccountsUnknown,
+		Scope:  ScopePolicy,
 		Says:   "service accounts may not be listed and watched; the copy stays until its references can be removed",
 		Advice: "apply the roles that `pullsecrets rbac -f POLICY` prints",
 	}, {
 		Reason: PruneHeld,
+		Scope:  ScopePolicy,
 		Says:   "no rule asks for this any more, but too much would be removed at once (-max-prune), so it is held back",
 		Do:     "to remove it, annotate the policy ConfigMap with pullsecrets/confirm-prune set to the value of pullsecrets/observed",
 	}, {
 		Reason: OtherData,
+		Scope:  ScopeNamespace,
 		Says:   "no rule asks for this copy any more, but it holds data under other keys; it is left for its owner to delete",
 		Advice: "delete it when nobody needs the other keys, or take them out: then the controller deletes it",
 	}, {
 		Reason: DeletionPending,
+		Scope:  ScopeNamespace,
 		Says:   "a secret of this name is being deleted and waits for its finalizers, with other content than the rule asks for; the copy is made when it is gone",
 		Do:     "see its metadata.finalizers",
 	}, {
 		Reason: SourceExpired,
+		Scope:  ScopePolicy,
 		Says:   "a credential in the source has ended, as it says itself or the source's annotation `pullsecrets/expires` does, so a registry will refuse it; copies are made and updated all the same",
 		Do:     "put a new one into the source",
 	},

@@ -107,6 +107,11 @@ func (p Plan) Waits() bool {
 	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Reason == SourceVerifying })
 }
 
+// Selected reports whether any rule selects the namespace. Each rule wants a copy at least.
+func (p Plan) Selected() bool {
+	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Kind == KindSecret && a.Rule != "" })
+}
+
 // IsThere reports whether a copy is there already when it is decided on. In doubt it is not.
 func (a Action) IsThere() bool {
 	switch a.Verb {

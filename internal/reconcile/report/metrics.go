@@ -56,6 +56,12 @@ var (
 		"Namespaces that wait to be decided."}
 	familyNamespaces = family{"pullsecrets_namespaces", "gauge", nil,
 		"Namespaces that were decided under the policy in force, those that it does not select among them."}
+	familySelected = family{"pullsecrets_namespaces_selected", "gauge", nil,
+		"Namespaces that a rule selects, and those where something that is left has a problem. 0 on a standby."}
+	familyFailing = family{"pullsecrets_namespaces_failing", "gauge", nil,
+		"Of the selected namespaces: those that have a problem of their own, each counted once. Problems of the policy itself are not among them."}
+	familyFailingLimit = family{"pullsecrets_namespaces_failing_limit", "gauge", nil,
+		"How many of the selected namespaces may have problems of their own before the policy is Degraded (-max-failing)."}
 	familyAccounts = family{"pullsecrets_service_accounts", "gauge", nil,
 		"Service accounts that rules give names to."}
 	familyCopies = family{"pullsecrets_copies", "gauge", []string{"rule"},
@@ -79,7 +85,7 @@ var (
 
 	families = []family{
 		familyReconciles, familyDuration, familyActions, familyWriteErrors, familyProblems, familyContentions, familyHeld,
-		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familyAccounts, familyCopies, familySource, familyExpiry, familyVerified, familyState, familyPolicy,
+		familyUnsynced, familyUnsettled, familyOldestUnsettled, familyQueue, familyNamespaces, familySelected, familyFailing, familyFailingLimit, familyAccounts, familyCopies, familySource, familyExpiry, familyVerified, familyState, familyPolicy,
 		familyOnAccounts, familyLeader, familyBuild,
 	}
 )
@@ -261,6 +267,9 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(familyQueue, float64(m.gauges.QueueLength()))
 	t := m.report.Totals()
 	gauge(familyNamespaces, float64(t.Namespaces))
+	gauge(familySelected, float64(t.Selected))
+	gauge(familyFailing, float64(t.Failing))
+	gauge(familyFailingLimit, float64(Limit(t.Selected, m.report.MaxFailing)))
 	gauge(familyAccounts, float64(t.ServiceAccounts))
 	for rule, n := range t.Copies {
 		gauge(familyCopies, float64(n), rule)

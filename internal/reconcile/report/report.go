@@ -40,6 +40,10 @@ type Reporter struct {
 	copies     map[string]int             // of all namespaces, by rule: a roll-out asks for the sums after each of them
 	missing    map[string]map[string]bool // copies that are wanted and not there, with the namespaces that lack them
 	accounts   int
+	ofPolicy   int                  // problems of the policy's scope
+	selected   int                  // namespaces, as Health counts them
+	failing    int                  // of these
+	reasons    map[string]int       // of their own problems, with how many namespaces have one
 	unsynced   map[string]time.Time // namespaces with work that is not done, since when
 }
 
@@ -48,12 +52,15 @@ type Options struct {
 	Log     zerolog.Logger
 	Changed func()                   // is called when the sums are other than before
 	Explain func(plan.Reason) string // puts a problem into words
+	// MaxFailing is the percentage of the selected namespaces that may have problems of their own before the policy counts as Degraded.
+	MaxFailing int
 	// Contended is called when an object was repaired more often than is done without a pause.
 	Contended func(namespace string, o apply.Outcome)
 }
 
 // summary is what came of one namespace. It is not changed once it is recorded.
 type summary struct {
+	selected bool             // by a rule
 	copies   map[string]int   // in place, by rule
 	missing  []string         // names of copies that are wanted and not there, sorted
 	accounts int              // that rules give names to
@@ -78,6 +85,7 @@ func New(options Options) *Reporter {
 		problems:   map[status.Problem]map[string]bool{},
 		copies:     map[string]int{},
 		missing:    map[string]map[string]bool{},
+		reasons:    map[string]int{},
 		unsynced:   map[string]time.Time{},
 	}
 }
@@ -97,7 +105,7 @@ func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
 	r.setUnsynced(todo.Namespace, !result.Done())
 	before := r.namespaces[todo.Namespace]
 	next.keep(before, result)
-	same := before != nil && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
+	same := before != nil && before.selected == next.selected && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
 		slices.Equal(before.missing, next.missing) && slices.Equal(before.problems, next.problems)
 	if !same {
 		next = r.share(next)
@@ -130,7 +138,7 @@ func (s *summary) keep(before *summary, result apply.Result) {
 func (r *Reporter) share(s *summary) *summary {
 	switch {
 	case len(s.problems) > 0, len(s.missing) > 0:
-	case r.common != nil && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
+	case r.common != nil && r.common.selected == s.selected && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
 		return r.common
 	default:
 		r.common = s
@@ -187,6 +195,9 @@ func (r *Reporter) move(namespace string, before, after *summary) {
 			r.problems[p] = map[string]bool{}
 		}
 		first := len(r.problems[p]) == 0
+		if first && p.Scope == string(plan.ScopePolicy) {
+			r.ofPolicy++
+		}
 		known := r.problems[p][namespace]
 		r.problems[p][namespace] = true
 		if first || !known && !everywhere(p) {
@@ -204,6 +215,9 @@ func (r *Reporter) move(namespace string, before, after *summary) {
 		delete(r.problems[p], namespace)
 		if len(r.problems[p]) == 0 {
 			delete(r.problems, p)
+			if p.Scope == string(plan.ScopePolicy) {
+				r.ofPolicy--
+			}
 			problemFields(p, r.Log.Info()).Msg("no longer a problem")
 		}
 	}
@@ -211,6 +225,7 @@ func (r *Reporter) move(namespace string, before, after *summary) {
 
 // add adds a namespace to the sums, or takes it away with -1.
 func (r *Reporter) add(s *summary, sign int) {
+	r.weigh(s, sign)
 	r.accounts += sign * s.accounts
 	for rule, n := range s.copies {
 		if r.copies[rule] += sign * n; r.copies[rule] == 0 {
@@ -268,7 +283,7 @@ var done = map[plan.Verb]string{
 }
 
 func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *summary {
-	s := &summary{copies: map[string]int{}}
+	s := &summary{selected: todo.Selected(), copies: map[string]int{}}
 	failed := map[string]bool{}
 	for _, res := range result.Outcomes {
 		if res.Err == nil || kube.Classify(res.Err) == kube.Stale || kube.Classify(res.Err) == kube.Gone || early && errors.Is(res.Err, apply.ErrCameBack) {
@@ -281,7 +296,9 @@ func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *s
 			continue // those follow
 		case apply.AsAltered(res.Err) != nil:
 			p.Reason = Altered
-		case verb != "" && res.Kind == plan.KindSecret:
+		case verb != "" && res.Kind == plan.KindServiceAccount:
+			p.Reason, p.Detail = AccountsForbidden, "the verb "+verb+" is not permitted on service accounts: "+rolesAsPrinted
+		case verb != "":
 			p.Reason, p.Detail = notPermitted(verb, res.Action)
 		}
 		s.problems = append(s.problems, p)
@@ -319,10 +336,11 @@ func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *s
 	return s
 }
 
-// inOrder sorts problems, and leaves each only once. What they say is bounded from here on.
+// inOrder sorts problems, and leaves each only once. What they say is bounded from here on, and whose they are is known.
 func inOrder(problems []status.Problem) []status.Problem {
 	for i := range problems {
 		problems[i].Detail = bound.Text(problems[i].Detail)
+		problems[i].Scope = scopeOf(problems[i].Reason)
 	}
 	slices.SortFunc(problems, compareProblems)
 	return slices.Compact(problems)
@@ -335,19 +353,14 @@ func notPermitted(verb string, a plan.Action) (reason, detail string) {
 			" is not permitted on secrets of this name; references to it are removed, the copy is left: apply the roles that `pullsecrets rbac -f POLICY -also " + a.Name + "` prints"
 	}
 	return string(plan.CopyForbidden), "the verb " + verb +
-		" is not permitted on secrets of this name: apply the roles that `pullsecrets rbac -f POLICY` prints"
+		" is not permitted on secrets of this name: " + rolesAsPrinted
 }
+
+const rolesAsPrinted = "apply the roles that `pullsecrets rbac -f POLICY` prints"
 
 func compareProblems(a, b status.Problem) int {
 	return cmp.Or(strings.Compare(a.Rule, b.Rule), strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name),
 		strings.Compare(a.Reason, b.Reason), strings.Compare(a.Source, b.Source), strings.Compare(a.Detail, b.Detail))
-}
-
-// AnyProblem reports whether there is something that somebody should look at.
-func (r *Reporter) AnyProblem() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.problems) > 0
 }
 
 // AnyHeld reports whether something is not removed because it would be too much at once.

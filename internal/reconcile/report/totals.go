@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
@@ -20,8 +22,10 @@ func Where(p status.ShownProblem) string {
 func (r *Reporter) Totals() status.Totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := status.Totals{Namespaces: len(r.namespaces), ServiceAccounts: r.accounts, Copies: maps.Clone(r.copies), Problems: len(r.problems)}
-	sorted := slices.SortedFunc(maps.Keys(r.problems), compareProblems)
+	t := status.Totals{Namespaces: len(r.namespaces), Selected: r.selected, Failing: r.failing, ServiceAccounts: r.accounts, Copies: maps.Clone(r.copies), Problems: len(r.problems)}
+	sorted := slices.SortedFunc(maps.Keys(r.problems), func(a, b status.Problem) int {
+		return cmp.Or(strings.Compare(b.Scope, a.Scope), compareProblems(a, b)) // the policy's first
+	})
 	for _, p := range sorted[:min(len(sorted), shownProblems)] {
 		first := smallest(maps.Keys(r.problems[p]), 1+shownOthers)
 		shown := status.ShownProblem{Problem: p, Namespaces: len(r.problems[p]), Example: first[0], Others: first[1:]}

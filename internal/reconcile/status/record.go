@@ -14,8 +14,8 @@ import (
 
 // The states of a policy, as its annotation pullsecrets/status and the metrics say.
 const (
-	Ready    = "Ready"    // the policy is in force everywhere
-	Degraded = "Degraded" // it is in force, with problems
+	Ready    = "Ready"    // the policy is in force; few namespaces may have problems of their own
+	Degraded = "Degraded" // it is in force, with problems of its own, or of too many namespaces
 	Invalid  = "Invalid"  // the last text was refused
 
 	Missing     = "Missing"     // there is no policy ConfigMap; in the metrics alone
@@ -33,6 +33,7 @@ type Problem struct {
 	Source string `json:"source,omitempty"`
 	Reason string `json:"reason"`
 	Detail string `json:"detail"`
+	Scope  string `json:"scope,omitempty"` // whose it is, a plan.Scope; empty in a status of an earlier version
 }
 
 // Object names what a problem of no namespace is about.
@@ -46,11 +47,13 @@ func (p Problem) Object() string {
 // Totals is what the record shows of the cluster.
 type Totals struct {
 	Namespaces      int            `json:"namespaces"`
+	Selected        int            `json:"selected"` // namespaces that a rule selects, and those that count as Failing besides
+	Failing         int            `json:"failing"`  // of these: namespaces that have a problem of their own
 	ServiceAccounts int            `json:"serviceAccounts"`
 	Copies          map[string]int `json:"copies"`                 // in place, by rule
 	RulesLeftOut    int            `json:"rulesLeftOut,omitempty"` // whose copies are not among these
 	Problems        int            `json:"problemCount"`
-	First           []ShownProblem `json:"problems,omitempty"`
+	First           []ShownProblem `json:"problems,omitempty"` // the policy's before those of namespaces
 	// Missing are copies that rules want and that are not there, by name. A name that is not among them is there wherever
 	// rules want it, unless MissingCut says that there are more names.
 	Missing    []MissingCopy `json:"missingCopies,omitempty"`
