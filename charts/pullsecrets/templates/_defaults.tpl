@@ -44,6 +44,7 @@
  "livenessProbe": null,
  "logFormat": "",
  "logLevel": "",
+ "maxFailing": null,
  "maxPrune": null,
  "monitoring": {
   "enabled": false,
