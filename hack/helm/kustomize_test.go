@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -156,6 +157,21 @@ func TestEvictFollowsTheValues(t *testing.T) {
 		}
 		if want := "- evict\n        - -source-namespaces=vault\n        - -log-level=debug\n        - -dry-run\n"; !strings.Contains(r.manifest, want) {
 			t.Errorf("the arguments are not %q:\n%s", want, r.manifest)
+		}
+	})
+}
+
+// TestAShareOfZeroIsGiven: to a template it is as good as none.
+func TestAShareOfZeroIsGiven(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h engine) {
+		for _, share := range []int{0, 25} {
+			given := one()
+			overlay(given, values{"maxPrune": share, "maxFailing": share})
+			r, err := h.Template(here, given)
+			harness.Must(t, err)
+			if want := fmt.Sprintf("- -max-prune=%d\n        - -max-failing=%[1]d\n", share); !strings.Contains(r.manifest, want) {
+				t.Errorf("there is no %q:\n%s", want, r.manifest)
+			}
 		}
 	})
 }

@@ -17,9 +17,10 @@ import (
 
 // feedback is what was published of the policy, so that it is published once.
 type feedback struct {
-	rewrites    apply.Backoff          // of annotations that another controller writes too
+	rewrites    apply.Backoff          // of annotations that another controller writes too, or whose state goes back and forth
+	rewords     apply.Backoff          // of the message alone, where nobody else wrote it
 	withoutRoom shownEvaluation        // the last that the annotations had no room for
-	said        saidMessage            // what they say by our last write
+	said        string                 // the message that was written last
 	told        []status.SourceFinding // what the last look found, see tellFindings
 
 	// Of a policy that was given with flags, see logState.
@@ -33,21 +34,11 @@ type shownEvaluation struct {
 	state, hash string
 }
 
-// saidMessage is a message that was written.
-type saidMessage struct {
-	text, shape string
-	at          time.Time
-}
-
-// countsPace is how many times as long as the status the annotations wait, where nothing but a count of namespaces changed: those
-// change with every namespace that comes and goes, and a GitOps tool looks at each write.
-const countsPace = 12
-
 // annotate writes what is to be said of the policy onto its ConfigMap, if that changes it. An accepted policy is only
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
 // Two controllers that see the cluster differently would overwrite each other's annotations for ever. So a write that does not
-// tell of a new text backs off, as a write to any other contended object does; then the pause is returned. One that only counts
-// anew is none of those, and so delays nothing that matters more.
+// tell of a new text backs off, as a write to any other contended object does; then the pause is returned. Other words for the same
+// state back off by themselves: a namespace that goes bad and good again must not delay what is said of the policy.
 func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := a.Cluster.PolicyMap()
 	if cm == nil || a.evaluator.evaluation.hash == "" {
@@ -62,17 +53,14 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 		return 0, nil
 	}
 	is := func(name string) bool { return cm.Annotations[name] == want[name] }
-	counts := is(cluster.AnnotationStatus) && a.feedback.said.text == cm.Annotations[cluster.AnnotationMessage] && a.feedback.said.shape == a.shape()
+	backoff := &a.feedback.rewrites
 	switch {
 	case !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision):
-		a.feedback.rewrites = apply.Backoff{}
-		counts = false
-	case counts:
-		pause = time.Until(a.feedback.said.at.Add(countsPace * a.StatusInterval))
-	default:
-		pause = a.feedback.rewrites.Wait(time.Now())
+		*backoff = apply.Backoff{}
+	case is(cluster.AnnotationStatus) && cm.Annotations[cluster.AnnotationMessage] == a.feedback.said:
+		backoff = &a.feedback.rewords
 	}
-	if pause > 0 {
+	if pause := backoff.Wait(time.Now()); pause > 0 {
 		return pause, nil
 	}
 	if err := a.applyAnnotations(ctx, cm, want); hasNoRoom(err) {
@@ -81,10 +69,8 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 	} else if err != nil {
 		return 0, err
 	}
-	if !counts {
-		a.feedback.rewrites.Repaired(time.Now())
-	}
-	a.feedback.said = saidMessage{want[cluster.AnnotationMessage], a.shape(), time.Now()}
+	backoff.Repaired(time.Now())
+	a.feedback.said = want[cluster.AnnotationMessage]
 	if whole && (!is(cluster.AnnotationStatus) || !is(cluster.AnnotationObserved)) {
 		a.emit(cm, state, message)
 	}
