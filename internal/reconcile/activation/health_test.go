@@ -121,6 +121,21 @@ func TestTheLimitCanBeNoneOrAll(t *testing.T) {
 	}
 }
 
+// TestProblemsOfThePolicyLeaveRoomForThoseOfNamespaces, however much there is to say.
+func TestProblemsOfThePolicyLeaveRoomForThoseOfNamespaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, Options{})
+		w.edit(onePolicy)
+		w.run()
+		w.foreign(1)
+		w.said(policy.Finding{Reason: "Bad", Text: strings.Repeat("it is bad ", 200), Problem: true})
+		w.isSaid("both", status.Degraded, "; 1 of 20 namespaces has problems of its own, more than the 0 that -max-failing allows: 1 ForeignSecret; first: rule a, Secret regcred in namespace team-00")
+		if message := w.annotation(cluster.AnnotationMessage); !strings.HasPrefix(message, "source pullsecrets/hub: it is bad it is bad") || len(message) > 1024 {
+			t.Errorf("%d bytes: %s", len(message), message)
+		}
+	})
+}
+
 // TestAroundTheLimitTheAnnotationsBackOff, as in any dispute about them.
 func TestAroundTheLimitTheAnnotationsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

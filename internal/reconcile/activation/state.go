@@ -44,6 +44,9 @@ func (a *Activator) inWords(h report.Health) string {
 	return bound.Text(strings.Join(append(parts, first(own[:min(len(own), 1)])...), "; "))
 }
 
+// ownRoom is how much of a message is for the namespaces that have problems of their own, where those of the policy would fill it.
+const ownRoom = 2 * bound.MaxText / 5
+
 // troubles say why the policy is degraded, what counts most first: the message is cut.
 func (a *Activator) troubles(h report.Health) (parts []string) {
 	if a.unsaved != "" {
@@ -55,7 +58,11 @@ func (a *Activator) troubles(h report.Health) (parts []string) {
 	ofPolicy, own := a.problems()
 	parts = append(parts, ofPolicy...)
 	if h.Failing > 0 {
-		parts = append(append(parts, h.String()), first(own)...)
+		tail := strings.Join(append([]string{h.String()}, first(own)...), "; ")
+		if len(parts) > 0 {
+			parts = []string{bound.TextTo(strings.Join(parts, "; "), bound.MaxText-min(len(tail), ownRoom))}
+		}
+		parts = append(parts, tail)
 	}
 	return append(parts, a.fallback()...)
 }
