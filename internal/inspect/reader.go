@@ -100,6 +100,14 @@ func (r *reader) annotations(key types.NamespacedName) {
 
 // configMap returns nil for one that does not exist.
 func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error) {
+	u, err := r.configMapObject(key)
+	if u == nil {
+		return nil, err
+	}
+	return cluster.NewConfigMap(u), nil
+}
+
+func (r *reader) configMapObject(key types.NamespacedName) (*unstructured.Unstructured, error) {
 	if key.Name == "" || r.gone {
 		return nil, nil
 	}
@@ -110,7 +118,7 @@ func (r *reader) configMap(key types.NamespacedName) (*cluster.ConfigMap, error)
 	if err != nil {
 		return nil, err
 	}
-	return cluster.NewConfigMap(u), nil
+	return u, nil
 }
 
 func (r *reader) list(what kube.Target, denied func(error)) {

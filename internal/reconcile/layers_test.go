@@ -52,7 +52,8 @@ var layers = []struct {
 	{"evict", false, "evict/decide reconcile/report reconcile/watch reconcile/kube reconcile/bound policy cluster"},
 
 	{"inspect/coverage", true, "policy cluster"},
-	{"inspect", false, "inspect/coverage evict/decide reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan reconcile/bound policy cluster"},
+	{"inspect/overview", true, "reconcile/status reconcile/plan policy cluster"},
+	{"inspect", false, "inspect/coverage inspect/overview evict/decide reconcile/admission reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan reconcile/bound policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
 	{"cli", false, "registry reconcile/verify cli/policyfile reconcile evict inspect/coverage inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},

@@ -163,22 +163,50 @@ type Record struct {
 	Attached Attachment `json:"attached,omitzero"`
 	// Verified are the sources whose registries are asked, by name; at most ShownVerified.
 	Verified []VerifiedSource `json:"verified,omitempty"`
+	// Rules is what came of the rules in force, in their order.
+	Rules     []RuleTotals `json:"rules,omitempty"`
+	MoreRules int          `json:"moreRules,omitempty"` // that are not among these
+	// Summaries are the sources of the policy in force, by name.
+	Summaries   []SourceSummary `json:"sources,omitempty"`
+	MoreSources int             `json:"moreSources,omitempty"` // that are not among these
 	Totals
 }
 
-// Encode returns the record's text. It leaves out the copies of rules beyond ShownRules, and sources beyond ShownVerified.
+// Encode returns the record's text. It leaves out rules and their copies beyond ShownRules, and sources beyond ShownVerified.
 func (r Record) Encode() (string, error) {
 	r.Copies, r.RulesLeftOut = firstRules(r.Copies)
 	r.Attached = r.Attached.bounded()
 	r.Verified = firstVerified(r.Verified)
+	r.Rules, r.MoreRules = boundedRules(r.Rules)
+	r.Summaries, r.MoreSources = boundedSources(r.Summaries)
 	text, err := json.MarshalIndent(r, "", "  ")
 	return string(text) + "\n", err
 }
 
+// NotRolledOut is the text of a record, with the roll-out taken back that it tells of: another text is about to come in force. What
+// is no record is left as it is.
+func NotRolledOut(text string) string {
+	r, err := DecodeStrict(text)
+	if err != nil || r.RolledOut == "" {
+		return text
+	}
+	r.RolledOut = ""
+	if again, err := r.Encode(); err == nil {
+		return again
+	}
+	return text
+}
+
 // Decode reads a record. Somebody may have edited the text: what it does not tell is left empty.
-func Decode(text string) (r Record) {
-	_ = json.Unmarshal([]byte(text), &r)
+func Decode(text string) Record {
+	r, _ := DecodeStrict(text)
 	return r
+}
+
+// DecodeStrict is Decode, and says what is wrong with a text that somebody edited.
+func DecodeStrict(text string) (r Record, err error) {
+	err = json.Unmarshal([]byte(text), &r)
+	return r, err
 }
 
 // ShownRules is of how many rules the record counts the copies: a text can have ten thousand.

@@ -15,6 +15,8 @@ const (
 	KeyPolicy = "policy"      // the last good text: its documents as JSON, gzipped
 	KeyNames  = "names"       // the copy names in use, a line each
 	KeyRecord = "status.json" // for people and scripts
+
+	KeyProblems = "problems" // all problems with all their namespaces, see PackProblems
 )
 
 // PackPolicy encodes documents; the same documents always give the same bytes.
@@ -32,6 +34,11 @@ func PackPolicy(documents map[string]string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return zip(text)
+}
+
+// zip compresses; the same bytes always give the same.
+func zip(text []byte) ([]byte, error) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b) // writes no time
 	if _, err := z.Write(text); err != nil {
@@ -43,19 +50,27 @@ func PackPolicy(documents map[string]string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// unzip reads at most size bytes: somebody may have edited what is stored.
+func unzip(key string, packed []byte, size int64) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, fmt.Errorf("key %s is no gzip: %w", key, err)
+	}
+	text, err := io.ReadAll(io.LimitReader(z, size))
+	if err != nil {
+		return nil, fmt.Errorf("key %s is no gzip: %w", key, err)
+	}
+	return text, nil
+}
+
 // UnpackPolicy decodes what packPolicy made. No bytes are no documents.
 func UnpackPolicy(packed []byte) (map[string]string, error) {
 	if len(packed) == 0 {
 		return nil, nil
 	}
-	z, err := gzip.NewReader(bytes.NewReader(packed))
+	text, err := unzip(KeyPolicy, packed, 4*policy.MaxSize)
 	if err != nil {
-		return nil, fmt.Errorf("key %s is no gzip: %w", KeyPolicy, err)
-	}
-	// Somebody may have edited it: whatever it unpacks to, no more than a policy can be is read.
-	text, err := io.ReadAll(io.LimitReader(z, 4*policy.MaxSize))
-	if err != nil {
-		return nil, fmt.Errorf("key %s is no gzip: %w", KeyPolicy, err)
+		return nil, err
 	}
 	var documents map[string]string
 	if err := json.Unmarshal(text, &documents); err != nil {
