@@ -85,6 +85,7 @@ type Activator struct {
 	unsaved          string // why an accepted policy cannot be saved, and so is not in force
 	usedConfirmation string // it covers one removal, not all later ones
 	statusWritten    time.Time
+	full             fullProblems
 	feedback         feedback
 }
 

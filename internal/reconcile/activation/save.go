@@ -27,11 +27,18 @@ func (a *Activator) save(ctx context.Context, names []string) error {
 		a.names.inUse = names
 		return nil // nothing is pruned, so nothing is lost if they are written only with the status, or never
 	}
-	text := ""
-	if saved := a.Cluster.StatusMap(); saved != nil {
-		text = saved.Data[status.KeyRecord]
+	packed, err := status.PackPolicy(a.evaluator.lastGood.documents)
+	if err != nil {
+		return err
 	}
-	if err := a.writeStatus(ctx, names, text); err != nil {
+	text, problems := "", []byte(nil)
+	if saved := a.Cluster.StatusMap(); saved != nil {
+		text, problems = saved.Data[status.KeyRecord], saved.BinaryData[status.KeyProblems]
+		if !bytes.Equal(packed, saved.BinaryData[status.KeyPolicy]) {
+			text = status.NotRolledOut(text)
+		}
+	}
+	if err := a.writeStatus(ctx, names, text, packed, problems); err != nil {
 		return err
 	}
 	a.names.inUse = names
@@ -46,14 +53,15 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 	text, err := status.Record{
 		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision,
 		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), SourceHosts: a.sourceHosts(), Verified: a.Verifier.Known(), Totals: a.Reporter.Totals(),
+		Rules: a.rules(), Summaries: a.sourceSummaries(),
 	}.Encode()
 	if err == nil {
-		if saved := a.Cluster.StatusMap(); saved != nil && saved.Data[status.KeyRecord] != text {
+		if saved := a.Cluster.StatusMap(); saved != nil && (saved.Data[status.KeyRecord] != text || a.full.behind(a.Reporter, saved)) {
 			if wait := a.StatusInterval - time.Since(a.statusWritten); wait > 0 {
 				return wait
 			}
 		}
-		err = a.writeStatus(ctx, a.names.inUse, text)
+		err = a.writeAll(ctx, text)
 	}
 	if kube.Classify(err) == kube.Stale {
 		return writeAgain
@@ -66,6 +74,21 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 		return writeAgain
 	}
 	return 0
+}
+
+// writeAll applies the status ConfigMap with all problems, as far as there is room for them beside the rest.
+func (a *Activator) writeAll(ctx context.Context, text string) error {
+	packed, err := status.PackPolicy(a.evaluator.lastGood.documents)
+	if err != nil {
+		return err
+	}
+	names := a.names.inUse
+	room := status.RoomForProblems(len(strings.Join(names, "\n")) + len(text) + len(packed))
+	problems, err := a.full.pack(a.Reporter, room)
+	if err != nil {
+		return err
+	}
+	return a.writeStatus(ctx, names, text, packed, problems)
 }
 
 // sourceHosts are the registries that the sources of the policy in force are for.
@@ -85,15 +108,12 @@ func (a *Activator) rolledOut() string {
 	return a.evaluator.inForce()
 }
 
-// writeStatus applies the status ConfigMap, if that changes it.
-func (a *Activator) writeStatus(ctx context.Context, names []string, text string) error {
+// writeStatus applies the status ConfigMap, if that changes it. packed is the policy.
+func (a *Activator) writeStatus(ctx context.Context, names []string, text string, packed, problems []byte) error {
 	data := map[string]string{status.KeyNames: strings.Join(names, "\n"), status.KeyRecord: text}
-	packed, err := status.PackPolicy(a.evaluator.lastGood.documents)
-	if err != nil {
-		return err
-	}
 	saved := a.Cluster.StatusMap()
-	if saved != nil && maps.Equal(saved.Data, data) && bytes.Equal(saved.BinaryData[status.KeyPolicy], packed) {
+	if saved != nil && maps.Equal(saved.Data, data) && bytes.Equal(saved.BinaryData[status.KeyPolicy], packed) &&
+		bytes.Equal(saved.BinaryData[status.KeyProblems], problems) {
 		return nil
 	}
 	obj := &unstructured.Unstructured{Object: map[string]any{
@@ -105,8 +125,14 @@ func (a *Activator) writeStatus(ctx context.Context, names []string, text string
 		"data": map[string]any{status.KeyNames: data[status.KeyNames], status.KeyRecord: text},
 	}}
 	a.pin(obj, saved)
-	if packed != nil {
-		obj.Object["binaryData"] = map[string]any{status.KeyPolicy: base64.StdEncoding.EncodeToString(packed)}
+	binary := map[string]any{}
+	for key, value := range map[string][]byte{status.KeyPolicy: packed, status.KeyProblems: problems} {
+		if value != nil {
+			binary[key] = base64.StdEncoding.EncodeToString(value)
+		}
+	}
+	if len(binary) > 0 {
+		obj.Object["binaryData"] = binary
 	}
 	if err := a.apply(ctx, obj); err != nil {
 		return err

@@ -77,6 +77,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 	if have.Namespace.Terminating {
 		return p
 	}
+	p.Rules = reach(want)
 	ledgers := readLedgers(want.Accounts, have)
 	copies := make([]Action, 0, len(want.Copies)) // most names in use are of other namespaces
 	byName := make(map[string]wantedCopy, len(want.Copies))
@@ -116,6 +117,20 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// reach is how far each rule reaches that selects the namespace.
+func reach(want policy.Desired) (out []RuleReach) {
+	for _, rule := range want.Rules() {
+		r := RuleReach{Name: rule.Name}
+		for _, account := range want.Accounts {
+			if slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Rule == rule }) {
+				r.Accounts++
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // awaited are the copies of ours that no rule asks for any more, and whose rule or source wants a copy of another name by now that

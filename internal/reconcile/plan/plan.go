@@ -40,6 +40,14 @@ type Plan struct {
 	There     Count    // what there is of ours, of which the actions may remove some or all
 	// Untracked are names that ledgers of ours have, and whose copies nobody looked for. They stay until somebody did.
 	Untracked []string
+	// Rules are those that select the namespace, in the policy's order.
+	Rules []RuleReach
+}
+
+// RuleReach is how far a rule reaches in a namespace that it selects.
+type RuleReach struct {
+	Name     string
+	Accounts int // that get a name by it
 }
 
 // Count counts copies, and references to copies in the lists of service accounts.

@@ -45,6 +45,9 @@ type Reporter struct {
 	failing    int                  // of these
 	reasons    map[string]int       // of their own problems, with how many namespaces have one
 	unsynced   map[string]time.Time // namespaces with work that is not done, since when
+	rules      map[string]*ruleSum  // those that select a namespace
+	// problemVersion counts the changes of problems.
+	problemVersion uint64
 }
 
 // Options are what a Reporter needs.
@@ -65,6 +68,8 @@ type summary struct {
 	missing  []string         // names of copies that are wanted and not there, sorted
 	accounts int              // that rules give names to
 	problems []status.Problem // sorted
+	rules    []ruleCount      // those that select it, in the policy's order
+	since    time.Time        // the first of these is unsynced
 }
 
 // everywhere reports whether the problem has one cause for all its namespaces, so that one line says it.
@@ -87,6 +92,7 @@ func New(options Options) *Reporter {
 		missing:    map[string]map[string]bool{},
 		reasons:    map[string]int{},
 		unsynced:   map[string]time.Time{},
+		rules:      map[string]*ruleSum{},
 	}
 }
 
@@ -105,8 +111,9 @@ func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
 	r.setUnsynced(todo.Namespace, !result.Done())
 	before := r.namespaces[todo.Namespace]
 	next.keep(before, result)
+	r.keepUnsynced(next, before, result)
 	same := before != nil && before.selected == next.selected && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
-		slices.Equal(before.missing, next.missing) && slices.Equal(before.problems, next.problems)
+		slices.Equal(before.missing, next.missing) && slices.Equal(before.problems, next.problems) && slices.Equal(before.rules, next.rules)
 	if !same {
 		next = r.share(next)
 		r.namespaces[todo.Namespace] = next
@@ -138,7 +145,7 @@ func (s *summary) keep(before *summary, result apply.Result) {
 func (r *Reporter) share(s *summary) *summary {
 	switch {
 	case len(s.problems) > 0, len(s.missing) > 0:
-	case r.common != nil && r.common.selected == s.selected && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies):
+	case r.common != nil && r.common.selected == s.selected && r.common.accounts == s.accounts && maps.Equal(r.common.copies, s.copies) && slices.Equal(r.common.rules, s.rules):
 		return r.common
 	default:
 		r.common = s
@@ -190,6 +197,10 @@ func (r *Reporter) move(namespace string, before, after *summary) {
 	r.add(before, -1)
 	r.add(after, 1)
 	r.moveMissing(namespace, before.missing, after.missing)
+	r.moveRules(namespace, before, after)
+	if !slices.Equal(before.problems, after.problems) {
+		r.problemVersion++
+	}
 	for _, p := range after.problems {
 		if r.problems[p] == nil {
 			r.problems[p] = map[string]bool{}
@@ -333,6 +344,7 @@ func (r *Reporter) summarise(todo plan.Plan, result apply.Result, early bool) *s
 	}
 	s.problems = inOrder(s.problems)
 	s.missing = missingCopies(todo, result)
+	s.rules = ruleCounts(todo, result, early, s.missing)
 	return s
 }
 
