@@ -59,6 +59,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			runCommand(stdout, stderr),
 			validateCommand(stdin, stdout, stderr),
 			planCommand(stdin, stdout, stderr),
+			statusCommand(stdout, stderr),
 			explainCommand(stdin, stdout, stderr),
 			checkCommand(stdin, stdout, stderr),
 			coverageCommand(stdin, stdout, stderr),

@@ -60,6 +60,7 @@
 //	evict_rights_test.go              evict: what its token may do
 //
 //	command_plan_test.go              plan says what run does
+//	command_status_test.go            status: the revision that is waited for, all problems, a held prune, a viewer's rights
 //	command_explain_team_test.go      explain with the rights of a team
 //	command_explain_test.go           explain names the cause
 //	command_check_test.go             check asks the registries, and says nothing of a credential

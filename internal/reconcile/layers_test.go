@@ -56,7 +56,7 @@ var layers = []struct {
 	{"inspect", false, "inspect/coverage inspect/overview evict/decide reconcile/admission reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan reconcile/bound policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
-	{"cli", false, "registry reconcile/verify cli/policyfile reconcile evict inspect/coverage inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli", false, "registry reconcile/verify cli/policyfile reconcile evict inspect/coverage inspect/overview inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.

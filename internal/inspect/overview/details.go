@@ -17,8 +17,12 @@ func (o *Overview) details(s saved) {
 	o.Namespaces, o.Selected, o.Failing, o.ServiceAccounts, o.ProblemCount = r.Namespaces, r.Selected, r.Failing, r.ServiceAccounts, r.Problems
 	o.rules(r)
 	o.sources(r)
-	if o.Text != "" && r.Observed != o.Text {
+	switch {
+	case o.Text == "":
+	case r.Observed != o.Text:
 		o.incomplete("rules, sources and problems are as they were under an earlier text: the status is written when all namespaces were tried, and every 5 seconds at most")
+	case r.Status != o.Verdict:
+		o.incomplete(fmt.Sprintf("rules, sources and problems are as they were when the policy was %s: the status is written every 5 seconds at most", r.Status))
 	}
 }
 

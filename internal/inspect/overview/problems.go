@@ -100,6 +100,9 @@ func (o *Overview) held(in Input, s saved) {
 	case !o.Judged:
 		held.Why = "the text was edited: see whether anything is held back once it was judged"
 		return
+	case s.there && o.Verdict != status.Invalid && !o.RolledOut:
+		held.Why = "the text is being rolled out: see whether anything is held back when that is done"
+		return
 	case o.Verdict == status.Invalid:
 		held.Why = "the text was refused: correct it first"
 		return

@@ -111,7 +111,7 @@ func (r *Reporter) Record(todo plan.Plan, result apply.Result, early bool) {
 	r.setUnsynced(todo.Namespace, !result.Done())
 	before := r.namespaces[todo.Namespace]
 	next.keep(before, result)
-	r.keepUnsynced(next, before, result)
+	r.keepUnsynced(todo.Namespace, next, before, result)
 	same := before != nil && before.selected == next.selected && before.accounts == next.accounts && maps.Equal(before.copies, next.copies) &&
 		slices.Equal(before.missing, next.missing) && slices.Equal(before.problems, next.problems) && slices.Equal(before.rules, next.rules)
 	if !same {

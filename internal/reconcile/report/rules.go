@@ -68,7 +68,7 @@ func anyUnsynced(counts []ruleCount) bool {
 }
 
 // keepUnsynced is keep, of rules; and it notes since when the namespace is unsynced. The caller holds the mutex.
-func (r *Reporter) keepUnsynced(s, before *summary, result apply.Result) {
+func (r *Reporter) keepUnsynced(namespace string, s, before *summary, result apply.Result) {
 	stale := slices.ContainsFunc(result.Outcomes, func(o apply.Outcome) bool { return kube.Classify(o.Err) == kube.Stale })
 	for _, c := range before.ruleCounts() {
 		if i := indexOfRule(s.rules, c.name); i >= 0 && stale {
@@ -80,7 +80,7 @@ func (r *Reporter) keepUnsynced(s, before *summary, result apply.Result) {
 	}
 	if s.since = time.Now(); anyUnsynced(before.ruleCounts()) {
 		s.since = before.since
-	} else if since, known := r.unsynced[result.Namespace]; known {
+	} else if since, known := r.unsynced[namespace]; known {
 		s.since = since
 	}
 }
