@@ -46,9 +46,11 @@ func PackProblems(all []FullProblem, room int) ([]byte, error) {
 	}
 	// Each try compresses all that is kept, so the search is by coarse steps.
 	const steps = 64
-	packed, err := largest(steps, func(n int) ([]byte, error) { return packFirst(all, len(all), max(1, most*n/steps), room) })
-	if packed != nil || err != nil {
-		return packed, err
+	if most > 1 {
+		packed, err := largest(steps, func(n int) ([]byte, error) { return packFirst(all, len(all), max(1, most*n/steps), room) })
+		if packed != nil || err != nil {
+			return packed, err
+		}
 	}
 	return largest(steps, func(n int) ([]byte, error) { return packFirst(all, len(all)*n/steps, 1, room) })
 }
