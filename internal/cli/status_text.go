@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect/overview"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 // writeStatus prints how an installation stands for people. all has nothing left out.
@@ -61,8 +62,11 @@ func (w *statusWriter) state(o *overview.Overview) {
 	}
 	w.printf(": %s\n", o.Message)
 	if o.Namespaces > 0 {
-		w.printf("%s in the cluster, %d selected, %d with problems of their own; %s have names\n",
-			counted(o.Namespaces, "namespace"), o.Selected, o.Failing, counted(o.ServiceAccounts, "service account"))
+		w.printf("%s in the cluster", counted(o.Namespaces, "namespace"))
+		if o.Selected > 0 { // an earlier version does not tell
+			w.printf(", %d selected, %d with problems of their own", o.Selected, o.Failing)
+		}
+		w.printf("; %s have names\n", counted(o.ServiceAccounts, "service account"))
 	}
 	if unjudged := !o.Judged && o.Text != "" && w.longAgo(o.Edited); unjudged {
 		w.printf("The text was edited more than a minute ago, and a controller judges it within seconds: see whether one runs.\n")
@@ -180,7 +184,10 @@ func (w *statusWriter) group(g overview.Group) {
 	for _, p := range g.Problems {
 		said += p.Detail + "\n"
 	}
-	if g.Do != "" && !strings.Contains(said, g.Do) {
+	if g.Means != "" && !strings.Contains(said, g.Means) {
+		w.printf("    %s\n", g.Means)
+	}
+	if held := g.Reason == string(plan.PruneHeld); g.Do != "" && !held && !strings.Contains(said, g.Do) { // the command stands above
 		w.printf("    %sdo:%s %s\n", w.bold, w.reset, g.Do)
 	}
 	n := len(g.Problems)
