@@ -113,14 +113,6 @@ type Conflict struct {
 	Name         string
 }
 
-// Rules are those that select the namespace, in policy order.
-func (d Desired) Rules() (out []*Rule) {
-	for _, g := range d.granted {
-		out = append(out, g.rule)
-	}
-	return out
-}
-
 // Desired says what should exist in one namespace.
 func (p *Policy) Desired(in Inputs) Desired {
 	d := Desired{Accounts: make([]Account, 0, len(in.Accounts)), Protected: p.sources[in.Namespace.Name]}
@@ -216,6 +208,14 @@ func names(granted []grant, sa *cluster.ServiceAccount) (out []Name) {
 		if g.attached != ToPods && g.rule.ServiceAccounts.Matches(sa.Name, sa.Labels) {
 			out = g.into(out, g.attached == Undecided)
 		}
+	}
+	return out
+}
+
+// Rules are those that select the namespace, in policy order.
+func (d Desired) Rules() (out []*Rule) {
+	for _, g := range d.granted {
+		out = append(out, g.rule)
 	}
 	return out
 }

@@ -119,20 +119,6 @@ func Compute(want policy.Desired, have Observed) Plan {
 	return p
 }
 
-// reach is how far each rule reaches that selects the namespace.
-func reach(want policy.Desired) (out []RuleReach) {
-	for _, rule := range want.Rules() {
-		r := RuleReach{Name: rule.Name}
-		for _, account := range want.Accounts {
-			if slices.ContainsFunc(account.Names, func(n policy.Name) bool { return n.Rule == rule }) {
-				r.Accounts++
-			}
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
 // awaited are the copies of ours that no rule asks for any more, and whose rule or source wants a copy of another name by now that
 // is not there, because the registries of its source are asked or refuse it: what pods pull with does not go before that has come.
 func awaited(wanted []policy.Copy, decided []Action, have Observed) map[string]bool {

@@ -44,12 +44,6 @@ type Plan struct {
 	Rules []RuleReach
 }
 
-// RuleReach is how far a rule reaches in a namespace that it selects.
-type RuleReach struct {
-	Name     string
-	Accounts int // that get a name by it
-}
-
 // Count counts copies, and references to copies in the lists of service accounts.
 type Count struct{ Copies, References int }
 
