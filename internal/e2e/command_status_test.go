@@ -16,9 +16,11 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 	"github.com/pullsecrets/pullsecrets/internal/inspect/overview"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
 // status runs pullsecrets status with all rights.
@@ -354,4 +356,24 @@ func TestKubectlWaitsForTheStatus(t *testing.T) {
 	if out, err := wait("1s", "status", "Ready"); err == nil {
 		t.Errorf("a refused text counts as Ready: %s", out)
 	}
+}
+
+// everyStatus is all that pullsecrets status says, in each form, and what it says is there.
+func (s *sandbox) everyStatus() string {
+	s.T.Helper()
+	var all strings.Builder
+	for _, args := range [][]string{nil, {"-all"}, {"-o", "json"}} {
+		code, out, errs := s.status(args...)
+		if code == 2 || !strings.Contains(out, "pullsecrets-policy") {
+			s.T.Errorf("status %v ends with %d: %s%s", args, code, out, errs)
+		}
+		all.WriteString(out + errs)
+	}
+	problems, err := status.UnpackProblems(cluster.NewConfigMap(s.Get(api.ConfigMaps, api.Home, "pullsecrets-status")).BinaryData[status.KeyProblems])
+	harness.Must(s.T, err)
+	if len(problems) == 0 {
+		s.T.Error("the status ConfigMap has no problems")
+	}
+	fmt.Fprintf(&all, "%+v\n", problems)
+	return all.String()
 }

@@ -91,6 +91,7 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		}
 		return nil
 	})
+	told := s.everyStatus()
 	metrics := r.Metrics()
 	if !strings.Contains(metrics, `pullsecrets_write_errors_total{kind="Secret"`) {
 		t.Errorf("the metrics do not show the refusal:\n%s", harness.OurMetrics(metrics))
@@ -104,7 +105,7 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		}
 	}
 
-	written := r.Log.String() + s.EverythingWritten() + metrics
+	written := r.Log.String() + s.EverythingWritten() + metrics + told
 	for what, form := range map[string]string{
 		"raw":                          harness.Canary,
 		"base64 of the password":       base64.StdEncoding.EncodeToString([]byte(harness.Canary))[:12],
@@ -156,7 +157,7 @@ func TestNoCredentialLeavesByARegistrysWords(t *testing.T) {
 	s.wantEvent("SourceRefused", "401 Unauthorized")
 	_, explained, errs := s.Command("explain", "-kubeconfig", s.Kubeconfig, ns)
 	_, planned, more := s.Command("plan", "-kubeconfig", s.Kubeconfig, "-o", "json")
-	metrics := r.Metrics()
+	metrics := r.Metrics() + s.everyStatus()
 	r.Stop()
 	written := r.Log.String() + s.EverythingWritten() + metrics + explained + planned + errs + more
 	for _, form := range []string{harness.Canary, base64.StdEncoding.EncodeToString([]byte("robot:" + harness.Canary))[:18],
@@ -219,7 +220,7 @@ func echoed(t *testing.T, code int) {
 	r := s.Start()
 	s.Revised("Degraded", harness.OneRule)
 	s.WantStatus("Degraded", "WriteFailed", `denied by admission webhook "echo.example.com"`)
-	metrics := r.Metrics()
+	metrics := r.Metrics() + s.everyStatus()
 	r.Stop()
 	s.WantNoCopy(ns, "reg")
 	for line := range strings.SplitSeq(r.Log.String()+s.EverythingWritten()+metrics, "\n") {

@@ -32,8 +32,8 @@ func ruleCounts(todo plan.Plan, result apply.Result, early bool, missing []strin
 	for _, rule := range todo.Rules {
 		out = append(out, ruleCount{name: rule.Name, accounts: rule.Accounts})
 	}
-	for _, a := range todo.Actions {
-		if i := indexOfRule(out, a.Rule); i >= 0 && a.Kind == plan.KindSecret && a.Reason != plan.RuleConflict && slices.Contains(missing, a.Name) {
+	for _, name := range missing {
+		if i := indexOfRule(out, todo.Find(plan.KindSecret, name).Rule); i >= 0 {
 			out[i].missing++
 		}
 	}
