@@ -192,7 +192,7 @@ func (f *statusFlags) waitsFor(o *overview.Overview, err error) string {
 	case f.revision != "" && o.ObservedRevision != f.revision && o.Revision != f.revision && o.State != overview.Missing:
 		return fmt.Sprintf("the revision of the policy ConfigMap is %q, not %q", o.Revision, f.revision)
 	case o.Judged && !o.RolledOut && o.State != overview.Progressing:
-		return fmt.Sprintf("%s, and not all namespaces were tried yet: %s", o.State, o.Message)
+		return fmt.Sprintf("%s, and the status ConfigMap does not say yet that all namespaces were tried: %s", o.State, o.Message)
 	}
 	return o.State + ": " + o.Message
 }

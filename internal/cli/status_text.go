@@ -21,8 +21,9 @@ func writeStatus(out io.Writer, o *overview.Overview, all bool, now time.Time) e
 	w.rules(o)
 	w.sources(o)
 	w.held(o.Held)
-	w.problems("problems of the policy", o.Problems, func(scope string) bool { return scope != overview.OfNamespace })
-	w.problems("problems of namespaces", o.Problems, func(scope string) bool { return scope == overview.OfNamespace })
+	w.problems("problems of the policy", o.Problems, overview.OfPolicy)
+	w.problems("problems of namespaces", o.Problems, overview.OfNamespace)
+	w.problems("problems", o.Problems, "") // of a status of an earlier version
 	if len(o.Notes) > 0 {
 		w.printf("\n")
 	}
@@ -161,9 +162,10 @@ func countedCopies(n int) string {
 }
 
 // problems prints the groups of a scope. Problems that say the same stand together.
-func (w *statusWriter) problems(title string, groups []overview.Group, of func(scope string) bool) {
+func (w *statusWriter) problems(title string, groups []overview.Group, scope string) {
 	for _, g := range groups {
-		if !of(g.Scope) {
+		known := g.Scope == overview.OfPolicy || g.Scope == overview.OfNamespace
+		if g.Scope != scope && (known || scope != "") {
 			continue
 		}
 		if title != "" {

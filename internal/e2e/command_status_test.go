@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -362,6 +363,14 @@ func TestKubectlWaitsForTheStatus(t *testing.T) {
 func (s *sandbox) everyStatus() string {
 	s.T.Helper()
 	var all strings.Builder
+	s.Eventually("the status ConfigMap has problems", func() error {
+		problems, err := status.UnpackProblems(cluster.NewConfigMap(s.Get(api.ConfigMaps, api.Home, "pullsecrets-status")).BinaryData[status.KeyProblems])
+		if err == nil && len(problems) == 0 {
+			err = errors.New("it has none")
+		}
+		fmt.Fprintf(&all, "%+v\n", problems)
+		return err
+	})
 	for _, args := range [][]string{nil, {"-all"}, {"-o", "json"}} {
 		code, out, errs := s.status(args...)
 		if code == 2 || !strings.Contains(out, "pullsecrets-policy") {
@@ -369,11 +378,75 @@ func (s *sandbox) everyStatus() string {
 		}
 		all.WriteString(out + errs)
 	}
-	problems, err := status.UnpackProblems(cluster.NewConfigMap(s.Get(api.ConfigMaps, api.Home, "pullsecrets-status")).BinaryData[status.KeyProblems])
-	harness.Must(s.T, err)
-	if len(problems) == 0 {
-		s.T.Error("the status ConfigMap has no problems")
-	}
-	fmt.Fprintf(&all, "%+v\n", problems)
 	return all.String()
+}
+
+// TestTheCommandsOfTheStatusPageRun one block after the other, as they stand there, in a repository that has a policy.
+func TestTheCommandsOfTheStatusPageRun(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("dockerhub", api.Credential("docker.io", harness.Canary))
+	s.Namespace("team-a")
+	theirs := s.Namespace("team-b")
+	s.Create(api.Secrets, api.Secret(theirs, s.Name("regcred"), api.Credential("theirs.example", "x")))
+	s.Start()
+	page, err := os.ReadFile("../../docs/status.md")
+	harness.Must(t, err)
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) != 3 {
+		t.Fatalf("the page has %d blocks", len(blocks))
+	}
+	folder := t.TempDir()
+	tools := t.TempDir()
+	harness.Must(t, os.Symlink(harness.Binary(t), filepath.Join(tools, "pullsecrets")))
+	run := func(script string) (string, int) {
+		cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
+		cmd.Dir = folder
+		cmd.Env = append(os.Environ(), "KUBECONFIG="+s.Kubeconfig, "PATH="+tools+":"+os.Getenv("PATH"))
+		out, err := cmd.CombinedOutput()
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			return string(out), exit.ExitCode()
+		}
+		harness.Must(t, err)
+		return string(out), 0
+	}
+	commit := func(rules string) {
+		t.Helper()
+		harness.Must(t, os.WriteFile(filepath.Join(folder, "policy.yaml"), []byte(s.Rules(rules)), 0o600))
+		if out, code := run("git init -q . && git add policy.yaml && git -c user.name=x -c user.email=x@example.com commit -qm x"); code != 0 {
+			t.Fatal(out)
+		}
+	}
+	const rules = `
+- name: dockerhub
+  secrets: [{source: {name: dockerhub}, name: PREFIXregcred}]
+  namespaces: {include: ["PREFIXteam-*"]}
+- name: ghcr
+  secrets: [{source: {name: ghcr}, name: PREFIXghcr}]
+  namespaces: {include: ["PREFIXteam-a"]}
+`
+	pipeline, kubectl, problems := string(blocks[0][1]), string(blocks[1][1]), string(blocks[2][1])
+	commit(rules)
+	if out, code := run(pipeline); code != 1 || !strings.Contains(out, "SourceMissing") {
+		t.Errorf("degraded: exit %d\n%s", code, out)
+	} else {
+		t.Logf("status prints\n%s", strings.ReplaceAll(out, s.Prefix, ""))
+	}
+	if out, code := run(problems); code != 0 || !strings.Contains(out, theirs) {
+		t.Errorf("all problems: exit %d\n%s", code, out)
+	}
+	commit("  {}\n")
+	if out, code := run(pipeline); code != 1 || !strings.Contains(out, "Invalid") {
+		t.Errorf("refused: exit %d\n%s", code, out)
+	}
+	if out, code := run(strings.ReplaceAll(kubectl, "30s", "1s")); code != 1 || !strings.Contains(out, "timed out") {
+		t.Errorf("refused, with kubectl: exit %d\n%s", code, out)
+	}
+	s.Source("ghcr", api.Credential("ghcr.io", harness.Canary))
+	commit(strings.ReplaceAll(rules, "PREFIXteam-*", "PREFIXteam-a"))
+	if out, code := run(pipeline); code != 0 || !strings.Contains(out, "Ready") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if out, code := run(kubectl); code != 0 || strings.Count(out, "condition met") != 2 {
+		t.Errorf("with kubectl: exit %d\n%s", code, out)
+	}
 }

@@ -92,7 +92,7 @@ All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, 
 
 // places are where reasons are shown, in the order of the page.
 var places = []struct{ name, how string }{
-	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their scope and their namespaces, the policy's before all others, and counts the rest"},
+	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their scope and their namespaces, the policy's before all others, and counts the rest; all of them are in its key `problems`, which `pullsecrets status` prints"},
 	{"status, of sources", "the key `status.json` lists what is said of each source, problems and warnings, under `sourceFindings`, at most 50"},
 	{"Event", "an Event about the policy ConfigMap when it begins"},
 	{"message", "the annotation `pullsecrets/message` of the policy ConfigMap, and an Event about it, name the same problems as far as they fit, while `pullsecrets/status` is `Degraded`; while it is `Ready`, they count the problems of namespaces by reason, and name the first"},

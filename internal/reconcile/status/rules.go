@@ -16,7 +16,7 @@ type RuleTotals struct {
 	Namespaces      int    `json:"namespaces"`        // that it selects
 	Copies          int    `json:"copies"`            // in place; an earlier rule may make those that it wants too
 	Missing         int    `json:"missing,omitempty"` // that are wanted and not there
-	ServiceAccounts int    `json:"serviceAccounts"`   // that have a name from it; none where the API server adds them to pods
+	ServiceAccounts int    `json:"serviceAccounts"`   // that it gives names to; none where the API server adds them to pods
 	// Unsynced are namespaces with a write that failed or does not last, or may be of this rule.
 	Unsynced        int    `json:"unsynced,omitempty"`
 	OldestUnsynced  string `json:"oldestUnsynced,omitempty"`  // since when the first of these is so, RFC 3339
