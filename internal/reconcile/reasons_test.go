@@ -92,7 +92,7 @@ All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, 
 
 // places are where reasons are shown, in the order of the page.
 var places = []struct{ name, how string }{
-	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their scope and their namespaces, the policy's before all others, and counts the rest; all of them are in its key `problems`, which `pullsecrets status` prints"},
+	{"status", "the key `status.json` of the ConfigMap `pullsecrets-status` names the first 20 problems with their scope and their namespaces, the policy's before all others, and counts the rest"},
 	{"status, of sources", "the key `status.json` lists what is said of each source, problems and warnings, under `sourceFindings`, at most 50"},
 	{"Event", "an Event about the policy ConfigMap when it begins"},
 	{"message", "the annotation `pullsecrets/message` of the policy ConfigMap, and an Event about it, name the same problems as far as they fit, while `pullsecrets/status` is `Degraded`; while it is `Ready`, they count the problems of namespaces by reason, and name the first"},
@@ -101,6 +101,7 @@ var places = []struct{ name, how string }{
 	{"`pullsecrets_actions_total`", "a metric that counts the writes that succeeded, by the label `reason`"},
 	{"`plan`", "has the reason of each change and of what is not done, and warns of a change that the controller tried in vain; `-o json` has it in the field `reason`"},
 	{"`explain`", "tells of a copy the reason and what it means, of a name that an account lacks what it means, and of both what the status knows"},
+	{"`status`", "has every problem with all its namespaces, from the key `problems` of the ConfigMap `pullsecrets-status`, and what it means and what to do"},
 }
 
 var (
