@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -84,16 +86,15 @@ func TestHowManyMayFailIsAFlag(t *testing.T) {
 	s.Source("hub", api.Credential("hub.example", "one"))
 	s.tenants(12, 1)
 	for _, c := range []struct {
-		flags           []string
-		state, source   string
-		message, policy string
+		flags                  []string
+		state, message, policy string
 	}{
-		{nil, "Ready", "hub", "in force; 1 of 12 namespaces has problems of its own: 1 ForeignSecret", harness.OneRule},
-		{[]string{"-max-failing=0"}, "Degraded", "hub", "1 of 12 namespaces has problems of its own, more than the 0 that -max-failing allows", harness.OneRule},
-		{[]string{"-max-failing=8"}, "Degraded", "hub", "more than the 0", harness.OneRule},
-		{[]string{"-max-failing=9"}, "Ready", "hub", "1 of 12", harness.OneRule},
-		{[]string{"-max-failing=100"}, "Ready", "hub", "1 of 12", harness.OneRule},
-		{[]string{"-max-failing=100"}, "Degraded", "hub", "(SourceMissing)", harness.OneRule + `
+		{nil, "Ready", "in force; 1 of 12 namespaces has problems of its own: 1 ForeignSecret", harness.OneRule},
+		{[]string{"-max-failing=0"}, "Degraded", "1 of 12 namespaces has problems of its own, more than the 0 that -max-failing allows", harness.OneRule},
+		{[]string{"-max-failing=8"}, "Degraded", "more than the 0", harness.OneRule},
+		{[]string{"-max-failing=9"}, "Ready", "1 of 12", harness.OneRule},
+		{[]string{"-max-failing=100"}, "Ready", "1 of 12", harness.OneRule},
+		{[]string{"-max-failing=100"}, "Degraded", "(SourceMissing)", harness.OneRule + `
 - name: other
   secrets: [{source: {name: nothing}, name: PREFIXother}]
   namespaces: {include: ["PREFIXn001"]}
@@ -121,5 +122,28 @@ func TestAMissingVerbOnAccountsIsThePolicys(t *testing.T) {
 	r.WantMetrics("pullsecrets_namespaces_failing 0", `pullsecrets_problems{kind="ServiceAccount",reason="AccountsForbidden"} 1`)
 	s.Grant(harness.OneRule)
 	s.WantList(late, "default", "+reg")
+	s.WantStatus("Ready", "in force in all namespaces that it selects")
+}
+
+// TestWhatRefusesEverywhereDegradesByItself has the API server refuse copies in all namespaces, then in one, then in none.
+func TestWhatRefusesEverywhereDegradesByItself(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.tenants(12, 0)
+	var refused atomic.Int32
+	refused.Store(12)
+	s.Start(harness.Around(func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
+		for _, ns := range all[:refused.Load()] {
+			if harness.IsWrite(r, ns, "secrets", s.Name("reg")) {
+				return harness.Forbidden(), nil
+			}
+		}
+		return next.RoundTrip(r)
+	}))
+	s.Revised("Degraded", harness.OneRule)
+	s.WantStatus("Degraded", "12 of 12 namespaces have problems of their own, more than the 1 that -max-failing allows: 12 WriteFailed; first: rule hub, Secret ")
+	refused.Store(1)
+	s.WantStatus("Ready", "in force; 1 of 12 namespaces has problems of its own: 1 WriteFailed; first: rule hub, Secret "+s.Name("reg")+" in namespace "+all[0])
+	refused.Store(0)
 	s.WantStatus("Ready", "in force in all namespaces that it selects")
 }
