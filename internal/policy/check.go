@@ -46,7 +46,7 @@ func (c *checker) rule(spec *RuleSpec, at *field.Path) *Rule {
 	}
 	c.ruleAt[spec.Name] = place
 
-	r := &Rule{Name: spec.Name, Force: spec.Force, Prune: spec.Prune == nil || *spec.Prune}
+	r := &Rule{Name: spec.Name, Force: spec.Force, Prune: spec.Prune == nil || *spec.Prune, Override: spec.Override}
 	if len(spec.Secrets) == 0 {
 		c.absent(at.Child("secrets"), "a rule needs a secret to copy")
 	}

@@ -113,6 +113,9 @@ type Conflict struct {
 	Name         string
 }
 
+// Meant reports whether the policy says that the winner is to win.
+func (c Conflict) Meant() bool { return c.Winner.Override }
+
 // Desired says what should exist in one namespace.
 func (p *Policy) Desired(in Inputs) Desired {
 	d := Desired{Accounts: make([]Account, 0, len(in.Accounts)), Protected: p.sources[in.Namespace.Name]}

@@ -71,7 +71,11 @@ func lines(d Desired) []string {
 		out = append(out, line)
 	}
 	for _, c := range d.Conflicts {
-		out = append(out, fmt.Sprintf("conflict over %s: %s after %s", c.Name, c.Rule.Name, c.Winner.Name))
+		line := fmt.Sprintf("conflict over %s: %s after %s", c.Name, c.Rule.Name, c.Winner.Name)
+		if c.Meant() {
+			line += ", as it is meant"
+		}
+		out = append(out, line)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.Protected)) {
 		out = append(out, "protected "+name)
@@ -209,6 +213,19 @@ func TestRulesCombineInOrder(t *testing.T) {
 				"copy reg of pullsecrets/hub by first", "copy quay of pullsecrets/quay by second",
 				"account default: reg(first)", "account ci: quay(second)",
 				"conflict over reg: second after first",
+			},
+		}, {
+			why: "a rule that is meant to win wins as any first rule does; its own override does not move it forward",
+			rules: `
+- {name: own, secrets: [{source: {name: own}, name: reg}], namespaces: {include: [a]}, override: true}
+- {name: general, secrets: [{source: {name: hub}, name: reg}, {source: {name: quay}}], serviceAccounts: {include: ["*"]}}
+- {name: late, secrets: [{source: {name: ghcr}, name: quay}], override: true}
+`,
+			in: inputs("a", "default", "ci"),
+			want: []string{
+				"copy reg of pullsecrets/own by own", "copy quay of pullsecrets/quay by general",
+				"account default: reg(own) quay(general)", "account ci: quay(general)",
+				"conflict over reg: general after own, as it is meant", "conflict over quay: late after general",
 			},
 		}, {
 			why: "the same name in another namespace is another source",

@@ -58,6 +58,9 @@ func render(p *Policy, problems Problems) string {
 		if r.Attach != AttachAccounts {
 			fmt.Fprintf(&b, " attach=%s", r.Attach)
 		}
+		if r.Override {
+			b.WriteString(" override=true")
+		}
 		b.WriteByte('\n')
 		for _, s := range r.Secrets {
 			fmt.Fprintf(&b, "  %s -> %s\n", s.Source, s.Name)

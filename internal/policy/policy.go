@@ -30,6 +30,7 @@ type Rule struct {
 	Attach          Attach
 	Force           bool
 	Prune           bool
+	Override        bool // where it wins a copy over a later rule with another source, that is meant
 }
 
 // Attach is how the pods of a rule's service accounts get its names.

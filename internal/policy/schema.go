@@ -36,6 +36,8 @@ type RuleSpec struct {
 	Force bool `json:"force,omitempty"`
 	// Prune removes copies and references that the rule no longer asks for; true when left out.
 	Prune *bool `json:"prune,omitempty"`
+	// Override says that the rule is meant to win over later ones that make a copy of the same name from another source: that is no conflict then, and no warning.
+	Override bool `json:"override,omitempty"`
 }
 
 // SecretSpec is one secret of a rule.

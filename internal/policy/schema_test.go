@@ -88,6 +88,7 @@ var (
 		"rules[].serviceAccounts.include":                {"default": []string{"default"}},
 		"rules[].attach":                                 {"enum": []string{"", "accounts", "pods"}, "default": "accounts"},
 		"rules[].force":                                  {"default": false},
+		"rules[].override":                               {"default": false},
 		"rules[].prune":                                  {"default": true},
 		"rules[].*.include[]":                            globItems,
 		"rules[].*.exclude[]":                            globItems,

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
@@ -89,33 +87,5 @@ func (s standing) warnOfNothing(o *overlaps, path string, m Matcher, spec MatchS
 		s.warn(path+".exclude", "no %s can match: everything that include has is excluded", kind.what)
 	} else if key, ok := contradiction(ask(m.selector)); ok {
 		s.warn(path+".selector", "no %s can match: the label %s cannot be all that is asked of it", kind.what, key)
-	}
-}
-
-// warnOfLosers tells of a copy that an earlier rule makes from another source, where both rules can match a namespace.
-// One such rule is named, not all.
-func (o *overlaps) warnOfLosers(rules []standing) {
-	type claim struct {
-		by     standing
-		area   area
-		source types.NamespacedName
-	}
-	earlier := map[string][]claim{}
-	for _, r := range rules {
-		mine := area{r.rule.Namespaces, ask(r.rule.Namespaces.selector)}
-		for i, s := range r.rule.Secrets {
-			for _, c := range earlier[s.Name] {
-				if c.source == s.Source {
-					if o.holds(c.area, mine) {
-						break // it has decided everywhere that this rule matches
-					}
-				} else if o.overlap(c.area, mine) {
-					r.warn(fmt.Sprintf(".secrets[%d]", i), "%q is made from %s where rule %q (%s) matches too: the first rule wins, and this one adds nothing there",
-						s.Name, c.source, c.by.rule.Name, c.by)
-					break
-				}
-			}
-			earlier[s.Name] = append(earlier[s.Name], claim{r, mine, s.Source})
-		}
 	}
 }
