@@ -42,8 +42,11 @@ func explanation(e *inspect.Explanation) string {
 			state = "not readable"
 		}
 		fmt.Fprintf(&b, "secret %s: %s%s\n", c.Name, state, facts("written", c.Written, c.Owners))
-		if c.Rule != "" {
+		switch {
+		case c.Rule != "" && c.Source != "":
 			fmt.Fprintf(&b, "  rule %s, from %s\n", c.Rule, c.Source)
+		case c.Rule != "":
+			fmt.Fprintf(&b, "  rule %s\n", c.Rule)
 		}
 		if c.Reason == "" {
 			fmt.Fprintf(&b, "  %s\n", c.Text)

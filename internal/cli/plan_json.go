@@ -9,10 +9,12 @@ import (
 )
 
 // planJSON is a preview as scripts read it: all changes, and all that is not done although a rule asks for it.
+// Meant is what a rule asks for and an earlier one with override: true has, which is as it is meant.
 type planJSON struct {
 	Changes  []changeJSON  `json:"changes"`
 	NotDone  []changeJSON  `json:"notDone"`
 	Warnings []overlapJSON `json:"warnings"`
+	Meant    []changeJSON  `json:"overridden,omitempty"`
 	Sources  []sourceJSON  `json:"sourceWarnings,omitempty"`
 	Failing  []failingJSON `json:"failing,omitempty"`
 	Held     *heldJSON     `json:"held,omitempty"`
@@ -73,6 +75,8 @@ func writePlanJSON(out io.Writer, v *inspect.Preview) error {
 				p.Changes = append(p.Changes, newChangeJSON(n.Namespace, a))
 			case a.Reason.Problem():
 				p.NotDone = append(p.NotDone, newChangeJSON(n.Namespace, a))
+			case a.Reason == plan.Overridden:
+				p.Meant = append(p.Meant, newChangeJSON(n.Namespace, a))
 			}
 		}
 	}
@@ -100,6 +104,9 @@ func newChangeJSON(namespace string, a plan.Action) changeJSON {
 	c := changeJSON{
 		Namespace: namespace, Verb: string(a.Verb), Kind: string(a.Kind), Name: a.Name, Rule: a.Rule,
 		Reason: string(a.Reason), Defect: string(a.Defect), Message: a.Explain(), Diff: a.Diff,
+	}
+	if a.Reason == plan.Overridden {
+		c.Message = a.Describe()
 	}
 	if a.Source.Name != "" {
 		c.Source = a.Source.String()

@@ -14,14 +14,15 @@ const longestComment = 60_000
 
 // writePlanMarkdown writes a table for a comment on a merge request.
 func writePlanMarkdown(out io.Writer, v *inspect.Preview) error {
-	changes, problems := planLines(v)
+	lines := planLines(v)
+	changes := lines.changes
 	c := &comment{}
 	c.block("**pullsecrets:** %s\n", total(changes))
 	if v.Held {
 		c.block("\n**held back:** %d of %d copies and %d of %d references would be removed, more than `-max-prune` allows at once\n",
 			v.RemovedCopies, v.Copies, v.RemovedReferences, v.References)
 	}
-	c.table(changes, problems)
+	c.table(lines)
 	for _, l := range changes {
 		if len(l.detail) > 0 {
 			c.block("\n%s in %s:\n\n```\n%s\n```\n", l.text, where(l.where), strings.Join(l.detail, "\n"))
@@ -59,8 +60,8 @@ func (c *comment) block(format string, args ...any) {
 	c.text.WriteString(part)
 }
 
-func (c *comment) table(changes, problems []planLine) {
-	if len(changes)+len(problems) > 0 {
+func (c *comment) table(lines planLists) {
+	if len(lines.changes)+len(lines.problems)+len(lines.meant) > 0 {
 		c.block("\n| rule | what | object | namespaces |\n| --- | --- | --- | --- |\n")
 	}
 	row := func(l planLine, what, object string) {
@@ -70,11 +71,14 @@ func (c *comment) table(changes, problems []planLine) {
 		}
 		c.block("| %s | %s | %s | %s |\n", rule, what, cell(object), cell(fmt.Sprintf("%d: %s", len(l.where), where(l.where))))
 	}
-	for _, l := range changes {
+	for _, l := range lines.changes {
 		row(l, string(l.verb), l.text)
 	}
-	for _, l := range problems {
+	for _, l := range lines.problems {
 		row(l, "**not done**", l.text+": "+inert(strings.Join(l.detail, " ")))
+	}
+	for _, l := range lines.meant {
+		row(l, "meant", l.text+": "+inert(strings.Join(l.detail, " ")))
 	}
 }
 

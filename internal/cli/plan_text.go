@@ -21,6 +21,7 @@ type planLine struct {
 	text   string // the same in all of them
 	detail []string
 	where  []string
+	meant  bool // it does not happen, and the policy says that this is meant
 }
 
 // colours are empty where they would only be noise.
@@ -48,7 +49,8 @@ func (c colours) of(verb plan.Verb) string {
 // writePlan prints a preview for people: by rule, equal lines of many namespaces as one.
 func writePlan(out io.Writer, v *inspect.Preview) error {
 	w := &planWriter{out: out, colours: coloursFor(out)}
-	changes, problems := planLines(v)
+	lines := planLines(v)
+	changes := lines.changes
 	rule := "\x00"
 	for _, l := range changes {
 		if l.rule != rule {
@@ -60,15 +62,8 @@ func writePlan(out io.Writer, v *inspect.Preview) error {
 			w.printf("             %s\n", d)
 		}
 	}
-	if len(problems) > 0 {
-		w.printf("%snot done:%s\n", w.bold, w.reset)
-	}
-	for _, l := range problems {
-		w.printf("  %s: %s\n", l.text, where(l.where))
-		for _, d := range l.detail {
-			w.printf("             %s\n", d)
-		}
-	}
+	w.notDone("not done", lines.problems)
+	w.notDone("as the policy means it", lines.meant)
 	for _, o := range v.Overlaps {
 		w.printf("%swarning:%s rule %s, copy %s and rule %s, copy %s hold different credentials for %s: %s\n", w.yellow, w.reset,
 			o.First.Rule, o.First.Copy, o.Second.Rule, o.Second.Copy, o.Registry, where(o.Namespaces))
@@ -102,18 +97,38 @@ func (w *planWriter) printf(format string, args ...any) {
 	}
 }
 
-// planLines puts equal actions of several namespaces together, sorted by rule and then in the order of execution.
-func planLines(v *inspect.Preview) (changes, problems []planLine) {
+// notDone prints what a rule asks for and what does not happen.
+func (w *planWriter) notDone(title string, lines []planLine) {
+	if len(lines) > 0 {
+		w.printf("%s%s:%s\n", w.bold, title, w.reset)
+	}
+	for _, l := range lines {
+		w.printf("  %s: %s\n", l.text, where(l.where))
+		for _, d := range l.detail {
+			w.printf("             %s\n", d)
+		}
+	}
+}
+
+// planLists are what a plan says, each list sorted by rule and then in the order of execution.
+type planLists struct {
+	changes, problems []planLine
+	meant             []planLine // what a rule asks for and another has, because the policy says so
+}
+
+// planLines puts equal actions of several namespaces together.
+func planLines(v *inspect.Preview) (out planLists) {
 	at := map[string]*planLine{}
 	var order []string
 	for _, p := range v.Plans {
 		for _, a := range p.Actions {
-			if a.Verb == plan.None && !a.Reason.Problem() {
+			if a.Verb == plan.None && !a.Reason.Problem() && a.Reason != plan.Overridden {
 				continue
 			}
 			line := planLine{rule: a.Rule, verb: a.Verb, text: actionText(a), detail: a.Diff}
 			if a.Verb == plan.None {
-				line.detail = append([]string{a.Explain()}, a.Diff...)
+				line.detail = append([]string{a.Describe()}, a.Diff...)
+				line.meant = a.Reason == plan.Overridden
 			}
 			key := fmt.Sprint(line.rule, "\x00", line.verb, "\x00", line.text, "\x00", strings.Join(line.detail, "\n"))
 			if at[key] == nil {
@@ -124,15 +139,19 @@ func planLines(v *inspect.Preview) (changes, problems []planLine) {
 		}
 	}
 	for _, key := range order {
-		if l := *at[key]; l.verb == plan.None {
-			problems = append(problems, l)
-		} else {
-			changes = append(changes, l)
+		switch l := *at[key]; {
+		case l.meant:
+			out.meant = append(out.meant, l)
+		case l.verb == plan.None:
+			out.problems = append(out.problems, l)
+		default:
+			out.changes = append(out.changes, l)
 		}
 	}
-	slices.SortStableFunc(changes, compareLines)
-	slices.SortStableFunc(problems, compareLines)
-	return changes, problems
+	for _, list := range [][]planLine{out.changes, out.problems, out.meant} {
+		slices.SortStableFunc(list, compareLines)
+	}
+	return out
 }
 
 // compareLines sorts by rule, and then in the order in which verbs are executed.

@@ -12,6 +12,7 @@
 //	policy_feedback_test.go           what the annotations, the status ConfigMap and Events say, also where one has no room
 //	policy_health_test.go             how many namespaces may have problems of their own before the policy is Degraded
 //	prune_test.go                     what is no longer wanted goes, too much at once is held, and a confirmation releases it
+//	override_test.go                  one namespace has a credential of its own: that is meant, comes and goes in place
 //	source_test.go                    sources that are missing or of no use to the kubelet; the source itself is never written
 //	source_expiry_test.go             a credential that ends: warned of, told, and mended
 //

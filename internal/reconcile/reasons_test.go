@@ -84,7 +84,7 @@ Nothing has to be done about these.
 %s
 ## Reasons to do nothing
 
-All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, of a copy.
+All is well, and nothing has to be done. ` + "`explain`" + ` alone shows these, of a copy; ` + "`Overridden`" + ` is in ` + "`plan`" + ` too.
 
 | reason | what it means |
 | --- | --- |

@@ -95,7 +95,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 	}
 	have.awaited = awaited(want.Copies, copies, have)
 	for _, c := range want.Conflicts {
-		copies = append(copies, Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Reason: RuleConflict})
+		copies = append(copies, decideConflict(c))
 	}
 	for name, state := range have.Copies {
 		if _, wanted := byName[name]; wanted || want.Protected[name] && !state.Forbidden {
@@ -117,6 +117,15 @@ func Compute(want policy.Desired, have Observed) Plan {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a.Name, b.Name), strings.Compare(a.Rule, b.Rule))
 	})
 	return p
+}
+
+// decideConflict says of a rule that it adds nothing, because an earlier one makes the copy from another source.
+func decideConflict(c policy.Conflict) Action {
+	action := Action{Verb: None, Kind: KindSecret, Name: c.Name, Rule: c.Rule.Name, Winner: c.Winner.Name, Reason: RuleConflict}
+	if c.Meant() {
+		action.Reason = Overridden
+	}
+	return action
 }
 
 // awaited are the copies of ours that no rule asks for any more, and whose rule or source wants a copy of another name by now that

@@ -9,7 +9,7 @@ import (
 )
 
 // Meaning is what a reason means. Status, log, Events, `plan` and `explain` say it, and docs/reasons.md is made of it. In
-// its texts NAME stands for the object's name, HOME for another installation's namespace.
+// its texts NAME stands for the object's name, HOME for another installation's namespace, WINNER for the rule that decides a copy.
 type Meaning struct {
 	Reason Reason
 	Says   string // what is so
@@ -62,6 +62,7 @@ var Fine = []Meaning{
 	{Reason: BeingDeleted, Says: "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"},
 	{Reason: PruneOff, Says: "no rule asks for it any more, and its rule said that it stays (prune: false)"},
 	{Reason: OthersCopy, Says: "no rule asks for it; the installation of pullsecrets in namespace HOME made it: it is left alone"},
+	{Reason: Overridden, Says: "rule WINNER, which stands before this one, makes the copy of this name here from another source, and says `override: true`: that is meant, and this rule adds nothing"},
 	{Reason: SourceVerifying, Says: "the copy is to be written, and waits until the registries were asked whether they take the credential (`verify: true`); that takes a minute at most"},
 	{Reason: ReplacementAwaited, Says: "no rule asks for it any more; it stays until the copy is there that its rule or source has in its place, whose registries are still asked or refuse the credential"},
 	{Reason: MarksCopied, Says: "no rule asks for it; it has the marks of a copy, but was not made for this namespace: somebody copied or restored it, and it is left alone"},
@@ -84,7 +85,7 @@ var Problems = []Meaning{
 		Reason: RuleConflict,
 		Scope:  ScopePolicy,
 		Says:   "an earlier rule makes a copy of this name from another source; this rule adds nothing",
-		Do:     "give the copies different names",
+		Do:     "give the copies different names, or set override: true on the earlier rule if it is meant to win",
 	}, {
 		Reason: SourceMissing,
 		Scope:  ScopePolicy,
@@ -196,8 +197,8 @@ func (r Reason) Problem() bool {
 	return ok
 }
 
-// Explain says in words what a problem is and what to do about it; empty for any other reason. It has NAME and HOME for
-// what is not known of the object.
+// Explain says in words what a problem is and what to do about it; empty for any other reason. It has NAME, HOME and
+// WINNER for what is not known of the object.
 func (r Reason) Explain() string { return problems[r].text() }
 
 func (m Meaning) text() string {
@@ -220,7 +221,7 @@ func (a Action) Describe() string {
 	if a.Cause != "" {
 		return "the source secret cannot be used: " + a.Cause + "; copies that exist are kept"
 	}
-	text := strings.NewReplacer("NAME", a.Name, "HOME", a.Home).Replace(a.Reason.Meaning().text())
+	text := strings.NewReplacer("NAME", a.Name, "HOME", a.Home, "WINNER", a.Winner).Replace(a.Reason.Meaning().text())
 	if a.Reason == ForeignSecret && len(a.Owners) > 0 {
 		text += "; its content is of field manager " + strings.Join(managers(a.Owners), ", ")
 	}

@@ -84,6 +84,7 @@ type Action struct {
 	Reason Reason
 	Defect cluster.Defect // with SourceInvalid
 	Home   string         // with OtherInstallation and OthersCopy: where that installation lives
+	Winner string         // with RuleConflict and Overridden: the rule that decides the copy
 	Cause  string         // of SourceInvalid and SourceRefused, in words and without any value
 
 	// The live object that was decided on; both empty for Create. They are preconditions of the write.
@@ -114,16 +115,22 @@ func (p Plan) Selected() bool {
 	return slices.ContainsFunc(p.Actions, func(a Action) bool { return a.Kind == KindSecret && a.Rule != "" })
 }
 
-// IsThere reports whether a copy is there already when it is decided on. In doubt it is not.
+// IsThere reports whether a copy that the action's rule makes is there already when it is decided on. In doubt it is not.
 func (a Action) IsThere() bool {
-	switch a.Verb {
-	case Update:
+	switch {
+	case a.Yields():
+		return false // another rule's may be
+	case a.Verb == Update:
 		return true
-	case None:
+	case a.Verb == None:
 		return a.Kept || !a.Reason.Problem() && a.Reason != SourceVerifying
 	}
 	return false
 }
+
+// Yields reports whether it is about a rule that wants a copy which an earlier rule makes from another source. What happens to
+// that copy is another action.
+func (a Action) Yields() bool { return a.Reason == RuleConflict || a.Reason == Overridden }
 
 // Blocked reports whether a rule wants a copy that is known not to come, because somebody else's secret is in its place.
 func (a Action) Blocked() bool {
@@ -150,7 +157,7 @@ type List struct {
 // Find returns the action about an object; the zero Action if there is none.
 func (p Plan) Find(kind Kind, name string) Action {
 	for _, a := range p.Actions {
-		if a.Kind == kind && a.Name == name && a.Reason != RuleConflict {
+		if a.Kind == kind && a.Name == name && !a.Yields() {
 			return a
 		}
 	}
@@ -172,6 +179,9 @@ func (p Plan) String() string {
 		}
 		if a.Rule != "" {
 			fmt.Fprintf(&b, ", rule %s", a.Rule)
+		}
+		if a.Reason == Overridden {
+			fmt.Fprintf(&b, " under %s", a.Winner)
 		}
 		if a.Source.Name != "" {
 			fmt.Fprintf(&b, ", from %s", a.Source)

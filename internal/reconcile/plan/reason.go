@@ -35,6 +35,7 @@ const (
 	OwnSource    Reason = "OwnSource"
 	BeingDeleted Reason = "BeingDeleted"
 	PruneOff     Reason = "PruneOff"
+	Overridden   Reason = "Overridden" // as RuleConflict, where the policy says that it is meant
 	OthersCopy   Reason = "OthersCopy"
 	MarksCopied  Reason = "MarksCopied"
 	// ReplacementAwaited: the problem, if there is one, is told of the copy that is awaited.

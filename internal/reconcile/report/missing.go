@@ -24,7 +24,7 @@ func missingCopies(todo plan.Plan, result apply.Result) (names []string) {
 		}
 	}
 	for _, a := range todo.Actions {
-		wanted := a.Kind == plan.KindSecret && a.Rule != "" && a.Reason != plan.RuleConflict
+		wanted := a.Kind == plan.KindSecret && a.Rule != "" && !a.Yields()
 		if wanted && !written[a.Name] && !a.IsThere() || wanted && a.Verb == plan.Release {
 			names = append(names, a.Name)
 		}
