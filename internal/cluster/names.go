@@ -47,6 +47,9 @@ const (
 	AnnotationRevision = "pullsecrets/revision"
 	// AnnotationObservedRevision echoes AnnotationRevision once that text was accepted or refused.
 	AnnotationObservedRevision = "pullsecrets/observed-revision"
+	// AnnotationHeldPrune is the value of AnnotationObserved while removals are held, for those who only compare texts, as an
+	// action of Argo CD: it says that there is something to confirm, and how.
+	AnnotationHeldPrune = "pullsecrets/held-prune"
 	// AnnotationConfirmPrune releases a held prune, when it is the value of AnnotationObserved.
 	AnnotationConfirmPrune = "pullsecrets/confirm-prune"
 	// AnnotationMessage says in words why the status is what it is.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
 // TestPodsThatNameAnOldSecretAreFoundAsDocumented runs the command of docs/alternatives.md, for pods of several lists.
@@ -31,4 +32,28 @@ func TestPodsThatNameAnOldSecretAreFoundAsDocumented(t *testing.T) {
 	if string(out) != want {
 		t.Errorf("it prints\n%swant\n%s", out, want)
 	}
+}
+
+// TestAHeldPruneIsConfirmedAsDocumented runs the command of docs/gitops.md.
+func TestAHeldPruneIsConfirmedAsDocumented(t *testing.T) {
+	s := newSandbox(t)
+	page, err := os.ReadFile("../../docs/gitops.md")
+	harness.Must(t, err)
+	block := regexp.MustCompile("(?s)## Confirming a held prune\n.*?```sh\n(.*?)```").FindSubmatch(page)
+	if block == nil {
+		t.Fatal("the page has no command")
+	}
+	s.Source("hub", api.Credential("hub.example", "one"))
+	all := s.Fourteen()
+	s.Start()
+	s.Revised("Ready", harness.OnlyLabelled)
+	s.Revised("Degraded", harness.NoRules)
+	s.WantAll(all, true)
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", string(block[1]))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+s.Kubeconfig)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.WantStatus("Ready")
+	s.WantAll(all, false)
 }

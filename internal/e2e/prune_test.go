@@ -23,6 +23,9 @@ func TestAnEditThatRemovesTooMuchIsHeldUntilConfirmed(t *testing.T) {
 	s.Revised("Degraded", harness.NoRules)
 	s.WantStatus("Degraded", "PruneHeld", "pullsecrets/confirm-prune")
 	s.WantAll(all, true)
+	if said := s.Get(api.ConfigMaps, api.Home, "pullsecrets-policy").GetAnnotations(); said["pullsecrets/held-prune"] == "" || said["pullsecrets/held-prune"] != said["pullsecrets/observed"] {
+		t.Errorf("what is held is not told as what would confirm it: %v", said)
+	}
 
 	// A restart does not forget it, and additions go on meanwhile.
 	r.Stop()
@@ -38,6 +41,9 @@ func TestAnEditThatRemovesTooMuchIsHeldUntilConfirmed(t *testing.T) {
 
 	s.Confirm()
 	s.WantStatus("Ready")
+	if said := s.Get(api.ConfigMaps, api.Home, "pullsecrets-policy").GetAnnotations(); said["pullsecrets/held-prune"] != "" {
+		t.Errorf("nothing is held any more: %v", said)
+	}
 	s.WantAll(all[1:], false)
 	s.WantList(all[0], "default", "+other")
 }

@@ -4,7 +4,10 @@ go 1.26.0
 
 require github.com/argoproj/gitops-engine v0.7.1-0.20251217140045-5baed5604d2d
 
-require github.com/yuin/gopher-lua v1.1.1 // indirect
+require (
+	github.com/yuin/gopher-lua v1.1.1 // indirect
+	layeh.com/gopher-json v0.0.0-20190114024228-97fed8db8427 // indirect
+)
 
 require (
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect

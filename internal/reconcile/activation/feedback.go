@@ -87,6 +87,9 @@ func (a *Activator) annotations(state, message string) map[string]string {
 	if a.evaluator.evaluation.revision != "" {
 		want[cluster.AnnotationObservedRevision] = a.evaluator.evaluation.revision
 	}
+	if a.evaluator.evaluation.errors == nil && a.Limit.Held() && a.Reporter.AnyHeld() { // then a confirmation counts
+		want[cluster.AnnotationHeldPrune] = a.evaluator.evaluation.hash
+	}
 	return want
 }
 

@@ -26,7 +26,8 @@ const noRoom = "the annotations of the policy ConfigMap have no room for the who
 
 // annotationKeys are the annotations that hold the evaluation, in the order in which they get the room that there is.
 var annotationKeys = []string{
-	cluster.AnnotationStatus, cluster.AnnotationObserved, cluster.AnnotationObservedRevision, cluster.AnnotationMessage,
+	cluster.AnnotationStatus, cluster.AnnotationObserved, cluster.AnnotationObservedRevision, cluster.AnnotationHeldPrune,
+	cluster.AnnotationMessage,
 }
 
 // fitting returns what of our annotations has room beside those of everybody else, and whether that is all. A message

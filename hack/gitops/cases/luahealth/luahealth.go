@@ -1,4 +1,4 @@
-// Package luahealth runs the health check of examples/argocd in the Lua interpreter that Argo CD has built in.
+// Package luahealth runs the health check and the actions of examples/argocd in the Lua interpreter that Argo CD has built in.
 package luahealth
 
 import (
@@ -23,18 +23,23 @@ type Verdict struct{ Status, Message string }
 
 // Read takes the script out of a manifest of Argo CD's configuration.
 func Read(file string) (*Check, error) {
+	script, err := readKey(file, Key)
+	return New(script), err
+}
+
+func readKey(file, key string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	var cm corev1.ConfigMap
 	if err := yaml.UnmarshalStrict(text, &cm); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	if cm.Data[Key] == "" {
-		return nil, fmt.Errorf("%s has no %s", file, Key)
+	if cm.Data[key] == "" {
+		return "", fmt.Errorf("%s has no %s", file, key)
 	}
-	return New(cm.Data[Key]), nil
+	return cm.Data[key], nil
 }
 
 // Key is where the script is in Argo CD's configuration.
@@ -46,34 +51,48 @@ func New(script string) *Check { return &Check{script} }
 // statuses are what a script may answer.
 var statuses = []string{"Healthy", "Progressing", "Degraded", "Suspended", "Missing", "Unknown"}
 
-// Health runs the script as Argo CD 3 does where useOpenLibs is not set: with the basic, the package and the table
-// library, for at most a second.
+// Health runs the script as Argo CD 3 does where useOpenLibs is not set.
 func (c *Check) Health(u *unstructured.Unstructured) (Verdict, error) {
-	l := lua.NewState(lua.Options{SkipOpenLibs: true})
-	defer l.Close()
-	for name, open := range map[string]lua.LGFunction{
-		lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable,
-	} {
-		if err := l.CallByParam(lua.P{Fn: l.NewFunction(open), Protect: true}, lua.LString(name)); err != nil {
-			return Verdict{}, err
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	l.SetContext(ctx)
-	l.SetGlobal("obj", toLua(l, u.Object))
-	if err := l.DoString(c.script); err != nil {
+	l, returned, err := run(u, c.script)
+	if err != nil {
 		return Verdict{}, err
 	}
-	table, ok := l.Get(-1).(*lua.LTable)
+	defer l.Close()
+	table, ok := returned.(*lua.LTable)
 	if !ok {
-		return Verdict{}, fmt.Errorf("it returns a %s", l.Get(-1).Type())
+		return Verdict{}, fmt.Errorf("it returns a %s", returned.Type())
 	}
 	v := Verdict{Status: lua.LVAsString(table.RawGetString("status")), Message: lua.LVAsString(table.RawGetString("message"))}
 	if !slices.Contains(statuses, v.Status) {
 		return v, errors.New("it returns the status " + v.Status)
 	}
 	return v, nil
+}
+
+// run runs a script about an object with the basic, the package and the table library, for at most a second. Argo CD's own has the
+// time and the date of the os library besides. Actions never have more, whatever useOpenLibs says.
+func run(u *unstructured.Unstructured, script string) (l *lua.LState, returned lua.LValue, err error) {
+	l = lua.NewState(lua.Options{SkipOpenLibs: true})
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
+	for name, open := range map[string]lua.LGFunction{
+		lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable,
+	} {
+		if err := l.CallByParam(lua.P{Fn: l.NewFunction(open), Protect: true}, lua.LString(name)); err != nil {
+			return l, nil, err
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	l.SetContext(ctx)
+	l.SetGlobal("obj", toLua(l, u.Object))
+	if err := l.DoString(script); err != nil {
+		return l, nil, err
+	}
+	return l, l.Get(-1), nil
 }
 
 // toLua makes a value of JSON one of Lua. A null is nil, so its key is not there.
