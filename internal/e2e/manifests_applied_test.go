@@ -123,7 +123,8 @@ var definitionFiles = map[string][]string{
 		"config/crds/bases/generators.external-secrets.io_quayaccesstokens.yaml"},
 }
 
-// othersDefinitions installs them until the test ends. The modules are fetched into the module cache, as any other.
+// othersDefinitions installs them until the test ends. The modules are fetched into the module cache, as any other. Those of Flux's
+// notifications are in no module that can be had; they are made of its types, which are, and stand in testdata/definitions.
 func (s *sandbox) othersDefinitions() {
 	s.T.Helper()
 	for module, files := range definitionFiles {
@@ -136,16 +137,27 @@ func (s *sandbox) othersDefinitions() {
 		var where struct{ Dir string }
 		harness.Must(s.T, json.Unmarshal(out, &where))
 		for _, file := range files {
-			text, err := os.ReadFile(filepath.Join(where.Dir, file))
-			harness.Must(s.T, err)
-			s.Apply(string(text))
-			u := &unstructured.Unstructured{}
-			harness.Must(s.T, yaml.Unmarshal(text, &u.Object))
-			s.T.Cleanup(func() { _ = s.Client.Resource(api.Definitions).Delete(s.Ctx, u.GetName(), metav1.DeleteOptions{}) })
-			s.Eventually(u.GetName()+" is served", func() error {
-				_, err := s.Kubectl("", "get", u.GetName(), "-A")
-				return err
-			})
+			s.define(filepath.Join(where.Dir, file))
 		}
 	}
+	made, err := filepath.Glob("testdata/definitions/*.yaml")
+	harness.Must(s.T, err)
+	for _, file := range made {
+		s.define(file)
+	}
+}
+
+// define installs the resource definition in a file until the test ends.
+func (s *sandbox) define(file string) {
+	s.T.Helper()
+	text, err := os.ReadFile(file)
+	harness.Must(s.T, err)
+	s.Apply(string(text))
+	u := &unstructured.Unstructured{}
+	harness.Must(s.T, yaml.Unmarshal(text, &u.Object))
+	s.T.Cleanup(func() { _ = s.Client.Resource(api.Definitions).Delete(s.Ctx, u.GetName(), metav1.DeleteOptions{}) })
+	s.Eventually(u.GetName()+" is served", func() error {
+		_, err := s.Kubectl("", "get", u.GetName(), "-A")
+		return err
+	})
 }
