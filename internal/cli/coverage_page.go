@@ -2,46 +2,31 @@ package cli
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect/coverage"
+	"github.com/pullsecrets/pullsecrets/internal/page"
 )
 
 var (
 	//go:embed coverage_page.html
 	pageTemplate string
-	//go:embed coverage_page.css
-	pageStyle string
 	//go:embed coverage_page.js
 	pageScript string
 
 	parsedPage = template.Must(template.New("coverage").Parse(pageTemplate))
 )
 
-// contentPolicy lets the page run its one script and look as its one style says, and nothing else: it loads nothing, and what a
-// cluster's objects are called cannot become a part of it.
-func contentPolicy() string {
-	return fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", hashSource(pageStyle), hashSource(pageScript))
-}
-
-// hashSource names an inline text to the browser. Source: W3C, Content Security Policy Level 3, hash-source.
-func hashSource(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
-
 // writeCoveragePage writes a report as one page that needs nothing else.
 func writeCoveragePage(out io.Writer, r *coverage.Report, made time.Time) error {
-	page := newCoveragePage(r)
-	page.Made = made.UTC().Format("2 January 2006, 15:04 UTC")
+	p := newCoveragePage(r)
+	p.Made = made.UTC().Format("2 January 2006, 15:04 UTC")
 	var b bytes.Buffer // so that a page that cannot be made is not half written
-	if err := parsedPage.Execute(&b, page); err != nil {
+	if err := parsedPage.Execute(&b, p); err != nil {
 		return fmt.Errorf("make the page: %w", err)
 	}
 	_, err := b.WriteTo(out)
@@ -82,7 +67,7 @@ type coveragePage struct {
 func newCoveragePage(r *coverage.Report) *coveragePage {
 	alarmed := newAlarmed(r)
 	p := &coveragePage{
-		CSP: contentPolicy(), Style: template.HTML("<style>" + pageStyle + "</style>"), Script: template.HTML("<script>" + pageScript + "</script>"),
+		CSP: page.ContentPolicy(page.Style, pageScript, "form-action 'none'"), Style: template.HTML("<style>" + page.Style + "</style>"), Script: template.HTML("<script>" + pageScript + "</script>"),
 		Report: r, Verdict: coverageVerdict(r), Summary: coverageSummary(r), Bar: barOf(r, alarmed), Legend: looks,
 		Alarms: newCards(alarmsOf(r)), Notices: newCards(noticesOf(r)), Matrix: newMatrix(r, alarmed), Bare: newBareTable(r), Images: newImageTable(r, alarmed),
 	}
@@ -102,8 +87,5 @@ func newCoveragePage(r *coverage.Report) *coveragePage {
 
 // first are the first n of a list, and what is said of the rest.
 func first[T any](list []T, n int) (shown []T, cut string) {
-	if len(list) <= n {
-		return list, ""
-	}
-	return list[:n], fmt.Sprintf("These are the first %d of %d; -o json has all.", n, len(list))
+	return page.First(list, n, "-o json has all")
 }

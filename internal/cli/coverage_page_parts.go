@@ -7,21 +7,22 @@ import (
 	"strings"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect/coverage"
+	"github.com/pullsecrets/pullsecrets/internal/page"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// look is how a state shows: by a symbol and a word, and not by its colour alone.
-type look struct{ Class, Symbol, Words string }
+// look is how a state shows.
+type look = page.Look
 
 // looks are those of images, what needs somebody first.
 var looks = []look{
-	{"alarm", "▲", "needs somebody"},
-	{"none", "✕", "no credential"},
-	{"invalid", "!", "no reference of an image"},
-	{"unknown", "?", "not known"},
-	{"covered", "●", "a pull secret has an entry"},
-	{"nodes", "◆", "left to the nodes"},
-	{"public", "○", "public, no credential"},
+	{Class: "alarm", Symbol: "▲", Words: "needs somebody"},
+	{Class: "none", Symbol: "✕", Words: "no credential"},
+	{Class: "invalid", Symbol: "!", Words: "no reference of an image"},
+	{Class: "unknown", Symbol: "?", Words: "not known"},
+	{Class: "covered", Symbol: "●", Words: "a pull secret has an entry"},
+	{Class: "nodes", Symbol: "◆", Words: "left to the nodes"},
+	{Class: "public", Symbol: "○", Words: "public, no credential"},
 }
 
 // rankOf is a place in looks, counted from the end, so that what is worse is more; 0 is nothing.
@@ -103,7 +104,7 @@ func newCards(list []coverage.Finding) (c cards) {
 	c.All = len(list)
 	list, c.Cut = first(list, pageRows)
 	for _, f := range list {
-		row := card{look: look{"public", "·", ""}, Kind: cmp.Or(kindWords[f.Kind], string(f.Kind)), Where: about(f), Text: f.Text, Advice: f.Advice}
+		row := card{look: look{Class: "public", Symbol: "·"}, Kind: cmp.Or(kindWords[f.Kind], string(f.Kind)), Where: about(f), Text: f.Text, Advice: f.Advice}
 		if f.Alarm {
 			row.look = lookOf("alarm")
 		}

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
+	"github.com/pullsecrets/pullsecrets/internal/inspect/tell"
 )
 
 // explainFlags are the flags of explain, as they are given.
@@ -98,7 +99,7 @@ func (f *explainFlags) run(ctx context.Context, args []string, stdin io.Reader, 
 		enc.SetIndent("", "  ")
 		return enc.Encode(e)
 	}
-	_, err = io.WriteString(stdout, explanation(e))
+	_, err = io.WriteString(stdout, tell.Text(e))
 	return err
 }
 

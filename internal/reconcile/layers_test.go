@@ -25,6 +25,7 @@ var layers = []struct {
 	{"cluster", true, ""},
 	{"policy", true, "cluster"},
 	{"manifest", true, ""},
+	{"page", true, ""},
 	{"rbac", true, "manifest policy cluster"},
 	{"admission", true, "policy cluster"},
 	{"registry", false, "cluster"},
@@ -54,9 +55,10 @@ var layers = []struct {
 	{"inspect/coverage", true, "policy cluster"},
 	{"inspect/overview", true, "reconcile/status reconcile/plan policy cluster"},
 	{"inspect", false, "inspect/coverage inspect/overview evict/decide reconcile/admission reconcile/report reconcile/state reconcile/status reconcile/prune reconcile/kube reconcile/plan reconcile/bound policy cluster"},
+	{"inspect/tell", true, "inspect"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
-	{"cli", false, "registry reconcile/verify cli/policyfile reconcile evict inspect/coverage inspect/overview inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli", false, "registry reconcile/verify cli/policyfile page reconcile evict inspect/coverage inspect/overview inspect/tell inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.
