@@ -47,6 +47,12 @@ type tab struct {
 // open opens a file in a new browser. Whatever the page has to say is an error at the end, but for what expected is in.
 func open(t *testing.T, file string, before ...chromedp.Action) *tab {
 	t.Helper()
+	return openAt(t, "file://"+file, before...)
+}
+
+// openAt opens an address in a new browser, as open does.
+func openAt(t *testing.T, address string, before ...chromedp.Action) *tab {
+	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(browserPath(t)), chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("force-device-scale-factor", "1"))
 	if os.Geteuid() == 0 {
@@ -63,7 +69,7 @@ func open(t *testing.T, file string, before ...chromedp.Action) *tab {
 	chromedp.ListenTarget(ctx, p.listen)
 	p.run(log.Enable(), runtime.Enable())
 	p.run(before...)
-	p.run(chromedp.Navigate("file://" + file))
+	p.run(chromedp.Navigate(address))
 	return p
 }
 
@@ -98,9 +104,9 @@ func (p *tab) run(actions ...chromedp.Action) {
 }
 
 // eval evaluates an expression in the page.
-func eval[T any](p *tab, expression string) (value T) {
+func eval[T any](p *tab, expression string, how ...chromedp.EvaluateOption) (value T) {
 	p.t.Helper()
-	p.run(chromedp.Evaluate(expression, &value))
+	p.run(chromedp.Evaluate(expression, &value, how...))
 	return value
 }
 

@@ -63,6 +63,7 @@ func newRoot(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			explainCommand(stdin, stdout, stderr),
 			checkCommand(stdin, stdout, stderr),
 			coverageCommand(stdin, stdout, stderr),
+			uiCommand(stdin, stdout, stderr),
 			rbacCommand(stdin, stdout, stderr),
 			admissionCommand(stdin, stdout, stderr),
 			migrateCommand(stdin, stdout, stderr),

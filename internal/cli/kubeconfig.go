@@ -87,6 +87,18 @@ func (f *clusterFlags) currentNamespace() (string, error) {
 	return namespace, err
 }
 
+// named is what the kubeconfig calls the context, for people; empty where there is none, as in a pod.
+func (f *clusterFlags) named() string {
+	if f.context != "" {
+		return f.context
+	}
+	_, files, err := f.load()
+	if err != nil {
+		return ""
+	}
+	return files.CurrentContext
+}
+
 // load reads the kubeconfig files. A token that is renewed on the way is written back to them, as kubectl does.
 func (f *clusterFlags) load() (clientcmd.ClientConfig, *clientcmdapi.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()

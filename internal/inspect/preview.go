@@ -241,3 +241,22 @@ func touches(p plan.Plan, kind, name string) bool {
 		return a.Verb != plan.None && string(a.Kind) == kind && a.Name == name
 	})
 }
+
+// ConfigMap is one of the installation's two in the dump, by its name; nil if the dump has none.
+func (d *Dump) ConfigMap(name string) *cluster.ConfigMap {
+	u, err := dumpLookup(d.all).get(kube.ConfigMaps, d.at.key(name))
+	if err != nil {
+		return nil
+	}
+	return cluster.NewConfigMap(u)
+}
+
+// Namespaces are those of the dump.
+func (d *Dump) Namespaces() (out []*cluster.Namespace) {
+	for _, u := range d.all {
+		if u.GetKind() == "Namespace" {
+			out = append(out, cluster.NewNamespace(u))
+		}
+	}
+	return out
+}
