@@ -69,8 +69,8 @@ bin/node:
 	go -C hack/node build -o ../../bin/node .
 
 .PHONY: page-test
-page-test: ## a minute: open the page of coverage in a real Chromium; skipped where there is none, but not with STRICT=1; TESTFLAGS=-update takes the picture in docs anew
-	STRICT=$(STRICT) go -C hack/page test -count=1 $(TESTFLAGS) .
+page-test: ## minutes: open the pages of coverage and ui in a real Chromium, with an API server behind the latter; skipped where there is no Chromium, but not with STRICT=1; TESTFLAGS=-update takes the pictures in docs anew
+	STRICT=$(STRICT) $(CONTROLPLANE) run -- go -C hack/page test -count=1 -timeout 20m $(TESTFLAGS) .
 
 .PHONY: image-test
 image-test: ## minutes: build the image twice without a daemon, start it, compare; needs root and buildah

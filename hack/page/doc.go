@@ -1,2 +1,3 @@
-// Package page has only tests: they open the page of `pullsecrets coverage -o html` in a real browser.
+// Package page has only tests: they open the page of `pullsecrets coverage -o html`, and the one that `pullsecrets ui` serves, in a
+// real browser.
 package page

@@ -22,20 +22,33 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-var update = flag.Bool("update", false, "take the picture of docs/coverage.md anew")
+var update = flag.Bool("update", false, "take the pictures in docs anew")
 
-const picture, document = "../../docs/coverage.png", "../../docs/coverage.md"
+// made are the parts of a page that each one has anew: when it was made, and ages.
+var made = regexp.MustCompile(`\d+ \w+ \d{4}, \d\d:\d\d(:\d\d)? UTC|<span class="age">[^<]*</span>`)
 
-// made is the part of a page that each one has anew.
-var made = regexp.MustCompile(`\d+ \w+ \d{4}, \d\d:\d\d UTC`)
-
-var noted = regexp.MustCompile(`<!-- coverage.png: [0-9a-f]* -->`)
-
-// The picture in the documentation is of the page as it is: the document has the hash of the page that it was taken of.
+// The pictures in the documentation are of the pages as they are.
 func TestThePictureIsOfThisPage(t *testing.T) {
 	file, text := pageOf(t, scenario+"/policy.yaml", scenario+"/cluster.yaml")
-	note := fmt.Sprintf("<!-- coverage.png: %x -->", sha256.Sum256([]byte(made.ReplaceAllString(text, ""))))
 	p := open(t, file, scheme("light"), chromedp.EmulateViewport(1280, 900))
+	p.pictured("coverage", text)
+}
+
+func TestThePictureIsOfTheLivePage(t *testing.T) {
+	c := company()
+	c.hold(c.ending("-tools", 14)...)
+	address := serve(t, "-dump", c.write(t))
+	p := openAt(t, address, scheme("light"), chromedp.EmulateViewport(1280, 900))
+	p.pictured("ui", get(t, address))
+}
+
+// pictured holds the picture of a document, which has the hash of the text that the picture was taken of, against the page.
+func (p *tab) pictured(name, text string) {
+	t := p.t
+	t.Helper()
+	picture, document := "../../docs/"+name+".png", "../../docs/"+name+".md"
+	note := fmt.Sprintf("<!-- %s.png: %x -->", name, sha256.Sum256([]byte(made.ReplaceAllString(text, ""))))
+	noted := regexp.MustCompile(`<!-- ` + name + `.png: [0-9a-f]* -->`)
 	taken := p.picture()
 	if *update {
 		write(t, picture, taken)
@@ -50,7 +63,7 @@ func TestThePictureIsOfThisPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(content), note) {
-		t.Error("docs/coverage.png is of an earlier page: make page-test TESTFLAGS=-update, and look at it")
+		t.Errorf("docs/%s.png is of an earlier page: make page-test TESTFLAGS=-update, and look at it", name)
 	}
 	shown, err := os.ReadFile(picture)
 	if err != nil {

@@ -97,6 +97,16 @@ func (c *madeUp) hold(namespaces ...string) {
 		Detail: "it would be removed, and that is more at once than -max-prune permits"}, Namespaces: namespaces}}, c.problems...)
 }
 
+// ending are the first n namespaces whose name ends so.
+func (c *madeUp) ending(with string, n int) (names []string) {
+	for _, ns := range c.namespaces {
+		if strings.HasSuffix(ns, with) && len(names) < n {
+			names = append(names, ns)
+		}
+	}
+	return names
+}
+
 // write writes the dump to a file.
 func (c *madeUp) write(t *testing.T) (file string) {
 	t.Helper()

@@ -75,7 +75,7 @@ func TestTheLivePageFitsEachScreen(t *testing.T) {
 	c := company()
 	c.source("harbor", "registry.acme.example")
 	c.source("ghcr", "ghcr.io")
-	c.hold(many(14, "team-%02d")...)
+	c.hold(c.ending("-tools", 14)...)
 	address := serve(t, "-dump", c.write(t))
 	for _, s := range []struct {
 		name, scheme, background, query string
@@ -127,7 +127,7 @@ func (p *tab) look(name string) {
 func TestThePageTellsHowItStands(t *testing.T) {
 	c := company()
 	c.source("harbor", "registry.acme.example")
-	c.hold(many(14, "team-%02d")...)
+	c.hold(c.ending("-tools", 14)...)
 	address := serve(t, "-dump", c.write(t))
 	text := get(t, address)
 	withoutCanary(t, text)
@@ -136,7 +136,7 @@ func TestThePageTellsHowItStands(t *testing.T) {
 	}
 	p := openAt(t, address, chromedp.EmulateViewport(1280, 900))
 	p.want("header .facts-row li", "396 of 400 namespaces selected", "7 with problems of their own", "revision v2.14.0", "text in force "+eval[string](p, `document.querySelector('.facts-row li:last-child code').textContent`))
-	p.want("header .legend li", "▲ 7 has a problem", "● 389 has what rules give it")
+	p.want("header .legend li", "▲ 7 with a problem", "● 389 as rules want it")
 	if got := p.visible("[data-region=held] .command code"); len(got) != 1 || !strings.HasPrefix(got[0], "kubectl -n pullsecrets annotate configmap pullsecrets-policy --overwrite pullsecrets/confirm-prune=sha256:") {
 		t.Errorf("the command is %q", got)
 	}
@@ -150,7 +150,7 @@ func TestThePageTellsHowItStands(t *testing.T) {
 	if got := p.visible("#matrix tbody th")[:8]; strings.Join(got, " ") != "crm-ci fraud-staging legal legal-dr maps-demo tickets wallet-us argocd" {
 		t.Errorf("the first namespaces are %q", got)
 	}
-	if got := p.visible("#matrix tbody tr:first-child td"); strings.Join(got, "|") != "▲ 1|● 1platform: has what rules give it; 1 of 1 in place|▲ 0/1ci: has a problem; 0 of 1 in place||" {
+	if got := p.visible("#matrix tbody tr:first-child td"); strings.Join(got, "|") != "▲ 1|● 1platform: as rules want it; 1 of 1 in place|▲ 0/1ci: with a problem; 0 of 1 in place||" {
 		t.Errorf("the first row is %q", got)
 	}
 	p.quiet()
@@ -196,7 +196,7 @@ func TestTheSearchEndsInExplain(t *testing.T) {
 	if said := get(t, address+"?q=legal-dr&of=car/web"); !strings.Contains(said, "one of pod, serviceaccount") || !strings.Contains(said, "rule platform: selects it") {
 		t.Error("what cannot be asked about is not told, or the namespace is not explained")
 	}
-	if said := get(t, address+"?q=legal-dr&of=pod/none"); !strings.Contains(said, "It cannot be told: 404 NotFound") {
+	if said := get(t, address+"?q=legal-dr&of=pod/none"); !strings.Contains(said, "It cannot be told: there is no such object, or no such namespace (404 NotFound)") {
 		t.Error("a pod that is not there is not told")
 	}
 }
@@ -257,7 +257,7 @@ func TestTheLivePageByKeyboard(t *testing.T) {
 // Without its script the page has all that it has to say, and its search works.
 func TestTheLivePageNeedsNoScript(t *testing.T) {
 	c := company()
-	c.hold(many(14, "team-%02d")...)
+	c.hold(c.ending("-tools", 14)...)
 	address := serve(t, "-dump", c.write(t))
 	p := openAt(t, address, emulation.SetScriptExecutionDisabled(true))
 	without := func(action chromedp.Action) {

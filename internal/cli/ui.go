@@ -75,27 +75,11 @@ func (f *uiFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Wr
 			fmt.Fprintf(stderr, "no browser could be opened (%v): open the address yourself\n", err)
 		}
 	}
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	followed := make(chan struct{})
-	go func() {
-		defer close(followed)
-		cluster.Run(ctx)
-	}()
-	err = server.Run(ctx)
-	stop()
-	<-followed
-	return err
-}
-
-// following is a cluster that is followed while the page is served.
-type following interface {
-	ui.Cluster
-	Run(context.Context)
+	return server.Run(ctx)
 }
 
 // cluster is the dump, or the live one.
-func (f *uiFlags) cluster(stdin io.Reader, stderr io.Writer) (following, error) {
+func (f *uiFlags) cluster(stdin io.Reader, stderr io.Writer) (ui.Cluster, error) {
 	at := ui.Place{
 		Place:   inspect.Place{Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName, SourceNamespaces: splitNames(f.sourceNamespaces)},
 		Options: f.options(),

@@ -77,6 +77,12 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 	s.Merge(api.Secrets, foreign, s.Name("reg"), fmt.Sprintf(`{"data":{".dockerconfigjson":%q}}`,
 		base64.StdEncoding.EncodeToString(fmt.Appendf(nil, `{"auths":{"x":{"password":"%s-2"}}}`, harness.Canary))))
 	s.WantCopy(foreign, "reg", api.Credential("hub.example", harness.Canary))
+	page := s.ui(s.Kubeconfig)
+	page.wants("", []string{"SourceInvalid", "denied by ValidatingAdmissionPolicy"})
+	queries, pages := []string{"", "?q=" + foreign, "?q=" + denied, "?q=" + raced, "?q=" + foreign + "&of=sa/default"}, ""
+	for _, query := range queries {
+		pages += page.get(query)
+	}
 	// The whole policy text is quoted by its errors, and somebody may paste a credential into it.
 	s.PolicyText(fmt.Sprintf("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\npassword: %s\n", harness.Canary))
 	s.Eventually("it is refused", func() error {
@@ -105,7 +111,11 @@ func TestNoCredentialLeavesOnAnyPath(t *testing.T) {
 		}
 	}
 
-	written := r.Log.String() + s.EverythingWritten() + metrics + told
+	written := r.Log.String() + s.EverythingWritten() + metrics + told + pages
+	page.wants("", []string{"The policy was refused", "unknown field"})
+	for _, query := range queries {
+		written += page.get(query)
+	}
 	for what, form := range map[string]string{
 		"raw":                          harness.Canary,
 		"base64 of the password":       base64.StdEncoding.EncodeToString([]byte(harness.Canary))[:12],

@@ -66,6 +66,7 @@
 //	command_explain_test.go           explain names the cause
 //	command_check_test.go             check asks the registries, and says nothing of a credential
 //	command_coverage_test.go          coverage says the same of a cluster and of its dump, and what it may not read
+//	command_ui_test.go                ui tells what a person may know, as it changes, and nothing of a credential
 //	command_purge_test.go             purge removes what is ours, and nothing else
 //	command_completion_test.go        completion, in the shells and in kubectl
 //	command_kubeconfig_test.go        which cluster and which user a command takes

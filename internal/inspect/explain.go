@@ -360,7 +360,7 @@ func (e *explainer) narrow(out *Explanation, ns *cluster.Namespace, target Targe
 	}
 	none := fmt.Sprintf("there is no service account %s in namespace %s", name, e.namespace)
 	if target.kind == accountKind {
-		return errors.New(none)
+		return kube.Plain(none)
 	}
 	out.Notes = append(out.Notes, none+": no pod of it can be made")
 	return nil

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,7 +49,7 @@ func (e *explainer) policyInForce(documents map[string]string, opts policy.Optio
 		e.note("the status has no policy either: nothing is said of rules")
 		return nil, nil
 	}
-	return nil, errors.New(strings.Join(e.notes, "; ") + "; and there is no last good one: no policy is in force; " +
+	return nil, kube.Plain(strings.Join(e.notes, "; ") + "; and there is no last good one: no policy is in force; " +
 		"if the controller runs in another namespace, name it with -namespace")
 }
 

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/ui/view"
@@ -30,6 +32,10 @@ const (
 	writePatience = 30 * time.Second
 	// lookAnyway is how often the page is made anew where nothing changes: ages change by themselves.
 	lookAnyway = time.Minute
+	// firstPatience is how long the first page waits for what the API server says, so that it need not be loaded again.
+	firstPatience = 3 * time.Second
+	// gather is how long what changes is gathered, as when a list comes in, until the page is made anew.
+	gather = 100 * time.Millisecond
 	// endPatience is how long stopping waits for answers that are under way.
 	endPatience = 2 * time.Second
 	maxHeader   = 16 << 10
@@ -40,6 +46,8 @@ type Cluster interface {
 	Facts() view.Facts
 	Changed() <-chan struct{}
 	Explain(ctx context.Context, namespace string, target inspect.Target) (*inspect.Explanation, error)
+	// Run follows the cluster until ctx ends.
+	Run(ctx context.Context)
 }
 
 // Server serves the page.
@@ -51,6 +59,8 @@ type Server struct {
 	news      *news
 	questions chan struct{}
 	model     atomic.Pointer[view.Model]
+	answered  chan struct{} // closed when the API server has given its first answers
+	first     sync.Once
 	ended     sync.Once
 }
 
@@ -63,7 +73,7 @@ func Listen(addr string, cluster Cluster, now func() time.Time) (*Server, error)
 	if err != nil {
 		return nil, fmt.Errorf("-addr %s: %w; name another port, or 0 for any that is free", addr, err)
 	}
-	s := &Server{cluster: cluster, now: now, listener: listener, news: newNews(), questions: make(chan struct{}, maxQuestions)}
+	s := &Server{cluster: cluster, now: now, listener: listener, news: newNews(), questions: make(chan struct{}, maxQuestions), answered: make(chan struct{})}
 	s.guard = newGuard(listener.Addr(), view.ContentPolicy(), http.HandlerFunc(s.serve))
 	s.look()
 	return s, nil
@@ -89,8 +99,13 @@ func (s *Server) OpenAddress() string { return s.at("open/" + s.guard.issue()) }
 
 func (s *Server) at(path string) string { return fmt.Sprintf("http://%s/%s", s.listener.Addr(), path) }
 
-// Run serves until ctx ends.
+// Run serves, and follows the cluster, until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var following sync.WaitGroup
+	defer following.Wait()
+	defer stop()
+	following.Go(func() { s.cluster.Run(ctx) })
 	server := &http.Server{
 		Handler: s.guard, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
 		ErrorLog: log.New(io.Discard, "", 0), BaseContext: func(net.Listener) context.Context { return ctx },
@@ -99,6 +114,7 @@ func (s *Server) Run(ctx context.Context) error {
 	go func() { failed <- server.Serve(s.listener) }()
 	tick := time.NewTicker(lookAnyway)
 	defer tick.Stop()
+	var soon <-chan time.Time
 	for {
 		select {
 		case err := <-failed:
@@ -112,6 +128,11 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 			return nil
 		case <-s.cluster.Changed():
+			if soon == nil {
+				soon = time.After(gather)
+			}
+		case <-soon:
+			soon = nil
 			s.look()
 		case <-tick.C:
 			s.look()
@@ -124,6 +145,9 @@ func (s *Server) look() {
 	before := s.model.Load()
 	model := view.New(s.cluster.Facts(), s.now())
 	s.model.Store(model)
+	if !model.Waits() {
+		s.first.Do(func() { close(s.answered) })
+	}
 	if before == nil || before.Same(model) {
 		return
 	}
@@ -149,6 +173,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 
 // page writes the page, or its regions alone.
 func (s *Server) page(w http.ResponseWriter, r *http.Request, part view.Part) {
+	select {
+	case <-s.answered:
+	case <-time.After(firstPatience): // then the page says what it waits for
+	case <-r.Context().Done():
+		return
+	}
 	asked := view.NewQuery(r.URL.Query())
 	version, _, _ := s.news.since(0) // before the model: what changes in between is told again
 	p := s.model.Load().Page(asked, s.now())
@@ -177,7 +207,10 @@ func (s *Server) explain(ctx context.Context, namespace string, target inspect.T
 		return view.NotExplained(namespace, target, "too much is asked at once: try again")
 	}
 	e, err := s.cluster.Explain(ctx, namespace, target)
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return view.NotExplained(namespace, target, fmt.Sprintf("there is no such object, or no such namespace (%s)", kube.Redact(err)))
+	case err != nil:
 		return view.NotExplained(namespace, target, kube.Redact(err))
 	}
 	return view.NewExplained(e, target)

@@ -56,6 +56,8 @@ func (c *told) Facts() view.Facts {
 	return c.facts
 }
 
+func (c *told) Run(ctx context.Context) { <-ctx.Done() }
+
 func (c *told) Changed() <-chan struct{} { return c.changed }
 
 func (c *told) Explain(ctx context.Context, namespace string, _ inspect.Target) (*inspect.Explanation, error) {

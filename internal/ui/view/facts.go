@@ -57,3 +57,11 @@ func lacks[T any](out []Unread, k Known[T], so string) []Unread {
 	}
 	return out
 }
+
+// waits reports whether the API server was asked, and has neither answered nor failed yet.
+func (k Known[T]) waits() bool { return !k.Known && !k.Forbidden && k.Why == "" }
+
+// Waits reports whether the first answers of the API server are still waited for.
+func (m *Model) Waits() bool {
+	return m.facts.Away.IsZero() && (m.facts.Policy.waits() || m.facts.Status.waits() || m.facts.Namespaces.waits())
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/inspect/overview"
 	"github.com/pullsecrets/pullsecrets/internal/page"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
 )
 
@@ -28,10 +29,10 @@ const (
 // looks are those of states.
 var looks = map[state]page.Look{
 	optedOut:  {Class: "public", Symbol: "○", Words: "opted out, or being deleted"},
-	inPlace:   {Class: "covered", Symbol: "●", Words: "has what rules give it"},
+	inPlace:   {Class: "covered", Symbol: "●", Words: "as rules want it"},
 	notKnown:  {Class: "unknown", Symbol: "?", Words: "not known"},
-	missing:   {Class: "none", Symbol: "✕", Words: "a copy is not there"},
-	inTrouble: {Class: "alarm", Symbol: "▲", Words: "has a problem"},
+	missing:   {Class: "none", Symbol: "✕", Words: "with a copy missing"},
+	inTrouble: {Class: "alarm", Symbol: "▲", Words: "with a problem"},
 }
 
 // byWorst are the states that show, the worst first.
@@ -97,10 +98,13 @@ func (r row) width(columns int) row {
 	return r
 }
 
-// troublesByNamespace are the problems of each namespace.
+// troublesByNamespace are the problems of each namespace. Those of the policy itself are no namespace's, whichever have them.
 func troublesByNamespace(o *overview.Overview) map[string][]status.Problem {
 	at := map[string][]status.Problem{}
 	for _, g := range o.Problems {
+		if g.Scope == overview.OfPolicy || g.Reason == string(plan.PruneHeld) {
+			continue
+		}
 		for _, p := range g.Problems {
 			for _, ns := range p.Namespaces {
 				at[ns] = append(at[ns], p.Problem)
