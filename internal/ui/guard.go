@@ -59,6 +59,8 @@ func newGuard(at net.Addr, policy string, next http.Handler) *guard {
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// A connection keeps the time that an answer before this one had.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writePatience))
 	g.headers(w.Header())
 	if code, why := g.refuse(w, r); code != 0 {
 		http.Error(w, why, code)

@@ -138,6 +138,7 @@ func TestWhatSomebodyEditedIsSaid(t *testing.T) {
 	}{
 		{"nothing", func(*cluster.ConfigMap) {}, "", 2},
 		{"no JSON", func(cm *cluster.ConfigMap) { cm.Data[status.KeyRecord] = "{" }, "the key status.json of the ConfigMap pullsecrets/the-status is not as the controller writes it, so somebody edited it", 2},
+		{"not written yet", func(cm *cluster.ConfigMap) { cm.Data[status.KeyRecord], cm.BinaryData[status.KeyProblems] = "", nil }, "are not told yet", 0},
 		{"another type", func(cm *cluster.ConfigMap) {
 			cm.Data[status.KeyRecord] = strings.Replace(cm.Data[status.KeyRecord], `"problemCount": 1`, `"problemCount": "x"`, 1)
 		}, "somebody edited it", 2},

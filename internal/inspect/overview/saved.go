@@ -28,7 +28,9 @@ func (o *Overview) readStatus(in Input) (s saved) {
 		return s
 	}
 	var err error
-	if s.record, err = status.DecodeStrict(in.Status.Data[status.KeyRecord]); err != nil {
+	if text, there := in.Status.Data[status.KeyRecord]; there && text == "" { // names are written before a roll-out, the record after it
+		o.incomplete(fmt.Sprintf("rules, sources and problems are not told yet: the ConfigMap %s has them when all namespaces were tried for the first time", name))
+	} else if s.record, err = status.DecodeStrict(text); err != nil {
 		o.incomplete(fmt.Sprintf("the key %s of the ConfigMap %s is not as the controller writes it, so somebody edited it; the controller mends it when it is written next (%v)", status.KeyRecord, name, err))
 	}
 	s.there = s.record.Status != ""
