@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
@@ -153,7 +154,7 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	defer cancel()
 	var last *overview.Overview
 	var told, state string
-	settled := false
+	settled, refused := false, false
 	inspect.FollowOverview(limited, client, query, func(o *overview.Overview, err error) bool {
 		text := f.waitsFor(o, err)
 		if err == nil {
@@ -162,6 +163,10 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 		}
 		if settled || err == nil && o.State == overview.Unknown {
 			return false
+		}
+		if refused = apierrors.IsUnauthorized(err); refused {
+			told = text
+			return false // to ask again would have a sign-in plugin ask again
 		}
 		if text != told {
 			told = text
@@ -172,6 +177,8 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	switch {
 	case settled:
 		return f.answer(last, state, stdout)
+	case refused:
+		return exitError{statusUnknown, errors.New(told)}
 	case last == nil:
 		return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, told)}
 	}
@@ -204,7 +211,12 @@ func (f *statusFlags) follow(ctx context.Context, client dynamic.Interface, quer
 	var broken error
 	inspect.FollowOverview(ctx, client, query, func(o *overview.Overview, err error) bool {
 		if err != nil {
-			if text := err.Error(); text != failed {
+			text := err.Error()
+			if apierrors.IsUnauthorized(err) {
+				failed, broken = text, err
+				return false
+			}
+			if text != failed {
 				failed = text
 				fmt.Fprintln(stderr, "pullsecrets: trying again:", text)
 			}

@@ -3,7 +3,10 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,5 +183,37 @@ func TestWhatChangesIsALine(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not told:\n%s", want, text)
 		}
+	}
+}
+
+// TestStatusWithoutAnAnswer ends with 2: at once where nobody knows who asks, and with the time-out where nobody answers.
+func TestStatusWithoutAnAnswer(t *testing.T) {
+	asked := atomic.Int32{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "Unauthorized", "reason": "Unauthorized", "code": 401}`)
+	}))
+	t.Cleanup(server.Close)
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	for _, c := range []struct{ server, args, want string }{
+		{server.URL, "", "read the status ConfigMap pullsecrets/pullsecrets-status"},
+		{server.URL, "-wait -timeout 5m", "Unauthorized"},
+		{server.URL, "-watch", "Unauthorized"},
+		{closed.URL, "", "connection refused"},
+		{closed.URL, "-wait -timeout 100ms", "could not tell within 100ms"},
+	} {
+		kubeconfig := t.TempDir() + "/kubeconfig"
+		writeFile(t, kubeconfig, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
+  clusters: [{name: a, cluster: {server: %q}}], users: [{name: a, user: {}}]}`, c.server))
+		status, out, errs := command(t, "", append([]string{"status", "-kubeconfig", kubeconfig, "-namespace", "pullsecrets"}, strings.Fields(c.args)...)...)
+		if status != 2 || out != "" || !strings.Contains(errs, c.want) {
+			t.Errorf("%s: exit %d: %s%s", c.args, status, out, errs)
+		}
+	}
+	if n := asked.Load(); n > 30 {
+		t.Errorf("it asked %d times", n)
 	}
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -25,6 +24,7 @@ type ruleCount struct {
 type ruleSum struct {
 	namespaces, missing, accounts int
 	unsynced                      map[string]time.Time // namespaces, since when
+	oldest                        string               // of these; "" where that is not worked out
 }
 
 // ruleCounts is what came of the rules that select a namespace. missing are the names of the copies that are not there.
@@ -108,6 +108,9 @@ func (r *Reporter) addRules(namespace string, s *summary, sign int) {
 		sum.namespaces += sign
 		sum.missing += sign * c.missing
 		sum.accounts += sign * c.accounts
+		if _, was := sum.unsynced[namespace]; was || c.unsynced {
+			sum.oldest = ""
+		}
 		if delete(sum.unsynced, namespace); c.unsynced && sign > 0 {
 			sum.unsynced[namespace] = s.since
 		}
@@ -127,14 +130,24 @@ func (r *Reporter) Rules() map[string]status.RuleTotals {
 			Name: name, Namespaces: sum.namespaces, Copies: r.copies[name], Missing: sum.missing, ServiceAccounts: sum.accounts, Unsynced: len(sum.unsynced),
 		}
 		if len(sum.unsynced) > 0 {
-			t.OldestNamespace = slices.MinFunc(slices.Collect(maps.Keys(sum.unsynced)), func(a, b string) int {
-				return cmp.Or(sum.unsynced[a].Compare(sum.unsynced[b]), strings.Compare(a, b))
-			})
+			t.OldestNamespace = sum.first()
 			t.OldestUnsynced = sum.unsynced[t.OldestNamespace].UTC().Format(time.RFC3339)
 		}
 		out[name] = t
 	}
 	return out
+}
+
+// first is the namespace that is unsynced longest. It is worked out once: where nothing can be written, thousands are.
+func (s *ruleSum) first() string {
+	if s.oldest == "" {
+		for ns, since := range s.unsynced {
+			if s.oldest == "" || cmp.Or(since.Compare(s.unsynced[s.oldest]), strings.Compare(ns, s.oldest)) < 0 {
+				s.oldest = ns
+			}
+		}
+	}
+	return s.oldest
 }
 
 // AllProblems are all problems with all their namespaces, the policy's first. version is another one whenever they are others.
