@@ -43,7 +43,7 @@ func TestArgoCDAsThePageSays(t *testing.T) {
 		})
 
 	c.Define("github.com/external-secrets/external-secrets@v1.3.2", "config/crds/bases/external-secrets.io_externalsecrets.yaml")
-	follow("by reference", []string{"argocd-folder", "argocd-references", "argocd-roles", "argocd-commit", "argocd-application"}, func(a *application) {
+	follow("by reference", []string{"argocd-folder", "argocd-references", "argocd-roles", "argocd-commit", "argocd-application", "argocd-notifications"}, func(a *application) {
 		a.syncFails("SourceMissing")
 		a.source()
 		a.must(a.sync())
