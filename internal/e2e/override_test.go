@@ -96,6 +96,8 @@ func TestOneNamespaceHasACredentialOfItsOwn(t *testing.T) {
 			}
 			s.WantStatus("Ready", "in force in all namespaces")
 			s.wantNoTrouble(r)
+			s.WantStatusOf("own", 1)
+			s.WantStatusOf("hub", 1) // the other namespace's
 
 			// Both sources rotate, each for its own.
 			s.Source("hub", api.Credential("hub.example", "everybody's new one"))

@@ -43,6 +43,7 @@ func TestACopyIsMissingUntilItIsWritten(t *testing.T) {
 		{"its source is missing", secret(plan.None, plan.SourceMissing), false, nil, true},
 		{"its source is missing, and the copy stays", kept, false, nil, false},
 		{"another rule makes it", secret(plan.None, plan.RuleConflict), false, nil, false},
+		{"another rule makes it, as it is meant", secret(plan.None, plan.Overridden), false, nil, false},
 		{"no rule wants it", unwanted, true, nil, false},
 		{"a service account is no copy", account, true, denied, false},
 	} {
