@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
@@ -85,6 +86,23 @@ func TestExplainTellsWhatTheStatusKnows(t *testing.T) {
 		l := teams(2, 0, policyMap(hubPolicy, nil), statusMap("reg", status.Record{Totals: status.Totals{Problems: c.total, First: []status.ShownProblem{denied}}}))
 		if e, err := explainedBy(t, l, c.namespace, ""); err != nil || !strings.Contains(e.Copies[0].Text, c.text) {
 			t.Errorf("%s: %+v %v", c.why, e, err)
+		}
+	}
+	all, err := status.PackProblems([]status.FullProblem{{Problem: denied.Problem, Namespaces: []string{"team-00", "team-01", "team-02"}}}, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ namespace, text string }{
+		{"team-01", "the controller cannot create it: by a quota (WriteFailed)"},
+		{"team-03", "the controller is about to create it: see its log if it does not"},
+	} {
+		saved := statusMap("reg", status.Record{Totals: status.Totals{Problems: 1, First: []status.ShownProblem{denied}}})
+		if err := unstructured.SetNestedField(saved.Object, base64.StdEncoding.EncodeToString(all), "binaryData", status.KeyProblems); err != nil {
+			t.Fatal(err)
+		}
+		l := teams(4, 0, policyMap(hubPolicy, nil), saved)
+		if e, err := explainedBy(t, l, c.namespace, ""); err != nil || e.Copies[0].Text != c.text {
+			t.Errorf("where all of them are told, %s: %+v %v", c.namespace, e, err)
 		}
 	}
 	l := teams(1, 0, policyMap(hubPolicy, nil), statusMap("reg", status.Record{Totals: status.Totals{Problems: 30}}))

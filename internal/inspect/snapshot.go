@@ -34,6 +34,7 @@ type Snapshot struct {
 
 	decoded   *status.Record // what decodedOf holds
 	decodedOf *cluster.ConfigMap
+	problems  []status.FullProblem // of decodedOf too
 
 	states map[types.NamespacedName]policy.SourceState // of the sources of a policy; nil: work them out
 	of     *policy.Policy
@@ -133,8 +134,15 @@ func (s *Snapshot) record() status.Record {
 	if s.decoded == nil || s.decodedOf != s.status {
 		r := status.Decode(s.status.Data[status.KeyRecord])
 		s.decoded, s.decodedOf = &r, s.status
+		s.problems, _, _ = r.AllProblems(s.status.BinaryData[status.KeyProblems]) // what somebody edited tells of the first alone
 	}
 	return *s.decoded
+}
+
+// allProblems are those that the status ConfigMap tells of.
+func (s *Snapshot) allProblems() []status.FullProblem {
+	s.record()
+	return s.problems
 }
 
 // Installation is part of state.View.

@@ -48,25 +48,12 @@ func (o *Overview) readStatus(in Input) (s saved) {
 
 // readProblems takes the problems from where all of them are, and else the first from the record.
 func (s *saved) readProblems(o *Overview, in Input, name string) {
-	packed := in.Status.BinaryData[status.KeyProblems]
 	var err error
-	if s.problems, err = status.UnpackProblems(packed); err != nil {
+	s.problems, s.whole, err = s.record.AllProblems(in.Status.BinaryData[status.KeyProblems])
+	switch {
+	case err != nil:
 		o.incomplete(fmt.Sprintf("the first problems are told alone, because somebody edited the ConfigMap %s: the %v", name, err))
-		s.problems = nil
-	}
-	if len(s.problems) > 0 || s.record.Problems == 0 {
-		s.whole = true
-		return
-	}
-	if err == nil {
+	case !s.whole:
 		o.incomplete("the first problems are told alone: the controller is of an earlier version, or there was no room for all of them")
-	}
-	for _, p := range s.record.First {
-		full := status.FullProblem{Problem: p.Problem}
-		if p.Example != "" {
-			full.Namespaces = append([]string{p.Example}, p.Others...)
-			full.More = max(0, p.Namespaces-len(full.Namespaces))
-		}
-		s.problems = append(s.problems, full)
 	}
 }

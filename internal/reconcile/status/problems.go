@@ -110,3 +110,22 @@ func UnpackProblems(packed []byte) (all []FullProblem, err error) {
 	}
 	return all, nil
 }
+
+// AllProblems are the problems of a status: all of them from its key problems, but for what they count themselves, and else the
+// first, from the record; whole says which. The error says why the key cannot be read.
+func (r Record) AllProblems(packed []byte) (all []FullProblem, whole bool, err error) {
+	all, err = UnpackProblems(packed)
+	if err == nil && len(all) > 0 || r.Problems == 0 {
+		return all, true, err
+	}
+	all = nil
+	for _, p := range r.First {
+		full := FullProblem{Problem: p.Problem}
+		if p.Example != "" {
+			full.Namespaces = append([]string{p.Example}, p.Others...)
+			full.More = max(0, p.Namespaces-len(full.Namespaces))
+		}
+		all = append(all, full)
+	}
+	return all, false, err
+}
