@@ -39,6 +39,10 @@ gitops-test: ## minutes: let Argo CD's own engine live next to the program; make
 helm-test: ## minutes: let Helm 3 and Helm 4 render, install, upgrade, roll back and uninstall the chart
 	$(CONTROLPLANE) run -- go -C hack/helm test -timeout 20m $(TESTFLAGS) .
 
+.PHONY: monitoring-test
+monitoring-test: ## minutes, and more the first time, which builds Prometheus: a real one scrapes the program while things go wrong, and every alert and panel is tried; TESTFLAGS=-update writes what is generated and the picture in docs
+	$(CONTROLPLANE) run -- go -C hack/monitoring test -count=1 -timeout 40m $(TESTFLAGS) .
+
 .PHONY: test-pure
 test-pure: ## run all tests that need no API server, in a minute
 	go test $$(go list ./... | grep -v /internal/e2e)
@@ -97,6 +101,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	go -C hack/gitops/notifications vet ./...
 	go -C hack/tools vet ./...
 	go -C hack/helm vet .
+	go -C hack/monitoring vet .
 	go -C hack/page vet .
 	go -C hack/tools tool -n staticcheck >/dev/null
 	$$(go -C hack/tools tool -n staticcheck) ./...

@@ -50,6 +50,8 @@ func TestGeneratedFilesAreThoseOfKustomize(t *testing.T) {
 		"admission-binding.yaml":      "components/admission/binding.yaml",
 		"admission-pods-policy.yaml":  "components/admission/pods-policy.yaml",
 		"admission-pods-binding.yaml": "components/admission/pods-binding.yaml",
+		"monitoring-rules.yaml":       "components/monitoring/rules.yaml",
+		"monitoring-dashboard.json":   "components/monitoring/dashboard.json",
 	} {
 		upToDate(t, filepath.Join(chartFolder, "files", file), read(t, filepath.Join("../../kustomize", from)))
 	}

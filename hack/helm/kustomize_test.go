@@ -28,8 +28,12 @@ var switches = map[string]values{
 	"verify":           {"verify": values{"networkPolicy": true}},
 	"wide-rbac":        {"wideRbac": values{"enabled": true}},
 	"revision":         {"revision": values{"enabled": true}},
+	"monitoring":       {"monitoring": monitored},
 	"policy-elsewhere": {"policy": values{"create": false}, "rbac": values{"copies": []any{"ghcr", "regcred"}, "sources": []any{"dockerhub", "ghcr"}}},
 }
+
+// monitored is all that comes with the program to watch it by.
+var monitored = values{"enabled": true, "podMonitor": values{"enabled": true}, "rules": values{"enabled": true}, "dashboard": values{"enabled": true}}
 
 // TestEveryComponentHasASwitch finds a component that the chart lacks.
 func TestEveryComponentHasASwitch(t *testing.T) {
@@ -46,7 +50,7 @@ func TestEveryComponentHasASwitch(t *testing.T) {
 }
 
 // apart are components of objects of their own, which change nothing of others: each is tried alone and with all others.
-var apart = []string{"verify", "viewer"}
+var apart = []string{"monitoring", "verify", "viewer"}
 
 // combinations are all sets of components that make sense together.
 func combinations(t *testing.T) [][]string {

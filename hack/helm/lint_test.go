@@ -5,10 +5,9 @@ import "testing"
 // TestLintIsClean has Helm's own lint judge the chart, with warnings as errors.
 func TestLintIsClean(t *testing.T) {
 	everything := two()
-	for _, component := range []string{"admission", "evict", "ha", "wide-rbac", "revision"} {
+	for _, component := range []string{"admission", "evict", "ha", "wide-rbac", "revision", "monitoring"} {
 		overlay(everything, switches[component])
 	}
-	everything["monitoring"] = values{"enabled": true, "podMonitor": values{"enabled": true}}
 	eachEngine(t, func(t *testing.T, h engine) {
 		for name, given := range map[string]values{"nothing": {}, "a policy": one(), "everything": everything, "JanSvoboda's": ofList(), "tamcore's": ofMapping()} {
 			for _, err := range h.Lint(chartFolder, given) {

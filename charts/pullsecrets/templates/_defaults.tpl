@@ -47,6 +47,13 @@
  "maxFailing": null,
  "maxPrune": null,
  "monitoring": {
+  "dashboard": {
+   "annotations": {},
+   "enabled": false,
+   "labels": {
+    "grafana_dashboard": "1"
+   }
+  },
   "enabled": false,
   "podMonitor": {
    "enabled": false,
@@ -57,6 +64,10 @@
   "prometheusRule": {
    "enabled": false,
    "spec": []
+  },
+  "rules": {
+   "enabled": false,
+   "labels": {}
   }
  },
  "nameOverride": "",

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"errors"
+	"maps"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,8 +99,13 @@ func (f family) counter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
 }
 
-// maxManagers bounds how many other field managers get a time series: their names are not ours to choose.
-const maxManagers = 20
+// How many values of a label get a time series of their own; the rest is summed up as "others", or left out where there is
+// nothing to sum up. The names of managers are not ours to choose. Of rules the status shows as many.
+const (
+	maxManagers = 20
+	maxRules    = status.ShownRules
+	maxSources  = 1000
+)
 
 // Metrics count what happens. What is a state and not an event is gathered when somebody asks, see Collect.
 type Metrics struct {
@@ -111,8 +119,31 @@ type Metrics struct {
 	policy  atomic.Pointer[PolicyView]
 	sources atomic.Pointer[map[types.NamespacedName]sourceTimes]
 
-	mu       sync.Mutex
-	managers map[string]bool
+	managers, rules *labelValues
+}
+
+// labelValues are the values of a label that have a time series of their own: the first that come.
+type labelValues struct {
+	most int
+
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func newLabelValues(most int) *labelValues { return &labelValues{most: most, seen: map[string]bool{}} }
+
+// of is the value of a label for a name; an empty one is a value too.
+func (v *labelValues) of(name string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if name == "" || v.seen[name] {
+		return name
+	}
+	if len(v.seen) == v.most {
+		return "others"
+	}
+	v.seen[name] = true
+	return name
 }
 
 // Gauges are states that the metrics ask others for. They may be asked at any time.
@@ -140,7 +171,7 @@ func NewMetrics(of *Reporter, gauges Gauges) *Metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: familyDuration.name, Help: familyDuration.help, Buckets: prometheus.ExponentialBuckets(0.0005, 4, 9), // to 33 s
 		}),
-		managers: map[string]bool{},
+		managers: newLabelValues(maxManagers), rules: newLabelValues(maxRules),
 	}
 	m.registry.MustRegister(m.reconciles, m.actions, m.writeErrors, m.contentions, m.duration, m,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -159,7 +190,7 @@ func (m *Metrics) Reconciled(r apply.Result, took time.Duration) {
 	for _, res := range r.Outcomes {
 		switch {
 		case res.Err == nil:
-			m.actions.WithLabelValues(string(res.Kind), string(res.Verb), string(res.Reason), res.Rule).Inc()
+			m.actions.WithLabelValues(string(res.Kind), string(res.Verb), string(res.Reason), m.rules.of(res.Rule)).Inc()
 			if result == "unchanged" {
 				result = "changed"
 			}
@@ -213,18 +244,8 @@ func (m *Metrics) Contended(kind plan.Kind, owners []cluster.Owner) {
 		m.contentions.WithLabelValues(string(kind), "unknown").Inc()
 	}
 	for _, o := range owners {
-		m.contentions.WithLabelValues(string(kind), m.manager(o.Manager)).Inc()
+		m.contentions.WithLabelValues(string(kind), m.managers.of(o.Manager)).Inc()
 	}
-}
-
-func (m *Metrics) manager(name string) string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.managers[name] && len(m.managers) == maxManagers {
-		return "others"
-	}
-	m.managers[name] = true
-	return name
 }
 
 // sourceTimes are when a source was written last, and when its first credential ends; zero if that is not known.
@@ -243,7 +264,27 @@ func (m *Metrics) SetSources(sources map[types.NamespacedName]policy.SourceState
 		}
 		times[key] = t
 	}
-	m.sources.Store(&times)
+	shown := firstSources(times)
+	m.sources.Store(&shown)
+}
+
+// firstSources leaves out what is beyond maxSources: it keeps what ends first, and then what was written first.
+func firstSources(all map[types.NamespacedName]sourceTimes) map[types.NamespacedName]sourceTimes {
+	if len(all) <= maxSources {
+		return all
+	}
+	keys := slices.SortedFunc(maps.Keys(all), func(a, b types.NamespacedName) int {
+		x, y := all[a], all[b]
+		if x.ends.IsZero() != y.ends.IsZero() {
+			return cmp.Compare(number(x.ends.IsZero()), number(y.ends.IsZero()))
+		}
+		return cmp.Or(x.ends.Compare(y.ends), x.written.Compare(y.written), cmp.Compare(a.String(), b.String()))
+	})
+	first := map[types.NamespacedName]sourceTimes{}
+	for _, key := range keys[:maxSources] {
+		first[key] = all[key]
+	}
+	return first
 }
 
 // Describe is part of prometheus.Collector. Labels come and go, so it describes nothing.
@@ -271,7 +312,11 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	gauge(familyFailing, float64(t.Failing))
 	gauge(familyFailingLimit, float64(Limit(t.Selected, m.report.MaxFailing)))
 	gauge(familyAccounts, float64(t.ServiceAccounts))
-	for rule, n := range t.Copies {
+	copies := map[string]int{}
+	for _, rule := range slices.Sorted(maps.Keys(t.Copies)) {
+		copies[m.rules.of(rule)] += t.Copies[rule]
+	}
+	for rule, n := range copies {
 		gauge(familyCopies, float64(n), rule)
 	}
 	if sources := m.sources.Load(); sources != nil {
@@ -284,13 +329,22 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 			}
 		}
 	}
-	for _, one := range m.gauges.Verified() {
+	for _, one := range firstVerified(m.gauges.Verified()) {
 		for _, verdict := range status.Verdicts {
 			gauge(familyVerified, number(verdict == one.Verdict), one.Source, string(verdict))
 		}
 	}
 	m.collectPolicy(gauge)
 	gauge(familyBuild, 1, m.gauges.Version, runtime.Version())
+}
+
+// firstVerified leaves out what is beyond maxSources: it keeps what is not accepted first.
+func firstVerified(all []status.VerifiedSource) []status.VerifiedSource {
+	if len(all) <= maxSources {
+		return all
+	}
+	accepted := func(v status.VerifiedSource) float64 { return number(v.Verdict == status.VerdictAccepted) }
+	return slices.SortedStableFunc(slices.Values(all), func(a, b status.VerifiedSource) int { return cmp.Compare(accepted(a), accepted(b)) })[:maxSources]
 }
 
 func (m *Metrics) collectUnsettled(gauge func(family, float64, ...string)) {

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
@@ -46,58 +49,87 @@ This page is generated: ` + "`go test ./internal/reconcile/report -run MetricsPa
 %s
 What the label ` + "`reason`" + ` of problems and actions says, and what to do about it, is in [reasons.md](reasons.md).
 
+## How many series
+
+No label is a namespace, so a cluster of ten thousand of them has as many series as one of ten. A controller has
+%d of its own that are always there, those of the Go runtime and the process beside them, and:
+
+| for each | series |
+| --- | --- |
+| rule | one of ` + "`pullsecrets_copies`" + `, and one of ` + "`pullsecrets_actions_total`" + ` for each kind, verb and reason that came up since the start: two for a rule that only adds, ten at most in practice |
+| source | one or two, and four more where its registries are asked (` + "`verify: true`" + `) |
+| problem that there is | one for each kind and reason, of which there are about thirty |
+| other field manager that undoes something | one for each kind |
+| reason of a write that failed | one for each kind; the API server's reasons are a closed set |
+
+From the %d. rule on, what rules did and have is summed up as the rule ` + "`others`" + `; of other field managers, from the %d. on. Of more
+than %d sources, those are left out that end last, or were written last where they say no end; of those that registries are asked about,
+those that are accepted. Which rule is one of the first is settled when it comes up, and forgotten with a restart.
+
 ## Alerts
 
-%s`
+[kustomize/components/monitoring](../kustomize/components/monitoring/kustomization.yaml) has all that the Prometheus operator and Grafana need: PodMonitors, a PrometheusRule with these
+alerts, and the dashboard below. The chart makes the same of ` + "`monitoring.enabled`, `monitoring.podMonitor.enabled`, `monitoring.rules.enabled`" + ` and
+` + "`monitoring.dashboard.enabled`" + `.
 
-const alerts = "```yaml" + `
-groups:
-- name: pullsecrets
-  rules:
-  - alert: PullsecretsPolicyNotInForce
-    expr: max by (state) (pullsecrets_policy_state{state=~"Missing|Invalid"}) == 1
-    for: 5m
-    annotations: {summary: "the policy is {{ $labels.state }}; see the annotations of the ConfigMap pullsecrets-policy"}
-  - alert: PullsecretsProblems
-    expr: max by (kind, reason) (pullsecrets_problems) > 0
-    for: 15m
-    annotations: {summary: "{{ $value }} {{ $labels.kind }} objects: {{ $labels.reason }}; the ConfigMap pullsecrets-status names them"}
-  - alert: PullsecretsBehind
-    expr: max(pullsecrets_oldest_unsynced_seconds) > 300
-    annotations: {summary: "a namespace has waited for its credentials for {{ $value }} seconds"}
-  - alert: PullsecretsWaits
-    expr: max(pullsecrets_oldest_unsettled_watch_seconds) > 60
-    annotations: {summary: "a list has not been answered for {{ $value }} seconds; /readyz and the log name it"}
-  - alert: PullsecretsPruneHeld
-    expr: max(pullsecrets_held_prunes) > 0
-    annotations: {summary: "{{ $value }} removals wait for the annotation pullsecrets/confirm-prune"}
-  - alert: PullsecretsFight
-    expr: sum by (kind, manager) (increase(pullsecrets_fights_total[1h])) > 0
-    annotations: {summary: "{{ $labels.manager }} undoes what pullsecrets writes to {{ $labels.kind }} objects"}
-  - alert: PullsecretsCredentialOld
-    expr: time() - max by (source) (pullsecrets_source_last_change_timestamp_seconds) > 90 * 86400
-    annotations: {summary: "the credential {{ $labels.source }} has not been rotated for 90 days"}
-  - alert: PullsecretsCredentialExpires # as SourceExpiring: within a week, and in the last third since it was written
-    expr: |
-      max by (source) (pullsecrets_source_expiry_timestamp_seconds) - time() < 7 * 86400
-      and max by (source) (2 * pullsecrets_source_expiry_timestamp_seconds + pullsecrets_source_last_change_timestamp_seconds) < 3 * time()
-    annotations: {summary: "the credential {{ $labels.source }} expires in {{ $value | humanizeDuration }}"}
-  - alert: PullsecretsUnverified
-    expr: max by (source) (pullsecrets_source_verified{verdict="Unverified"}) > 0
-    for: 2h
-    annotations: {summary: "nobody could say whether registries take the credential {{ $labels.source }}; the ConfigMap pullsecrets-status says why"}
-  - alert: PullsecretsEvictionsFail
-    expr: sum by (result) (increase(pullsecrets_evictions_total{result=~"refused|failed"}[1h])) > 10
-    annotations: {summary: "pods that wait for an image in vain cannot be evicted: {{ $labels.result }}"}
-  - alert: PullsecretsNobodyWorks
-    expr: absent(pullsecrets_leader == 1)
-    for: 2m
-    annotations: {summary: "no controller runs"}
-` + "```\n"
+` + "```yaml" + `
+resources: [github.com/pullsecrets/pullsecrets/kustomize/base?ref=v0.1.0]
+components: [github.com/pullsecrets/pullsecrets/kustomize/components/monitoring?ref=v0.1.0]
+` + "```" + `
+
+Without the operator, take ` + "`spec`" + ` of [rules.yaml](../kustomize/components/monitoring/rules.yaml) as a rule file, and import [dashboard.json](../kustomize/components/monitoring/dashboard.json). The rules go by the
+labels that a PodMonitor gives: ` + "`namespace`, `pod`, `job` and `instance`" + `; with other names for them, relabel. Each alert sums an installation up, by its namespace (and
+by ` + "`cluster`" + `, where several share a Prometheus): two replicas are one, a standby counts for nothing, and several installations are told apart.
+
+| alert | severity | after | what it says |
+| --- | --- | --- | --- |
+%s
+*Critical*: pods cannot pull, or those of new namespaces will not. *Warning*: it should be mended in working hours. *Info*: worth a look. Each alert has the
+address of its [runbook](runbooks.md).
+
+## Dashboard
+
+Above its panels one chooses the Prometheus, the cluster and the installation, by its namespace. This is what they show while a test makes one kind of trouble
+after the other (` + "`make monitoring-test`" + `):
+
+![The panels of the dashboard](monitoring.svg)
+`
+
+// rulesFile has the alerts that come with pullsecrets; hack/monitoring writes it.
+const rulesFile = "../../../kustomize/components/monitoring/rules.yaml"
+
+// alertTable has a row for each alert of rulesFile.
+func alertTable(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Spec struct {
+			Groups []struct {
+				Rules []struct {
+					Alert, For          string
+					Labels, Annotations map[string]string
+				}
+			}
+		}
+	}
+	if err := yaml.Unmarshal(text, &rules); err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, g := range rules.Spec.Groups {
+		for _, r := range g.Rules {
+			fmt.Fprintf(&table, "| [`%s`](runbooks.md#%s) | %s | %s | %s |\n", r.Alert, strings.ToLower(r.Alert), r.Labels["severity"], r.For, r.Annotations["description"])
+		}
+	}
+	return table.String()
+}
 
 // TestMetricsPage holds docs/metrics.md against the code.
 func TestMetricsPage(t *testing.T) {
-	want := fmt.Sprintf(metricsText, familyTable(families), familyTable(evictionFamilies), alerts)
+	want := fmt.Sprintf(metricsText, familyTable(families), familyTable(evictionFamilies), alwaysThere(t), maxRules+1, maxManagers+1, maxSources, alertTable(t))
 	if *update {
 		if err := os.WriteFile(metricsPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -107,6 +139,20 @@ func TestMetricsPage(t *testing.T) {
 	if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
 		t.Errorf("%s is stale, run go test ./internal/reconcile/report -run MetricsPage -update: %v\n%s", metricsPage, err, diff)
 	}
+}
+
+// alwaysThere is the number of our series before anything happened; a histogram counts as one in each of its buckets, its
+// sum and its count.
+func alwaysThere(t *testing.T) (n int) {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	newMetrics().Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	for line := range strings.Lines(recorder.Body.String()) {
+		if strings.HasPrefix(line, "pullsecrets_") {
+			n++
+		}
+	}
+	return n
 }
 
 func familyTable(families []family) string {
@@ -121,19 +167,31 @@ func familyTable(families []family) string {
 	return table.String()
 }
 
-// TestAlertsNameMetricsThatExist holds the examples against the families.
+// announced are metrics that alerts may name before they are there.
+var announced = []string{"pullsecrets_namespaces_failing", "pullsecrets_namespaces_failing_limit"}
+
+// TestAlertsNameMetricsThatExist holds the alerts against the families.
 func TestAlertsNameMetricsThatExist(t *testing.T) {
-	for word := range strings.FieldsFuncSeq(alerts, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
+	alerts, err := os.ReadFile(rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := 0
+	for word := range strings.FieldsFuncSeq(string(alerts), func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
 		if !strings.HasPrefix(word, "pullsecrets_") {
 			continue
 		}
-		found := false
+		names++
+		found := slices.Contains(announced, word)
 		for _, f := range slices.Concat(families, evictionFamilies) {
 			found = found || f.name == word
 		}
 		if !found {
 			t.Errorf("there is no metric %s", word)
 		}
+	}
+	if names < 20 {
+		t.Errorf("only %d names of metrics were found", names)
 	}
 }
 
@@ -212,6 +270,68 @@ func TestManagersAreBounded(t *testing.T) {
 	}
 	if n != maxManagers+1 {
 		t.Errorf("%d time series", n)
+	}
+}
+
+// TestRulesAndSourcesAreBounded with ten thousand rules and five thousand sources.
+func TestRulesAndSourcesAreBounded(t *testing.T) {
+	r := New(Options{Log: zerolog.Nop(), Changed: func() {}})
+	var verified []status.VerifiedSource
+	now := time.Unix(1_800_000_000, 0)
+	times := map[types.NamespacedName]sourceTimes{}
+	for i := range 5000 {
+		name := fmt.Sprintf("s%04d", i)
+		v := status.VerifiedSource{Source: "home/" + name, Verdict: status.VerdictAccepted}
+		if i == 4999 {
+			v.Verdict = status.VerdictRefused
+		}
+		verified = append(verified, v)
+		written := sourceTimes{written: now.Add(time.Duration(i) * time.Second)}
+		if i > 4900 {
+			written.ends = now.Add(time.Duration(10_000-i) * time.Hour)
+		}
+		times[types.NamespacedName{Namespace: "home", Name: name}] = written
+	}
+	m := NewMetrics(r, Gauges{
+		QueueLength: func() int { return 0 }, Unsettled: func() []watch.Waiting { return nil }, Leads: func() bool { return true },
+		Verified: func() []status.VerifiedSource { return verified },
+	})
+	first := firstSources(times)
+	m.sources.Store(&first)
+	var todo plan.Plan
+	for i := range 10_000 {
+		rule := fmt.Sprintf("r%05d", i)
+		action := plan.Action{Kind: plan.KindSecret, Verb: plan.Create, Reason: plan.Missing, Name: rule, Rule: rule}
+		todo.Actions = append(todo.Actions, action)
+		m.Reconciled(apply.Result{Namespace: "a", Outcomes: []apply.Outcome{{Action: action}}}, time.Millisecond)
+	}
+	result := apply.Result{Namespace: "a"}
+	for _, a := range todo.Actions {
+		result.Outcomes = append(result.Outcomes, apply.Outcome{Action: a})
+	}
+	r.Record(todo, result, true)
+	series := gathered(t, m)
+	number := map[string]int{}
+	for key := range series {
+		name, _, _ := strings.Cut(key, "/")
+		number[name]++
+	}
+	for name, want := range map[string]int{
+		"pullsecrets_actions_total": maxRules + 1, "pullsecrets_copies": maxRules + 1, "pullsecrets_source_verified": 4 * maxSources,
+		"pullsecrets_source_last_change_timestamp_seconds": maxSources, "pullsecrets_source_expiry_timestamp_seconds": 99,
+	} {
+		if number[name] != want {
+			t.Errorf("%d series of %s, want %d", number[name], name, want)
+		}
+	}
+	if got := series["pullsecrets_copies/others"]; got != 10_000-maxRules {
+		t.Errorf("the other rules have %v copies", got)
+	}
+	if series["pullsecrets_source_verified/home/s4999/Refused"] != 1 {
+		t.Error("the source that is refused is left out")
+	}
+	if series["pullsecrets_source_last_change_timestamp_seconds/home/s0000"] == 0 || series["pullsecrets_source_expiry_timestamp_seconds/home/s4999"] == 0 {
+		t.Error("the oldest source is left out, or the one that ends first")
 	}
 }
 
