@@ -20,11 +20,13 @@ import (
 )
 
 // TestEveryManifestIsApplied has the real API server take every manifest of kustomize and examples, not as a dry run.
-// What belongs to Argo CD, Flux and External Secrets is judged by their own resource definitions. Afterwards the API
+// What belongs to Argo CD, Flux and External Secrets is judged by their own resource definitions; of the Prometheus operator
+// only the kinds are known. Afterwards the API
 // server has what the manifest says: kubectl diff finds nothing.
 func TestEveryManifestIsApplied(t *testing.T) {
 	s := newSandbox(t)
 	s.othersDefinitions()
+	s.definitionsOfTheOperator()
 	for _, ns := range []string{"argocd", "flux-system"} {
 		s.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + ns + "}\n")
 	}
@@ -123,6 +125,49 @@ var definitionFiles = map[string][]string{
 		"config/crds/bases/generators.external-secrets.io_quayaccesstokens.yaml"},
 }
 
+// operatorsDefinitions are the kinds of the Prometheus operator, with any content: it comes in no Go module. What is in them
+// hack/monitoring holds against the operator's own types.
+const operatorsDefinitions = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: podmonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: PodMonitor, plural: podmonitors}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: PrometheusRule, plural: prometheusrules}
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`
+
+// definitionsOfTheOperator installs them until the test ends.
+func (s *sandbox) definitionsOfTheOperator() {
+	s.T.Helper()
+	s.Apply(operatorsDefinitions)
+	for _, u := range harness.Objects(s.T, operatorsDefinitions) {
+		s.untilServed(u.GetName())
+	}
+}
+
+// untilServed waits until a resource definition works, and deletes it when the test ends.
+func (s *sandbox) untilServed(name string) {
+	s.T.Helper()
+	s.T.Cleanup(func() { _ = s.Client.Resource(api.Definitions).Delete(s.Ctx, name, metav1.DeleteOptions{}) })
+	s.Eventually(name+" is served", func() error {
+		_, err := s.Kubectl("", "get", name, "-A")
+		return err
+	})
+}
+
 // othersDefinitions installs them until the test ends. The modules are fetched into the module cache, as any other. Those of Flux's
 // notifications are in no module that can be had; they are made of its types, which are, and stand in testdata/definitions.
 func (s *sandbox) othersDefinitions() {
@@ -155,9 +200,5 @@ func (s *sandbox) define(file string) {
 	s.Apply(string(text))
 	u := &unstructured.Unstructured{}
 	harness.Must(s.T, yaml.Unmarshal(text, &u.Object))
-	s.T.Cleanup(func() { _ = s.Client.Resource(api.Definitions).Delete(s.Ctx, u.GetName(), metav1.DeleteOptions{}) })
-	s.Eventually(u.GetName()+" is served", func() error {
-		_, err := s.Kubectl("", "get", u.GetName(), "-A")
-		return err
-	})
+	s.untilServed(u.GetName())
 }

@@ -141,3 +141,41 @@ func (s *sandbox) observed() string {
 	s.T.Helper()
 	return s.Get(api.ConfigMaps, api.Home, "pullsecrets-policy").GetAnnotations()["pullsecrets/observed"]
 }
+
+// TestSeriesDoNotGrowWithNamespaces counts what Prometheus would keep, of 5 namespaces and of 400.
+func TestSeriesDoNotGrowWithNamespaces(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	for i := range 5 {
+		s.Namespace(fmt.Sprintf("few%d", i))
+	}
+	r := s.Start()
+	s.Revised("Ready", harness.OneRule)
+	r.WantMetrics(`pullsecrets_copies{rule="hub"} 5`)
+	before := seriesOf(r.Metrics())
+	for i := range 395 {
+		s.Create(api.Namespaces, api.Object("v1", "Namespace", "", s.Name(fmt.Sprintf("many%03d", i))))
+	}
+	r.WantMetrics("pullsecrets_copies{rule=\"hub\"} 400\n")
+	after := seriesOf(r.Metrics())
+	for series := range after {
+		// Which results and errors come up is chance: an account may be made while it is looked at. They are closed sets.
+		closed := strings.HasPrefix(series, "pullsecrets_reconciles_total{") || strings.HasPrefix(series, "pullsecrets_write_errors_total{")
+		if !before[series] && !closed {
+			t.Errorf("there is a new series: %s", series)
+		}
+	}
+	if n := len(after); n < 30 || n > 60 {
+		t.Errorf("%d series", n)
+	}
+}
+
+// seriesOf are our series in what was served, without their values.
+func seriesOf(text string) map[string]bool {
+	all := map[string]bool{}
+	for line := range strings.SplitSeq(harness.OurMetrics(text), "\n") {
+		series, _, _ := strings.Cut(line, " ")
+		all[series] = true
+	}
+	return all
+}
