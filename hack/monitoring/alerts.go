@@ -33,7 +33,7 @@ func by(expr string) string { return strings.ReplaceAll(strings.TrimSpace(expr),
 // ownReasons are the reasons of problems that an alert of its own tells of.
 const (
 	sourceReasons = "SourceMissing|SourceForbidden|SourceInvalid|SourceIsCopy"
-	rolesReasons  = "CopyForbidden|LeftForbidden|AccountsUnknown"
+	rolesReasons  = "CopyForbidden|LeftForbidden|AccountsUnknown|AccountsForbidden"
 	ownReasons    = sourceReasons + "|" + rolesReasons + "|SourceExpired|SourceRefused|PruneHeld|Contested|Admission.+"
 )
 
