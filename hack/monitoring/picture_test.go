@@ -2,7 +2,6 @@ package monitoring
 
 import (
 	"bytes"
-	"fmt"
 	"image/color"
 	"math"
 	"os"
@@ -140,6 +139,6 @@ func TestThePictureHasEveryPanel(t *testing.T) {
 		}
 	}
 	if n := len(text); n > 1<<20 {
-		t.Error(fmt.Sprintf("it has %d bytes", n))
+		t.Errorf("it has %d bytes", n)
 	}
 }
