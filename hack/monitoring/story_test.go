@@ -425,26 +425,15 @@ func TestEveryQueryReturnsData(t *testing.T) {
 	asked := queries()
 	for _, of := range slices.Sorted(maps.Keys(asked)) {
 		expr := grafana.Replace(asked[of])
-		if _, known := firesLater[strings.TrimPrefix(of, "alert ")]; !known && len(s.prometheus.range1(expr, began, ended)) == 0 && !onlyAnnounced(t, expr) {
+		if _, known := firesLater[strings.TrimPrefix(of, "alert ")]; !known && len(s.prometheus.range1(expr, began, ended)) == 0 {
 			t.Errorf("%s: %s returns nothing", of, expr)
 		}
 		for _, selector := range selectors(t, expr) {
-			if len(s.prometheus.range1(selector.String(), began, ended)) == 0 && !onlyAnnounced(t, selector.String()) {
+			if len(s.prometheus.range1(selector.String(), began, ended)) == 0 {
 				t.Errorf("%s: %s returns nothing", of, selector)
 			}
 		}
 	}
-}
-
-// onlyAnnounced says whether an expression is of metrics that are not there yet.
-func onlyAnnounced(t *testing.T, expr string) bool {
-	known := documented(t)
-	for _, s := range selectors(t, expr) {
-		if _, there := known[s.Name]; announced[s.Name] && !there {
-			return true
-		}
-	}
-	return false
 }
 
 // follow runs the commands of a runbook.
