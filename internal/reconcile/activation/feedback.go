@@ -38,7 +38,7 @@ type shownEvaluation struct {
 // reported once every namespace was tried, so that a health check that sees its revision sees its outcome.
 // Two controllers that see the cluster differently would overwrite each other's annotations for ever. So a write that does not
 // tell of a new text backs off, as a write to any other contended object does; then the pause is returned. Other words for the same
-// state back off by themselves: a namespace that goes bad and good again must not delay what is said of the policy.
+// state back off by themselves: a namespace that goes bad and good again must not delay what is said of the policy, nor what somebody has to confirm.
 func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err error) {
 	cm := a.Cluster.PolicyMap()
 	if cm == nil || a.evaluator.evaluation.hash == "" {
@@ -57,7 +57,7 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 	switch {
 	case !is(cluster.AnnotationObserved) || !is(cluster.AnnotationObservedRevision):
 		*backoff = apply.Backoff{}
-	case is(cluster.AnnotationStatus) && cm.Annotations[cluster.AnnotationMessage] == a.feedback.said:
+	case is(cluster.AnnotationStatus) && is(cluster.AnnotationHeldPrune) && cm.Annotations[cluster.AnnotationMessage] == a.feedback.said:
 		backoff = &a.feedback.rewords
 	}
 	if pause := backoff.Wait(time.Now()); pause > 0 {
@@ -87,7 +87,8 @@ func (a *Activator) annotations(state, message string) map[string]string {
 	if a.evaluator.evaluation.revision != "" {
 		want[cluster.AnnotationObservedRevision] = a.evaluator.evaluation.revision
 	}
-	if a.evaluator.evaluation.errors == nil && a.Limit.Held() && a.Reporter.AnyHeld() { // then a confirmation counts
+	inForce := a.evaluator.evaluation.errors == nil && a.Active() == a.evaluator.lastGood.policy // or a confirmation counts for another text
+	if inForce && a.Limit.Held() && a.Reporter.AnyHeld() {
 		want[cluster.AnnotationHeldPrune] = a.evaluator.evaluation.hash
 	}
 	return want

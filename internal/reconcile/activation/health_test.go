@@ -255,3 +255,58 @@ func TestARolloutThatIsRefusedEverywhereIsDegradedOnce(t *testing.T) {
 		w.isSaid("the API server takes them", status.Ready, "in force in all namespaces that it selects")
 	})
 }
+
+// TestAHeldPruneIsToldAtOnce, though other words for the same state have to wait: without the annotation nobody knows what to confirm.
+func TestAHeldPruneIsToldAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, Options{})
+		w.edit(onePolicy)
+		w.run()
+		w.said(policy.Finding{Reason: "Bad", Text: "it is bad", Problem: true})
+		for i := range 200 {
+			w.foreign(i % 2)
+			w.rest(time.Second)
+		}
+		w.Limit.Hold()
+		_ = w.caches.Namespaces.Update(&cluster.Namespace{Meta: cluster.Meta{Name: "team-05"}, Excluded: true})
+		w.work("team-05")
+		w.rest(w.StatusInterval)
+		w.isSaid("held", status.Degraded, "too much would be removed at once")
+		if held := w.annotation(cluster.AnnotationHeldPrune); held != hashOf(onePolicy) {
+			t.Errorf("what is to be confirmed is %q", held)
+		}
+	})
+}
+
+// TestWhatIsHeldUnderAnEarlierTextIsNotConfirmedByALaterOne, which is accepted and cannot be saved: what that one removes was told to nobody.
+func TestWhatIsHeldUnderAnEarlierTextIsNotConfirmedByALaterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, Options{})
+		w.edit(onePolicy)
+		w.run()
+		w.edit(noRules)
+		w.settle()
+		if held := w.annotation(cluster.AnnotationHeldPrune); held != hashOf(noRules) {
+			t.Fatalf("what is to be confirmed is %q", held)
+		}
+		w.refuse = func(name string) error {
+			if name == "the-status" {
+				return errors.New("no room")
+			}
+			return nil
+		}
+		w.edit(noRules + "# a comment\n")
+		w.settle()
+		w.isSaid("another text", status.Degraded, "accepted, but not in force")
+		if held := w.annotation(cluster.AnnotationHeldPrune); held != "" {
+			t.Errorf("what is to be confirmed is %q, which is not in force", held)
+		}
+		w.refuse = nil
+		w.rest(writeAgain)
+		w.finish()
+		w.rest(w.StatusInterval)
+		if held := w.annotation(cluster.AnnotationHeldPrune); held == "" || held != w.annotation(cluster.AnnotationObserved) {
+			t.Errorf("it is in force, and what is to be confirmed is %q", held)
+		}
+	})
+}
