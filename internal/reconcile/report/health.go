@@ -66,8 +66,11 @@ func (h Health) number(n int) string {
 	return strconv.Itoa(n)
 }
 
-// byWeight are the reasons, that of the most namespaces first.
+// byWeight are the reasons, that of the most namespaces first; without numbers they stand in the order of their names.
 func (h Health) byWeight() []string {
+	if h.uncounted {
+		return slices.Sorted(maps.Keys(h.reasons))
+	}
 	return slices.SortedFunc(maps.Keys(h.reasons), func(a, b string) int {
 		return cmp.Or(cmp.Compare(h.reasons[b], h.reasons[a]), strings.Compare(a, b))
 	})

@@ -193,3 +193,21 @@ func TestAMissingVerbIsThePolicys(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherCountsAreNoNews, also where another reason has the most namespaces by then, or one namespace alone fails.
+func TestOtherCountsAreNoNews(t *testing.T) {
+	text := func(foreign, other int) string {
+		r := New(Options{Log: zerolog.Nop(), Changed: func() {}, MaxFailing: 10})
+		for i := range foreign + other {
+			reason := plan.ForeignSecret
+			if i >= foreign {
+				reason = plan.DeletionPending
+			}
+			r.Record(plan.Plan{Namespace: fmt.Sprint("n", i), Actions: []plan.Action{{Kind: plan.KindSecret, Rule: "a", Name: "reg", Reason: reason}}}, apply.Result{}, false)
+		}
+		return r.Health().Uncounted().String()
+	}
+	if a, b := text(1, 2), text(2, 1); a != b {
+		t.Errorf("it is news that\n%s\nis\n%s", a, b)
+	}
+}
