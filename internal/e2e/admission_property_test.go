@@ -108,7 +108,7 @@ func (g *generator) newPolicy() *policy.Policy {
 	var b strings.Builder
 	b.WriteString("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n")
 	for i := range 1 + g.IntN(5) {
-		fmt.Fprintf(&b, "- name: rule-%d\n  force: %t\n  prune: %t\n  secrets:\n", i, g.IntN(2) == 0, g.IntN(3) > 0)
+		fmt.Fprintf(&b, "- name: rule-%d\n  force: %t\n  prune: %t\n  override: %t\n  secrets:\n", i, g.IntN(2) == 0, g.IntN(3) > 0, g.IntN(2) == 0)
 		names := slices.Clone(propertyNames)
 		g.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 		for _, name := range names[:1+g.IntN(3)] {
