@@ -46,7 +46,7 @@ func TestArgoCDTellsOfThePolicy(t *testing.T) {
 		"https://argocd.example/applications/pullsecrets")
 
 	app.is("Healthy", nil)
-	chat.gets("Application pullsecrets is Healthy, the policy is in force everywhere.\nhttps://argocd.example/applications/pullsecrets")
+	chat.gets("Application pullsecrets is Healthy, the policy is in force. Its message counts the namespaces that have problems of their own, if any.\nhttps://argocd.example/applications/pullsecrets")
 
 	// A sync fails by the health of the policy, which is in a wave before the last.
 	app.is("Degraded", map[string]any{"operationState": operation("Failed", "Invalid: refused, the last good policy stays in force: line 8")})
