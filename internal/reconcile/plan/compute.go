@@ -30,7 +30,7 @@ type Observed struct {
 	// looked at may have one.
 	Copies map[string]CopyState
 
-	awaited map[string]bool // copies that no rule asks for any more, and that stay until what replaces them is there
+	awaited map[string]bool // copies that no rule asks for any more, and that stay until what replaces them is there, or the next policy is in force that asks for them
 }
 
 // state returns what was observed under a copy's name.
@@ -46,6 +46,28 @@ func (o Observed) state(name string) CopyState {
 // policy says of it, it would put it back.
 func (o Observed) promised(account *cluster.ServiceAccount, name string) bool {
 	return o.Promised != nil && o.Promised(account, name)
+}
+
+// promisedToAny is the same of accounts that have the name from us. Its copy stays with it, or the name would lead nowhere, and
+// what the next policy makes would be another secret to the kubelet.
+func (o Observed) promisedToAny(accounts []policy.Account, ledgers []ledger, name string) bool {
+	if o.Promised == nil {
+		return false
+	}
+	for i, account := range accounts {
+		if slices.Contains(ledgers[i].names, name) && slices.Contains(account.PullSecrets, name) && o.promised(account.ServiceAccount, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// await has a copy that no rule asks for stay.
+func (o *Observed) await(name string) {
+	if o.awaited == nil {
+		o.awaited = map[string]bool{}
+	}
+	o.awaited[name] = true
 }
 
 // looked reports whether it is known what there is under a copy's name, be it that it may not be read.
@@ -94,6 +116,11 @@ func Compute(want policy.Desired, have Observed) Plan {
 		}
 	}
 	have.awaited = awaited(want.Copies, copies, have)
+	for name := range have.Copies {
+		if _, wanted := byName[name]; !wanted && have.promisedToAny(want.Accounts, ledgers, name) {
+			have.await(name)
+		}
+	}
 	for _, c := range want.Conflicts {
 		copies = append(copies, decideConflict(c))
 	}
