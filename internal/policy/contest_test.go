@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // TestWarningsHoldWhatHappens holds what is said of rules that win and lose against what happens to them in every namespace of a
@@ -18,7 +20,9 @@ func TestWarningsHoldWhatHappens(t *testing.T) {
 		for i := range 2 + rand.N(4) {
 			fmt.Fprintf(&text, "- {name: r%d, secrets: [{source: {name: %s}, name: %s}, {source: {name: %s}, name: z}], override: %t, namespaces: {include: [%q, %q]%s}}\n",
 				i, pick("s1", "s2"), pick("p", "q"), pick("s1", "s2"), rand.N(2) == 0, pick("a", "*", "a*", "b?", "?"), pick("b", "ab*", "*a", "b??"),
-				pick("", "", ", exclude: [a]", `, exclude: ["*b"]`))
+				pick("", "", ", exclude: [a]", `, exclude: ["*b"]`)+pick("", "", ", selector: {matchLabels: {team: a}}", ", selector: {matchExpressions: [{key: team, operator: NotIn, values: [a]}]}",
+					", selector: {matchExpressions: [{key: team, operator: In, values: [a, b]}]}", ", selector: {matchExpressions: [{key: team, operator: DoesNotExist}]}",
+					", selector: {matchLabels: {kubernetes.io/metadata.name: ab}}"))
 		}
 		p, problems := Parse(map[string]string{"a.yaml": "apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules:\n" + text.String()}, options)
 		if p == nil {
@@ -40,7 +44,12 @@ func TestWarningsHoldWhatHappens(t *testing.T) {
 			}
 		}
 		for _, name := range names {
-			for _, c := range p.Desired(inputs(name)).Conflicts {
+			in := inputs(name)
+			in.Namespace.Labels = cluster.Labels{{Key: nameLabel, Value: name}}
+			if team := pick("a", "b", ""); team != "" {
+				in.Namespace.Labels = append(in.Namespace.Labels, cluster.Label{Key: "team", Value: team})
+			}
+			for _, c := range p.Desired(in).Conflicts {
 				winner, loser := index[c.Winner], index[c.Rule]
 				if c.Meant() {
 					meant++
