@@ -172,13 +172,16 @@ type Record struct {
 	Totals
 }
 
-// Encode returns the record's text. It leaves out rules and their copies beyond ShownRules, and sources beyond ShownVerified.
+// Encode returns the record's text. It leaves out rules and their copies beyond ShownRules, and sources beyond ShownVerified, and
+// counts them with those that were left out before.
 func (r Record) Encode() (string, error) {
-	r.Copies, r.RulesLeftOut = firstRules(r.Copies)
+	var copies, rules, sources int
+	r.Copies, copies = firstRules(r.Copies)
 	r.Attached = r.Attached.bounded()
 	r.Verified = firstVerified(r.Verified)
-	r.Rules, r.MoreRules = boundedRules(r.Rules)
-	r.Summaries, r.MoreSources = boundedSources(r.Summaries)
+	r.Rules, rules = boundedRules(r.Rules)
+	r.Summaries, sources = boundedSources(r.Summaries)
+	r.RulesLeftOut, r.MoreRules, r.MoreSources = r.RulesLeftOut+copies, r.MoreRules+rules, r.MoreSources+sources
 	text, err := json.MarshalIndent(r, "", "  ")
 	return string(text) + "\n", err
 }

@@ -36,6 +36,26 @@ func TestTheFirstRulesAndSourcesAreTold(t *testing.T) {
 	}
 }
 
+// TestARollOutThatIsTakenBackCountsTheSame: what the record left out before is still left out.
+func TestARollOutThatIsTakenBackCountsTheSame(t *testing.T) {
+	record := Record{Status: Ready, RolledOut: "sha256:1", Totals: Totals{Copies: map[string]int{}}}
+	for i := range ShownRules + 500 {
+		name := fmt.Sprintf("%05d", i)
+		record.Copies[name] = 1
+		record.Rules = append(record.Rules, RuleTotals{Name: name, Namespaces: i})
+		record.Summaries = append(record.Summaries, SourceSummary{Source: name})
+	}
+	text, err := record.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Decode(text)
+	want.RolledOut = ""
+	if diff := cmp.Diff(want, Decode(NotRolledOut(text))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestASourceIsSummedUp without anything of its credential, and with times alone that are the source's own.
 func TestASourceIsSummedUp(t *testing.T) {
 	written := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
