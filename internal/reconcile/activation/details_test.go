@@ -1,11 +1,16 @@
 package activation
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
@@ -128,6 +133,57 @@ func TestAnotherTextTakesTheRollOutBack(t *testing.T) {
 		w.rest(2 * w.StatusInterval)
 		if r := status.Decode(w.Cluster.StatusMap().Data[status.KeyRecord]); r.RolledOut != hashOf(onePolicy) {
 			t.Errorf("the status says %+v", r)
+		}
+	})
+}
+
+// TestProblemsMakeRoomForAnotherText: it is not kept out, for as long as it takes to try again, by what they take of the status
+// ConfigMap.
+func TestProblemsMakeRoomForAnotherText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 3, Options{})
+		const limit = 1 << 20 // of the API server, for all values of a ConfigMap
+		w.refuseStatus = func(cm *cluster.ConfigMap) error {
+			size := 0
+			for _, text := range cm.Data {
+				size += len(text)
+			}
+			for _, value := range cm.BinaryData {
+				size += len(value)
+			}
+			if size > limit {
+				return apierrors.NewRequestEntityTooLargeError("it is too long")
+			}
+			return nil
+		}
+		w.edit(onePolicy)
+		w.run()
+		var random [32]byte
+		chance := rand.NewChaCha8(random)
+		bytes := func(n int) []byte {
+			b := make([]byte, n)
+			_, _ = chance.Read(b)
+			return b
+		}
+		foreign := plan.Action{Verb: plan.None, Kind: plan.KindSecret, Name: "regcred", Rule: "a", Reason: plan.ForeignSecret}
+		for range 26_000 {
+			ns := hex.EncodeToString(bytes(31))
+			w.Reporter.Record(plan.Plan{Namespace: ns, Actions: []plan.Action{foreign}}, apply.Result{Namespace: ns}, false)
+		}
+		w.rest(2 * w.StatusInterval)
+		if n := len(w.Cluster.StatusMap().BinaryData[status.KeyProblems]); n < 700<<10 {
+			t.Fatalf("the problems take %d bytes", n)
+		}
+		other := onePolicy + "# " + base64.StdEncoding.EncodeToString(bytes(380<<10)) + "\n"
+		w.edit(other)
+		w.settle()
+		w.rest(2 * w.StatusInterval)
+		if p, _ := w.Progress(); p.Unsaved != "" || w.log.has("cannot write the status ConfigMap") {
+			t.Errorf("it was kept out: %q", p.Unsaved)
+		}
+		documents, err := status.UnpackPolicy(w.Cluster.StatusMap().BinaryData[status.KeyPolicy])
+		if err != nil || documents["policy.yaml"] != other {
+			t.Errorf("another text is kept: %v", err)
 		}
 	})
 }

@@ -38,6 +38,9 @@ func (a *Activator) save(ctx context.Context, names []string) error {
 			text = status.NotRolledOut(text)
 		}
 	}
+	if len(problems) > status.RoomForProblems(len(strings.Join(names, "\n"))+len(text)+len(packed)) {
+		problems = nil // there is no room for them beside this text; the next write of the whole status has the first
+	}
 	if err := a.writeStatus(ctx, names, text, packed, problems); err != nil {
 		return err
 	}

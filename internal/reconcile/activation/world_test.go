@@ -46,7 +46,9 @@ type world struct {
 	caches      state.Filling
 	log         logged
 	refuse      func(name string) error // the writes of a ConfigMap; nil for none
-	version     int
+	// refuseStatus refuses what the status would hold; nil for nothing.
+	refuseStatus func(*cluster.ConfigMap) error
+	version      int
 
 	writes   []string // the names of the ConfigMaps that were written
 	pinned   string   // the version that the last one was written over
@@ -305,6 +307,11 @@ func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, o
 		maps.DeleteFunc(annotations, func(key, _ string) bool { return slices.Contains(annotationKeys, key) })
 		maps.Copy(annotations, obj.GetAnnotations())
 		out.SetAnnotations(annotations)
+	}
+	if name == "the-status" && w.refuseStatus != nil {
+		if err := w.refuseStatus(cluster.NewConfigMap(out)); err != nil {
+			return nil, err
+		}
 	}
 	out.SetUID(types.UID("uid-" + name))
 	out.SetResourceVersion(w.next())
