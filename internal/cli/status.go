@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,7 +162,7 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 			last = o
 			state, settled = o.Final(f.revision)
 		}
-		if settled || err == nil && o.State == overview.Unknown {
+		if settled || err == nil && o.Denied() {
 			return false
 		}
 		if refused = apierrors.IsUnauthorized(err); refused {
@@ -180,12 +181,12 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	case refused:
 		return exitError{statusUnknown, errors.New(told)}
 	case last == nil:
-		return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, told)}
+		return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, cmp.Or(told, "the API server has not answered"))}
 	}
 	if err := f.print(last, stdout); err != nil {
 		return exitError{statusUnknown, err}
 	}
-	if last.State == overview.Unknown {
+	if last.Denied() {
 		return exitError{statusUnknown, errors.New("could not tell: " + last.Message)}
 	}
 	return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, told)}

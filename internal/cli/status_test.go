@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -198,17 +200,24 @@ func TestStatusWithoutAnAnswer(t *testing.T) {
 	t.Cleanup(server.Close)
 	closed := httptest.NewServer(nil)
 	closed.Close()
+	over := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-over:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(silent.Close)
+	t.Cleanup(func() { close(over) })
 	for _, c := range []struct{ server, args, want string }{
 		{server.URL, "", "read the status ConfigMap pullsecrets/pullsecrets-status"},
 		{server.URL, "-wait -timeout 5m", "Unauthorized"},
 		{server.URL, "-watch", "Unauthorized"},
 		{closed.URL, "", "connection refused"},
 		{closed.URL, "-wait -timeout 100ms", "could not tell within 100ms"},
+		{silent.URL, "-wait -timeout 100ms", "could not tell within 100ms: the API server has not answered"},
 	} {
-		kubeconfig := t.TempDir() + "/kubeconfig"
-		writeFile(t, kubeconfig, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
-  clusters: [{name: a, cluster: {server: %q}}], users: [{name: a, user: {}}]}`, c.server))
-		status, out, errs := command(t, "", append([]string{"status", "-kubeconfig", kubeconfig, "-namespace", "pullsecrets"}, strings.Fields(c.args)...)...)
+		status, out, errs := command(t, "", append([]string{"status", "-kubeconfig", kubeconfigOf(t, c.server), "-namespace", "pullsecrets"}, strings.Fields(c.args)...)...)
 		if status != 2 || out != "" || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: exit %d: %s%s", c.args, status, out, errs)
 		}
@@ -216,4 +225,45 @@ func TestStatusWithoutAnAnswer(t *testing.T) {
 	if n := asked.Load(); n > 30 {
 		t.Errorf("it asked %d times", n)
 	}
+}
+
+// TestStatusWaitsForAnAnnotationToBeMended: what somebody wrote into it, the controller writes anew.
+func TestStatusWaitsForAnAnnotationToBeMended(t *testing.T) {
+	c := statusCases()["ready"]
+	in := c.input(t)
+	delete(in.Status.BinaryData, status.KeyProblems) // there are none
+	var reads atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("watch") {
+			http.Error(w, "none", http.StatusInternalServerError)
+			return
+		}
+		of := in.Status
+		if strings.HasSuffix(r.URL.Path, in.PolicyName) {
+			copied := *in.Policy
+			copied.Annotations = maps.Clone(in.Policy.Annotations)
+			if reads.Add(1) < 3 {
+				copied.Annotations[cluster.AnnotationStatus] = "Fine"
+			}
+			of = &copied
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "a", "annotations": of.Annotations}, "data": of.Data, "binaryData": of.BinaryData,
+		})
+	}))
+	t.Cleanup(server.Close)
+	code, out, errs := command(t, "", "status", "-kubeconfig", kubeconfigOf(t, server.URL), "-namespace", "pullsecrets", "-wait", "-o", "json")
+	if code != 0 || !strings.Contains(out, `"state": "Ready"`) || !strings.Contains(errs, `says "Fine", which no controller writes`) {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
+// kubeconfigOf is the file of a kubeconfig for a server.
+func kubeconfigOf(t *testing.T, server string) string {
+	t.Helper()
+	file := t.TempDir() + "/kubeconfig"
+	writeFile(t, file, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
+  clusters: [{name: a, cluster: {server: %q}}], users: [{name: a, user: {}}]}`, server))
+	return file
 }

@@ -70,6 +70,7 @@ type Overview struct {
 	Complete bool     `json:"complete"`
 	Notes    []string `json:"notes,omitempty"`
 
+	policyDenied  bool   // the policy ConfigMap may not be read
 	statusDenied  bool   // nobody may say here what the status ConfigMap holds
 	rolledOutLast string // the hash of the text that the status says is rolled out
 }
@@ -113,7 +114,8 @@ type Held struct {
 // From tells how an installation stands.
 func From(in Input) *Overview {
 	o := &Overview{
-		Namespace: in.Namespace, Policy: in.PolicyName, Edited: in.Edited, Complete: true, statusDenied: in.StatusDenied != "",
+		Namespace: in.Namespace, Policy: in.PolicyName, Edited: in.Edited, Complete: true,
+		policyDenied: in.PolicyDenied != "", statusDenied: in.StatusDenied != "",
 		Rules: []status.RuleTotals{}, Sources: []Source{}, Problems: []Group{},
 	}
 	saved := o.readStatus(in)
@@ -131,6 +133,9 @@ func From(in Input) *Overview {
 	clean(o)
 	return o
 }
+
+// Denied reports whether the policy ConfigMap may not be read: then nothing is to be waited for.
+func (o *Overview) Denied() bool { return o.policyDenied }
 
 func (o *Overview) incomplete(why string) {
 	o.Complete = false
