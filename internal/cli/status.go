@@ -272,6 +272,14 @@ func (f *clusterFlags) kubectl() string {
 	return strings.Join(words, " ")
 }
 
+// kubectlFor is kubectl with the context named that is current now: a command that is shown for long, or copied into another shell,
+// must not reach the cluster that is current there.
+func (f *clusterFlags) kubectlFor(context string) string {
+	named := *f
+	named.context = context
+	return named.kubectl()
+}
+
 // shellWord quotes what a shell would not take as it is.
 func shellWord(text string) string {
 	plain := func(r rune) bool {

@@ -96,7 +96,8 @@ func (f *uiFlags) cluster(stdin io.Reader, stderr io.Writer) (ui.Cluster, error)
 	if err != nil {
 		return nil, err
 	}
-	at.Context, at.Kubectl = f.kube.named(), f.kube.kubectl()
+	at.Context = f.kube.named()
+	at.Kubectl = f.kube.kubectlFor(at.Context)
 	live, err := ui.NewLive(config, at)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)

@@ -3,16 +3,22 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // shownText is what a command prints while it runs.
@@ -128,5 +134,39 @@ func TestUIRefuses(t *testing.T) {
 		if status != 1 || !strings.Contains(stderr.String(), c.want) || stdout.Len() > 0 {
 			t.Errorf("%s: %d, %s%s", fmt.Sprint(c.args), status, &stdout, &stderr)
 		}
+	}
+}
+
+// TestUICommandsNameTheCluster that the page is about, also where another context is made the current one while it is open.
+func TestUICommandsNameTheCluster(t *testing.T) {
+	in := statusCases()["held"].input(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		of := map[string]*cluster.ConfigMap{in.PolicyName: in.Policy, in.StatusName: in.Status}[path.Base(r.URL.Path)]
+		w.Header().Set("Content-Type", "application/json")
+		if of == nil { // the page reads what may not be watched
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403}`)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{
+			"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": path.Base(r.URL.Path), "annotations": of.Annotations}, "data": of.Data, "binaryData": of.BinaryData,
+		})
+	}))
+	t.Cleanup(server.Close)
+	kubeconfig := kubeconfigOf(t, server.URL)
+	address, _ := uiOf(t, "-kubeconfig", kubeconfig, "-namespace", "pullsecrets")
+	var text string
+	eventually(t, func() bool {
+		response, err := http.Get(address)
+		if err != nil {
+			return false
+		}
+		defer response.Body.Close()
+		page, _ := io.ReadAll(response.Body)
+		text = html.UnescapeString(string(page))
+		return strings.Contains(text, "confirm-prune=")
+	})
+	if want := "kubectl --kubeconfig=" + kubeconfig + " --context=a -n pullsecrets annotate"; !strings.Contains(text, want) {
+		t.Errorf("%q is not on the page", want)
 	}
 }
