@@ -51,10 +51,13 @@ type guard struct {
 
 func newGuard(at net.Addr, policy string, next http.Handler) *guard {
 	token := newToken()
-	_, port, _ := net.SplitHostPort(at.String())
+	host, port, _ := net.SplitHostPort(at.String())
+	hosts := []string{at.String(), "127.0.0.1:" + port, "localhost:" + port, "[::1]:" + port}
+	if port == "80" { // a browser leaves out the usual one
+		hosts = append(hosts, host, "["+host+"]", "127.0.0.1", "localhost", "[::1]")
+	}
 	return &guard{
-		hosts: []string{at.String(), "127.0.0.1:" + port, "localhost:" + port, "[::1]:" + port},
-		token: token, secret: newSecret(token), policy: policy, next: next,
+		hosts: hosts, token: token, secret: newSecret(token), policy: policy, next: next,
 	}
 }
 

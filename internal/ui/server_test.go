@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -250,11 +251,27 @@ func TestRequestsThatNoBrowserSends(t *testing.T) {
 		{"no host", "GET /" + token + "/ HTTP/1.0\r\n\r\n", "403"},
 		{"dots in other letters", "GET /" + token + "/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "404"},
 		{"a large header", "GET /" + token + "/ HTTP/1.1\r\nHost: " + host + "\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", "431"},
+		{"what the server can, for another host", "OPTIONS * HTTP/1.1\r\nHost: attacker.example\r\n\r\n", "403"},
+		{"what the server can", "OPTIONS * HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "405"},
 		{"a proxy's request", "CONNECT example.com:443 HTTP/1.1\r\nHost: " + host + "\r\n\r\n", "403"},
 		{"a body of no known length", "GET /" + token + "/ HTTP/1.1\r\nHost: " + host + "\r\nTransfer-Encoding: chunked\r\n\r\n", "400"},
 	} {
 		if got := raw(t, s, c.text); !strings.Contains(got, " "+c.want+" ") {
 			t.Errorf("%s: %q, want %s", c.why, got, c.want)
+		}
+	}
+}
+
+// TestTheUsualPortIsNotInTheHost: a browser leaves it out.
+func TestTheUsualPortIsNotInTheHost(t *testing.T) {
+	for port, want := range map[int]int{80: http.StatusOK, 8080: http.StatusForbidden} {
+		g := newGuard(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}, "", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		for _, host := range []string{"127.0.0.1", "localhost"} {
+			r := httptest.NewRequest(http.MethodGet, "http://"+host+"/"+g.token+"/", nil)
+			answer := httptest.NewRecorder()
+			if g.ServeHTTP(answer, r); answer.Code != want {
+				t.Errorf("%s on port %d: %d, want %d", host, port, answer.Code, want)
+			}
 		}
 	}
 }
