@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect/overview"
@@ -105,45 +104,82 @@ func Changes(before, now *Model) (words []string) {
 	return words
 }
 
-// trouble is a problem in one namespace, or of none.
-type trouble struct{ reason, object, namespace string }
+// about is what a problem is and what it is about, whatever is said of it.
+type about struct{ reason, object string }
 
-func (m *Model) troubles() map[trouble]bool {
-	all := map[trouble]bool{}
+// troubles are the namespaces that have each, sorted and each once; "" stands for a problem of none. There may be hundreds of
+// problems, each in thousands of namespaces.
+func (m *Model) troubles() map[about][]string {
+	all := map[about][]string{}
 	for _, g := range m.overview.Problems {
 		for _, p := range g.Problems {
-			if len(p.Namespaces) == 0 {
-				all[trouble{p.Reason, overview.Object(p.Problem), ""}] = true
+			key := about{p.Reason, overview.Object(p.Problem)}
+			names := p.Namespaces
+			if len(names) == 0 {
+				names = []string{""}
 			}
-			for _, ns := range p.Namespaces {
-				all[trouble{p.Reason, overview.Object(p.Problem), ns}] = true
-			}
+			all[key] = inOrder(all[key], names)
 		}
 	}
 	return all
 }
 
-// changed says which troubles of one set another lacks.
-func changed(word string, of, lacking map[trouble]bool) []string {
-	var missing []trouble
-	for t := range of {
-		if !lacking[t] {
-			missing = append(missing, t)
-		}
+// inOrder are the names of two lists, sorted and each once. Mostly there is one list, which is so already.
+func inOrder(some, others []string) []string {
+	if len(some) == 0 && slices.IsSorted(others) {
+		return others
 	}
-	if len(missing) == 0 {
+	both := slices.Concat(some, others)
+	slices.Sort(both)
+	return slices.Compact(both)
+}
+
+// trouble is a problem in one namespace, or of none.
+type trouble struct {
+	about
+	namespace string
+}
+
+func (t trouble) before(o trouble) bool {
+	return t.reason+t.namespace+t.object < o.reason+o.namespace+o.object
+}
+
+// changed says which troubles of one set another lacks.
+func changed(word string, of, lacking map[about][]string) []string {
+	var first trouble
+	n := 0
+	for key, names := range of {
+		missing := without(names, lacking[key])
+		if len(missing) == 0 {
+			continue
+		}
+		if t := (trouble{key, missing[0]}); n == 0 || t.before(first) {
+			first = t
+		}
+		n += len(missing)
+	}
+	if n == 0 {
 		return nil
 	}
-	slices.SortFunc(missing, func(a, b trouble) int {
-		return strings.Compare(a.reason+a.namespace+a.object, b.reason+b.namespace+b.object)
-	})
-	t := missing[0]
-	text := fmt.Sprintf("%s: %s, %s", word, t.reason, t.object)
-	if t.namespace != "" {
-		text += " in " + t.namespace
+	text := fmt.Sprintf("%s: %s, %s", word, first.reason, first.object)
+	if first.namespace != "" {
+		text += " in " + first.namespace
 	}
-	if more := len(missing) - 1; more > 0 {
-		text += fmt.Sprintf(", and %d more", more)
+	if n > 1 {
+		text += fmt.Sprintf(", and %d more", n-1)
 	}
 	return []string{text + "."}
+}
+
+// without are the names that another list lacks; both are sorted.
+func without(names, others []string) (missing []string) {
+	for _, name := range names {
+		for len(others) > 0 && others[0] < name {
+			others = others[1:]
+		}
+		if len(others) == 0 || others[0] != name {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }

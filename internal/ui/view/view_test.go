@@ -178,6 +178,45 @@ func TestWhatChangedInWords(t *testing.T) {
 	}
 }
 
+// TestWhatChangedIsTheDifference of the problems in each namespace, whatever their details and however somebody put the names.
+func TestWhatChangedIsTheDifference(t *testing.T) {
+	detailed := func(detail string, namespaces ...string) status.FullProblem {
+		p := foreign(namespaces...)
+		p.Detail = detail
+		return p
+	}
+	ofNone := foreign()
+	ofNone.Name = "none"
+	was := []status.FullProblem{detailed("one", "n0002", "n0000"), detailed("two", "n0001", "n0002"), ofNone}
+	for _, c := range []struct {
+		is   []status.FullProblem
+		want []string
+	}{
+		{was, []string{"The page has changed."}},
+		{[]status.FullProblem{detailed("other", "n0000", "n0001", "n0002"), ofNone}, []string{"The page has changed."}},
+		{[]status.FullProblem{detailed("one", "n0001", "n0003", "n0004")}, []string{
+			"New: ForeignSecret, rule hub, Secret reg in n0003, and 1 more.", "Gone: ForeignSecret, rule hub, Secret reg in n0000, and 2 more.",
+		}},
+	} {
+		got := Changes(New(standing(t, 5, was, nil), now), New(standing(t, 5, c.is, nil), now))
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+// TestWhatChangedIsToldOfManyNamespaces without work for each of them: the page waits for it.
+func TestWhatChangedIsToldOfManyNamespaces(t *testing.T) {
+	var names []string
+	for i := range 3000 {
+		names = append(names, fmt.Sprintf("n%04d", i))
+	}
+	before, after := New(standing(t, 0, []status.FullProblem{foreign(names...)}, nil), now), New(standing(t, 0, []status.FullProblem{foreign(names[1:]...)}, nil), now)
+	if n := testing.AllocsPerRun(1, func() { Changes(before, after) }); n > 300 {
+		t.Errorf("%.0f allocations", n)
+	}
+}
+
 func TestAges(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-11-27T11:30:00Z": "less than an hour ago", "2026-11-27T11:00:00Z": "1 hour ago", "2026-11-25T13:00:00Z": "47 hours ago", "2026-11-24T12:00:00Z": "3 days ago",
