@@ -252,6 +252,23 @@ func TestWhatIsHeldIsConfirmedOnlyWhereThatCounts(t *testing.T) {
 	}
 }
 
+// TestACommandIsShownAsItIsOrNotAtAll: a letter that a terminal may not be shown is part of which cluster is meant.
+func TestACommandIsShownAsItIsOrNotAtAll(t *testing.T) {
+	held := status.FullProblem{Problem: status.Problem{Kind: "Secret", Name: "reg", Reason: string(plan.PruneHeld)}, Namespaces: []string{"a"}}
+	for kubectl, shown := range map[string]bool{
+		"kubectl --context='prod eu'": true, "kubectl --context='prod-ü'": true,
+		"kubectl --context='prod eu'": false, "kubectl --kubeconfig='a\tb'": false, "kubectl --context='‮prod'": false, "kubectl --as='a\n'": false,
+	} {
+		o := From(Input{
+			Namespace: "pullsecrets", PolicyName: "the-policy", StatusName: "the-status", Kubectl: kubectl,
+			Policy: policyMap(textA, textA, Degraded), Status: statusMap(t, textA, record(Degraded, textA, textA), held),
+		})
+		if shown != strings.HasPrefix(o.Held.Confirm, kubectl+" ") || !shown && (o.Held.Confirm != "" || !strings.Contains(o.Held.Why, "pullsecrets/confirm-prune="+hash(textA))) {
+			t.Errorf("%q: %+v", kubectl, *o.Held)
+		}
+	}
+}
+
 // TestProblemsStandTogether by their reason: the policy's first, then what most namespaces have.
 func TestProblemsStandTogether(t *testing.T) {
 	of := func(scope, reason, name string, namespaces ...string) status.FullProblem {

@@ -112,4 +112,9 @@ func (o *Overview) held(in Input, s saved) {
 	if s.record.Confirmed == o.Text { // it counts again once the controller saw that it was taken away
 		held.Confirm = fmt.Sprintf("%s %s- && sleep 5 && %s", annotate, cluster.AnnotationConfirmPrune, held.Confirm)
 	}
+	if held.Confirm != printable(held.Confirm) { // with other letters in their place it would be for another cluster
+		held.Confirm = ""
+		held.Why = fmt.Sprintf("the command cannot be shown, because the kubeconfig, its context or the user has a letter that is not printable; annotate the policy ConfigMap of this cluster with %s=%s",
+			cluster.AnnotationConfirmPrune, o.Text)
+	}
 }
