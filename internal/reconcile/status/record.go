@@ -173,7 +173,7 @@ type Record struct {
 }
 
 // Encode returns the record's text. It leaves out rules and their copies beyond ShownRules, and sources beyond ShownVerified, and
-// counts them with those that were left out before.
+// counts them with those that were left out before. A record that would be too long counts fewer rules.
 func (r Record) Encode() (string, error) {
 	var copies, rules, sources int
 	r.Copies, copies = firstRules(r.Copies)
@@ -182,6 +182,24 @@ func (r Record) Encode() (string, error) {
 	r.Rules, rules = boundedRules(r.Rules)
 	r.Summaries, sources = boundedSources(r.Summaries)
 	r.RulesLeftOut, r.MoreRules, r.MoreSources = r.RulesLeftOut+copies, r.MoreRules+rules, r.MoreSources+sources
+	text, err := r.text()
+	if len(text) > maxRecord { // Rules count them too
+		r.RulesLeftOut, r.Copies = r.RulesLeftOut+len(r.Copies), map[string]int{}
+		text, err = r.text()
+	}
+	for len(text) > maxRecord && len(r.Rules) > 0 {
+		n := len(r.Rules) / 2
+		r.MoreRules, r.Rules = r.MoreRules+len(r.Rules)-n, r.Rules[:n:n]
+		text, err = r.text()
+	}
+	return text, err
+}
+
+// maxRecord is how long the text is at most, as far as that is up to the rules: beside it, a policy of policy.MaxSize has to have
+// room in a ConfigMap of 1 MiB.
+const maxRecord = 480 << 10
+
+func (r Record) text() (string, error) {
 	text, err := json.MarshalIndent(r, "", "  ")
 	return string(text) + "\n", err
 }

@@ -56,6 +56,34 @@ func TestARollOutThatIsTakenBackCountsTheSame(t *testing.T) {
 	}
 }
 
+// TestTheRecordLeavesRoomForThePolicy whatever its rules are called: the API server refuses a ConfigMap that is larger.
+func TestTheRecordLeavesRoomForThePolicy(t *testing.T) {
+	record := Record{Status: Ready, RolledOut: "sha256:1", Totals: Totals{Copies: map[string]int{}}}
+	for i := range ShownRules + 500 {
+		name := fmt.Sprintf("%0253d", i)
+		record.Copies[name] = 3000
+		record.Rules = append(record.Rules, RuleTotals{name, 3000, 3000, 3000, 3000, 3000, "2026-06-01T11:57:00Z", fmt.Sprintf("%063d", i)})
+		record.Attached.Accounts = append(record.Attached.Accounts, name)
+		record.Summaries = append(record.Summaries, SourceSummary{Source: name, State: policy.SourceUsable, LastChange: "2026-06-01T11:57:00Z", Expires: "2026-06-01T11:57:00Z"})
+	}
+	text, err := record.Encode()
+	if err != nil || len(text)+policy.MaxSize+roomForRest > 1<<20 {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	got := Decode(text)
+	if n := len(got.Rules); n == 0 || n+got.MoreRules != ShownRules+500 || got.Rules[n-1].Name != record.Rules[n-1].Name || len(got.Copies)+got.RulesLeftOut != ShownRules+500 {
+		t.Errorf("%d rules and %d more, copies of %d and %d more", n, got.MoreRules, len(got.Copies), got.RulesLeftOut)
+	}
+	want := got
+	want.RolledOut = ""
+	if diff := cmp.Diff(want, Decode(NotRolledOut(text))); diff != "" {
+		t.Error(diff)
+	}
+	if len(record.Copies) != ShownRules+500 {
+		t.Error("encoding changed the record")
+	}
+}
+
 // TestASourceIsSummedUp without anything of its credential, and with times alone that are the source's own.
 func TestASourceIsSummedUp(t *testing.T) {
 	written := time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
