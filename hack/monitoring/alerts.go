@@ -51,9 +51,10 @@ or absent(last_over_time(pullsecrets_leader[6h]))`),
 	},
 	{
 		name: "PullsecretsDown", severity: warning, lasts: "15m",
+		// A week back, or it would end by itself where no pod of the job is left that answers, as of evict.
 		expr: by(`
 count by (OF, job) (
-  up == 0 and on (OF, job) group by (OF, job) (last_over_time(pullsecrets_build_info[6h]))
+  up == 0 and on (OF, job) group by (OF, job) (last_over_time(pullsecrets_build_info[7d]))
 )`),
 		summary:     "{{ $value }} pod of {{ $labels.job }} does not answer",
 		description: "With two replicas the other one works on. With one, or where it is that of evict, its work waits: see PullsecretsNobodyWorks.",
@@ -140,10 +141,18 @@ unless max by (OF, source) (
 	},
 	{
 		name: "PullsecretsBehind", severity: warning, lasts: "5m",
-		expr:    by(`max by (OF) (pullsecrets_oldest_unsynced_seconds) > 300`),
+		// Not by what is wrong with as few namespaces as may have problems of their own, unless the queue does not become empty:
+		// that is for their teams, and PullsecretsProblems has it.
+		expr: by(`
+max by (OF) (pullsecrets_oldest_unsynced_seconds) > 300
+unless (
+  (max by (OF) (pullsecrets_namespaces_failing) > 0)
+    <= max by (OF) (pullsecrets_namespaces_failing_limit)
+  unless max by (OF) (min_over_time(pullsecrets_queue_length[5m])) > 0
+)`),
 		summary: "a namespace has waited {{ $value | humanizeDuration }} for what the policy gives it",
-		description: "Writes to it fail, are put off because somebody undoes them, or the queue is not worked off. Pods there may lack a credential, or have the one before a rotation. " +
-			"Other namespaces do not wait for it.",
+		description: "The queue is not worked off, or writes fail or are put off in more namespaces than -max-failing permits. " +
+			"Pods there may lack a credential, or have the one before a rotation.",
 	},
 	{
 		name: "PullsecretsWaits", severity: warning, lasts: "5m",
@@ -158,11 +167,11 @@ unless max by (OF, source) (
 		description: "More would be removed at once than -max-prune permits, so nothing of it is. Pods go on pulling. If it is meant, confirm it; if not, mend the policy.",
 	},
 	{
-		name: "PullsecretsFight", severity: warning,
+		name: "PullsecretsFight", severity: info,
 		expr:    by(`sum by (OF, kind, manager) (increase(pullsecrets_fights_total[1h])) > 0`),
 		summary: "{{ $labels.manager }} undoes again and again what pullsecrets writes to {{ $labels.kind }} objects",
 		description: "Repairs wait longer each time, up to five minutes, and pods that are created in between lack the credential. " +
-			"Have the other field manager leave the field alone.",
+			"Have the other field manager leave the field alone. Where it is in many namespaces, PullsecretsNamespacesFailing fires too.",
 	},
 	{
 		name: "PullsecretsAdmissionInactive", severity: warning, lasts: "15m",
@@ -177,7 +186,7 @@ max by (OF) (
 		name: "PullsecretsProblems", severity: info, lasts: "30m",
 		expr:        by(`max by (OF, kind, reason) (pullsecrets_problems{reason!~"` + ownReasons + `"}) > 0`),
 		summary:     "{{ $value }} {{ $labels.kind }} objects have the problem {{ $labels.reason }}",
-		description: "Single namespaces or rules do not get what the policy says. The ConfigMap pullsecrets-status names them.",
+		description: "Single namespaces or rules do not get what the policy says. The command pullsecrets status names them, and the ConfigMap pullsecrets-status one of each.",
 	},
 	{
 		name: "PullsecretsCredentialOld", severity: info,

@@ -262,9 +262,9 @@ type step struct {
 func (s *scene) story() []step {
 	policy := func(text string) func() { return func() { s.PolicyText(s.Rules(text)) } }
 	back := policy(rules)
-	foreign := []string{}
+	var foreign, denied []string
 	var endDenial func()
-	var denied, early string
+	var early string
 	return []step{
 		{name: "a refused policy", alerts: []string{"PullsecretsPolicyRefused"}, shows: `pullsecrets_policy_state{state="Invalid"} == 1`,
 			begin: func() { s.PolicyText("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: nonsense\n") }, end: back},
@@ -286,14 +286,23 @@ func (s *scene) story() []step {
 		{name: "a registry is away", alerts: []string{"PullsecretsUnverified"}, shows: `pullsecrets_source_verified{verdict="Unverified"} == 1`,
 			begin: func() { s.takes("better", true); s.Source("asked", api.Credential(s.registry, "better")) },
 			end:   func() { s.takes("best", false); s.Source("asked", api.Credential(s.registry, "best")) }},
-		{name: "writes are denied", alerts: []string{"PullsecretsBehind"}, shows: `(pullsecrets_oldest_unsynced_seconds > 2) and on () (pullsecrets_problems{reason="WriteFailed"} > 0)`,
+		{name: "writes are denied", alerts: []string{"PullsecretsBehind"}, shows: `(pullsecrets_oldest_unsynced_seconds > 2) and on () (pullsecrets_problems{reason="WriteFailed"} >= 4)`,
 			begin: func() {
-				denied = s.hidden("denied")
-				s.Merge(api.Namespaces, "", denied, fmt.Sprintf(`{"metadata":{"labels":{"deny":%q}}}`, s.Name("x")))
-				s.DenyAndEcho(denied)
-				s.show(denied)
+				for i := range 4 {
+					ns := s.hidden(fmt.Sprintf("denied%d", i))
+					s.Merge(api.Namespaces, "", ns, fmt.Sprintf(`{"metadata":{"labels":{"deny":%q}}}`, s.Name("x")))
+					denied = append(denied, ns)
+				}
+				s.DenyAndEcho(denied[0])
+				for _, ns := range denied {
+					s.show(ns)
+				}
 			},
-			end: func() { s.Merge(api.Namespaces, "", denied, `{"metadata":{"labels":{"deny":null}}}`) }},
+			end: func() {
+				for _, ns := range denied {
+					s.Merge(api.Namespaces, "", ns, `{"metadata":{"labels":{"deny":null}}}`)
+				}
+			}},
 		{name: "foreign secrets", alerts: []string{"PullsecretsProblems", "PullsecretsNamespacesFailing"}, shows: `pullsecrets_problems{reason="ForeignSecret"} >= 4`,
 			begin: func() {
 				for i := range 4 {
