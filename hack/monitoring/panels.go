@@ -34,7 +34,7 @@ const chosen = `cluster=~"$cluster", namespace=~"$namespace"`
 func of(expr, legend string) query { return query{strings.ReplaceAll(expr, "SEL", chosen), legend} }
 
 // ours keeps the series of our processes, of metrics that every process has.
-const ours = ` and on (job, instance) pullsecrets_build_info{SEL}`
+const ours = ` and on (cluster, job, instance) pullsecrets_build_info{SEL}`
 
 var dashboardRows = []row{
 	{"At a glance", []panel{
@@ -46,48 +46,48 @@ var dashboardRows = []row{
 			queries:     []query{of(`sum(pullsecrets_leader{SEL})`, "")}},
 		{title: "Copies in place", kind: stat, unit: "short", width: 4,
 			description: "Secrets that the controller keeps in namespaces.",
-			queries:     []query{of(`sum(max by (namespace, rule) (pullsecrets_copies{SEL}))`, "")}},
+			queries:     []query{of(`sum(max by (cluster, namespace, rule) (pullsecrets_copies{SEL}))`, "")}},
 		{title: "Longest wait of a namespace", kind: stat, unit: "s", width: 4,
 			description: "How long the namespace that waits longest has work that failed or was not done yet; 0 when there is none.",
 			queries:     []query{of(`max(pullsecrets_oldest_unsynced_seconds{SEL})`, "")}},
 		{title: "Removals held", kind: stat, unit: "short", width: 4,
 			description: "Removals that wait for a confirmation, because they are more at once than -max-prune permits.",
-			queries:     []query{of(`max(pullsecrets_held_prunes{SEL})`, "")}},
+			queries:     []query{of(`sum(max by (cluster, namespace) (pullsecrets_held_prunes{SEL}))`, "")}},
 		{title: "Next credential to end", kind: stat, unit: "s", width: 4,
 			description: "Time until the first credential of a source ends, where one says when it does. Negative: it has ended.",
-			queries:     []query{of(`min(max by (namespace, source) (pullsecrets_source_expiry_timestamp_seconds{SEL})) - time()`, "")}},
+			queries:     []query{of(`min(max by (cluster, namespace, source) (pullsecrets_source_expiry_timestamp_seconds{SEL})) - time()`, "")}},
 	}},
 	{"Namespaces", []panel{
 		{title: "Problems", kind: lines, unit: "short", width: 12,
 			description: "Objects that somebody should look at, by reason; docs/reasons.md says what each means and what to do.",
-			queries:     []query{of(`max by (kind, reason) (pullsecrets_problems{SEL})`, "{{kind}} {{reason}}")}},
+			queries:     []query{of(`sum by (kind, reason) (max by (cluster, namespace, kind, reason) (pullsecrets_problems{SEL}))`, "{{kind}} {{reason}}")}},
 		{title: "Namespaces with problems of their own", kind: lines, unit: "short", width: 12,
 			description: "Of the namespaces that rules select, those with problems of their own. Above the limit (-max-failing) the policy is Degraded by them.",
 			queries: []query{
-				of(`max(pullsecrets_namespaces_failing{SEL})`, "with problems"),
-				of(`max(pullsecrets_namespaces_failing_limit{SEL})`, "limit"),
+				of(`sum(max by (cluster, namespace) (pullsecrets_namespaces_failing{SEL}))`, "with problems"),
+				of(`sum(max by (cluster, namespace) (pullsecrets_namespaces_failing_limit{SEL}))`, "limit"),
 			}},
 		{title: "Namespaces and service accounts", kind: lines, unit: "short", width: 8,
 			description: "Namespaces that were decided, those that rules select, and service accounts that rules give names to.",
 			queries: []query{
-				of(`max(pullsecrets_namespaces{SEL})`, "namespaces"),
-				of(`max(pullsecrets_namespaces_selected{SEL})`, "selected"),
-				of(`max(pullsecrets_service_accounts{SEL})`, "service accounts"),
+				of(`sum(max by (cluster, namespace) (pullsecrets_namespaces{SEL}))`, "namespaces"),
+				of(`sum(max by (cluster, namespace) (pullsecrets_namespaces_selected{SEL}))`, "selected"),
+				of(`sum(max by (cluster, namespace) (pullsecrets_service_accounts{SEL}))`, "service accounts"),
 			}},
 		{title: "Copies by rule", kind: lines, unit: "short", width: 8,
 			description: "Copies in place, by the rule that asks for them. A rule that falls loses namespaces, or its copies do not come.",
-			queries:     []query{of(`max by (rule) (pullsecrets_copies{SEL})`, "{{rule}}")}},
+			queries:     []query{of(`sum by (rule) (max by (cluster, namespace, rule) (pullsecrets_copies{SEL}))`, "{{rule}}")}},
 		{title: "Rules that fell back to service accounts", kind: lines, unit: "short", width: 8,
 			description: "Rules with attach: pods whose names service accounts get, because the API server does not add them to pods.",
-			queries:     []query{of(`max(pullsecrets_rules_fallen_back{SEL})`, "rules")}},
+			queries:     []query{of(`sum(max by (cluster, namespace) (pullsecrets_rules_fallen_back{SEL}))`, "rules")}},
 	}},
 	{"Sources", []panel{
 		{title: "Time until a credential ends", kind: lines, unit: "s", width: 8,
 			description: "Of each source that says when it ends. Below 0 it has ended.",
-			queries:     []query{of(`max by (source) (pullsecrets_source_expiry_timestamp_seconds{SEL}) - time()`, "{{source}}")}},
+			queries:     []query{of(`min by (source) (max by (cluster, namespace, source) (pullsecrets_source_expiry_timestamp_seconds{SEL})) - time()`, "{{source}}")}},
 		{title: "Age of credentials", kind: lines, unit: "s", width: 8,
 			description: "Time since each source was written last. It falls to 0 when one is rotated.",
-			queries:     []query{of(`time() - max by (source) (pullsecrets_source_last_change_timestamp_seconds{SEL})`, "{{source}}")}},
+			queries:     []query{of(`time() - min by (source) (max by (cluster, namespace, source) (pullsecrets_source_last_change_timestamp_seconds{SEL}))`, "{{source}}")}},
 		{title: "What registries say of them", kind: lines, unit: "none", width: 8,
 			description: "Of sources with verify: true, which answer their registries gave: Asking, Accepted, Refused, or Unverified where none answers.",
 			queries:     []query{of(`max by (source, verdict) (pullsecrets_source_verified{SEL}) == 1`, "{{source}} {{verdict}}")}},
@@ -104,7 +104,7 @@ var dashboardRows = []row{
 			}},
 		{title: "Namespaces in the queue", kind: lines, unit: "short", width: 8,
 			description: "Those that wait to be decided. It is near 0 but for moments after an edit of the policy or a rotation.",
-			queries:     []query{of(`max(pullsecrets_queue_length{SEL})`, "waiting")}},
+			queries:     []query{of(`sum(max by (cluster, namespace) (pullsecrets_queue_length{SEL}))`, "waiting")}},
 		{title: "Writes", kind: lines, unit: "wps", width: 8,
 			description: "Writes that succeeded, by their reason; docs/reasons.md has them all.",
 			queries:     []query{of(`sum by (kind, reason) (rate(pullsecrets_actions_total{SEL}[$__rate_interval]))`, "{{kind}} {{reason}}")}},
@@ -118,7 +118,7 @@ var dashboardRows = []row{
 	{"Evictions", []panel{
 		{title: "Pods that wait for an image", kind: lines, unit: "short", width: 12,
 			description: "Pending pods by why pullsecrets evict leaves them alone, or Evict; docs/evict.md has the verdicts. Nothing where evict is not installed.",
-			queries:     []query{of(`max by (verdict) (pullsecrets_stuck_pods{SEL})`, "{{verdict}}")}},
+			queries:     []query{of(`sum by (verdict) (max by (cluster, namespace, verdict) (pullsecrets_stuck_pods{SEL}))`, "{{verdict}}")}},
 		{title: "Evictions", kind: lines, unit: "short", width: 12,
 			description: "In the last hour, by what came of them. Refused: the API server answers 429.",
 			queries:     []query{of(`sum by (result) (increase(pullsecrets_evictions_total{SEL}[1h]))`, "{{result}}")}},
