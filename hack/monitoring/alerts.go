@@ -41,10 +41,11 @@ const (
 var alerts = []alert{
 	{
 		name: "PullsecretsNobodyWorks", severity: critical, lasts: "5m",
+		// The second part looks less far back, so that it fires before the first one ends: it knows no namespace any more.
 		expr: by(`
 group by (OF) (last_over_time(pullsecrets_leader[6h]))
   unless group by (OF) (pullsecrets_leader == 1)
-or absent(last_over_time(pullsecrets_leader[6h]))`),
+or absent(last_over_time(pullsecrets_leader[5h]))`),
 		summary: "no pullsecrets controller works{{ with $labels.namespace }} in namespace {{ . }}{{ end }}",
 		description: "What was distributed stays, and running pods go on pulling. New namespaces get no credential, and a rotated one reaches nobody. " +
 			"Either no pod runs, none holds the Lease, or Prometheus does not collect from them.",

@@ -117,6 +117,16 @@ func TestAQueueThatIsNotWorkedOffIsToldOf(t *testing.T) {
 	}
 }
 
+// TestNobodyWorksDoesNotEndByItself where the only installation is gone: it is told of at each minute of half a day.
+func TestNobodyWorksDoesNotEndByItself(t *testing.T) {
+	test := unitTest{Every: "1m", Series: inputs(map[string]string{of1("pullsecrets_leader", "a"): "1x10 stale"})}
+	for minute := 20; minute <= 720; minute++ {
+		test.Wants = append(test.Wants, unitWant{Expr: `group by (alertname) (ALERTS{alertstate="firing"})`, At: fmt.Sprintf("%dm", minute),
+			Samples: []unitSample{{`{alertname="PullsecretsNobodyWorks"}`, 1}}})
+	}
+	tryRules(t, test)
+}
+
 // TestADownPodIsToldOfAsLongAsItIsDown also where none of its job answers: two days.
 func TestADownPodIsToldOfAsLongAsItIsDown(t *testing.T) {
 	tryRules(t, unitTest{Every: "1h", Series: inputs(map[string]string{
