@@ -76,6 +76,20 @@ func days() []daily {
 			of1("pullsecrets_oldest_unsynced_seconds", "a"): "0x30 60 120 180 240 0x85",
 			of1("pullsecrets_queue_length", "a"):            "0x30 300 220 140 60 0x85",
 		})},
+		{name: "a token of twelve hours that is renewed in time", series: with(two, map[string]string{
+			of1(`pullsecrets_source_last_change_timestamp_seconds{source="s"}`, "a"): always("0"),
+			of1(`pullsecrets_source_expiry_timestamp_seconds{source="s"}`, "a"):      always("43200"),
+		})},
+		{name: "a credential of 89 days that ends in eight", series: with(two, map[string]string{
+			of1(`pullsecrets_source_last_change_timestamp_seconds{source="s"}`, "a"): always("-7680000"),
+			of1(`pullsecrets_source_expiry_timestamp_seconds{source="s"}`, "a"):      always("691200"),
+		})},
+		{name: "three restarts in an hour", series: with(two, map[string]string{
+			of1("process_start_time_seconds", "b"): "1000x19 1200x19 2400x19 3600x60",
+		})},
+		{name: "some evictions fail", series: with(two, map[string]string{
+			of1(`pullsecrets_evictions_total{result="failed"}`, "e"): "0x10 1+1x5 6x100",
+		})},
 		{name: "a quota in one namespace of 412", series: with(two, tenant), fires: "PullsecretsProblems"},
 		{name: "one namespace in which two programs fight", series: with(two, tenant, map[string]string{
 			of1(`pullsecrets_problems{kind="Namespace", reason="WriteFailed"}`, "a"):    "_",
