@@ -257,7 +257,7 @@ func TestACommandIsShownAsItIsOrNotAtAll(t *testing.T) {
 	held := status.FullProblem{Problem: status.Problem{Kind: "Secret", Name: "reg", Reason: string(plan.PruneHeld)}, Namespaces: []string{"a"}}
 	for kubectl, shown := range map[string]bool{
 		"kubectl --context='prod eu'": true, "kubectl --context='prod-ü'": true,
-		"kubectl --context='prod eu'": false, "kubectl --kubeconfig='a\tb'": false, "kubectl --context='‮prod'": false, "kubectl --as='a\n'": false,
+		"kubectl --context='prod eu'": false, "kubectl --kubeconfig='a\tb'": false, "kubectl --context='\u202eprod'": false, "kubectl --as='a\n'": false,
 	} {
 		o := From(Input{
 			Namespace: "pullsecrets", PolicyName: "the-policy", StatusName: "the-status", Kubectl: kubectl,
