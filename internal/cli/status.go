@@ -181,7 +181,7 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	case refused:
 		return exitError{statusUnknown, errors.New(told)}
 	case last == nil:
-		return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, cmp.Or(told, "the API server has not answered"))}
+		return exitError{statusUnknown, fmt.Errorf("%s: %s", f.untold(ctx), cmp.Or(told, "the API server has not answered"))}
 	}
 	if err := f.print(last, stdout); err != nil {
 		return exitError{statusUnknown, err}
@@ -189,7 +189,15 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	if last.Denied() {
 		return exitError{statusUnknown, errors.New("could not tell: " + last.Message)}
 	}
-	return exitError{statusUnknown, fmt.Errorf("could not tell within %s: %s", f.timeout, told)}
+	return exitError{statusUnknown, fmt.Errorf("%s: %s", f.untold(ctx), told)}
+}
+
+// untold says how the waiting ended without an answer.
+func (f *statusFlags) untold(ctx context.Context) string {
+	if ctx.Err() != nil {
+		return "could not tell before it was interrupted"
+	}
+	return fmt.Sprintf("could not tell within %s", f.timeout)
 }
 
 // waitsFor says what is waited for.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -266,4 +267,17 @@ func kubeconfigOf(t *testing.T, server string) string {
 	writeFile(t, file, fmt.Appendf(nil, `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
   clusters: [{name: a, cluster: {server: %q}}], users: [{name: a, user: {}}]}`, server))
 	return file
+}
+
+// TestAnInterruptedWaitSaysSo, and not that it waited to its end.
+func TestAnInterruptedWaitSaysSo(t *testing.T) {
+	f := &statusFlags{timeout: 5 * time.Minute}
+	ctx, cancel := context.WithCancel(t.Context())
+	if got := f.untold(ctx); got != "could not tell within 5m0s" {
+		t.Error(got)
+	}
+	cancel()
+	if got := f.untold(ctx); got != "could not tell before it was interrupted" {
+		t.Error(got)
+	}
 }

@@ -73,6 +73,10 @@ func Listen(addr string, cluster Cluster, now func() time.Time) (*Server, error)
 	if err != nil {
 		return nil, fmt.Errorf("-addr %s: %w; name another port, or 0 for any that is free", addr, err)
 	}
+	if at := listener.Addr(); !onLoopback(at) { // what localhost is, a file says
+		_ = listener.Close()
+		return nil, fmt.Errorf("-addr %s: that is %s, and the page is for this machine only; give 127.0.0.1 and a port", addr, at)
+	}
 	s := &Server{cluster: cluster, now: now, listener: listener, news: newNews(), questions: make(chan struct{}, maxQuestions), answered: make(chan struct{})}
 	s.guard = newGuard(listener.Addr(), view.ContentPolicy(), http.HandlerFunc(s.serve))
 	s.look()
@@ -89,6 +93,12 @@ func CheckAddr(addr string) error {
 		return nil
 	}
 	return errors.New("-addr " + addr + ": the page is for this machine only; give localhost and a port, such as localhost:8090")
+}
+
+// onLoopback reports whether only this machine reaches an address.
+func onLoopback(addr net.Addr) bool {
+	at, ok := addr.(*net.TCPAddr)
+	return ok && at.IP.IsLoopback()
 }
 
 // Address is where the page is. Whoever knows it is answered.

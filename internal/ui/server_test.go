@@ -305,6 +305,11 @@ func TestOnlyThisMachineIsServed(t *testing.T) {
 			t.Errorf("it listens on %q", addr)
 		}
 	}
+	for ip, want := range map[string]bool{"127.0.0.1": true, "127.9.9.9": true, "::1": true, "192.0.2.1": false, "0.0.0.0": false, "::": false} {
+		if got := onLoopback(&net.TCPAddr{IP: net.ParseIP(ip)}); got != want { // as a name may lead to it
+			t.Errorf("%s is on loopback: %t", ip, got)
+		}
+	}
 	for _, addr := range []string{"127.0.0.1:0", "localhost:0"} {
 		s, err := Listen(addr, newTold(), time.Now)
 		if err != nil {
