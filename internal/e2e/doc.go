@@ -40,6 +40,7 @@
 //	metrics_test.go                   what Prometheus is told
 //	ha_test.go                        several replicas: who leads, and how one hands over
 //	ha_replica_test.go                a replica of the program behind a proxy of its own
+//	upgrade_test.go                   another version takes over in the middle of a roll-out, and the one before it again
 //
 //	attach_pods_test.go               attach: pods: who has the names, and that none is written to an account
 //	attach_move_test.go               attach: pods: a rule moves there and back, and no new pod lacks a name

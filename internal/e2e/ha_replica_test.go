@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,7 @@ type replica struct {
 	first time.Time     // when it wrote first
 	last  time.Time     // when it wrote last
 	held  chan struct{} // closed when writes may pass; nil if they may
+	after int32         // so many writes pass before
 	stuck int           // writes that are held up
 }
 
@@ -69,7 +71,12 @@ func (s *sandbox) trio(pause time.Duration, change ...func(*rest.Config)) (all [
 // replica starts a process, whose writes take pause longer than they would.
 func (s *sandbox) replica(name string, pause time.Duration, change ...func(*rest.Config)) *replica {
 	s.T.Helper()
-	binary := harness.Binary(s.T)
+	return s.replicaOf(harness.Binary(s.T), name, pause, change...)
+}
+
+// replicaOf starts a process of another binary.
+func (s *sandbox) replicaOf(binary, name string, pause time.Duration, change ...func(*rest.Config)) *replica {
+	s.T.Helper()
 	r := &replica{s: s, name: name, log: &harness.Buffer{}, ended: make(chan struct{}), health: freeAddress(s.T), metric: freeAddress(s.T)}
 	config := rest.CopyConfig(s.Config)
 	for _, f := range change {
@@ -117,6 +124,7 @@ func (r *replica) proxy(config *rest.Config, pause time.Duration) (address strin
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		// What was sent arrives, whatever becomes of the process that sent it.
 		if request.Method != http.MethodGet && !strings.Contains(request.URL.Path, "/leases") {
+			request = request.WithContext(context.WithoutCancel(request.Context()))
 			time.Sleep(pause)
 			r.note()
 		}
@@ -131,7 +139,7 @@ func (r *replica) proxy(config *rest.Config, pause time.Duration) (address strin
 
 // note notes a write, and waits while writes are held up.
 func (r *replica) note() {
-	r.writes.Add(1)
+	n := r.writes.Add(1)
 	r.mu.Lock()
 	now := time.Now()
 	if r.first.IsZero() {
@@ -139,6 +147,9 @@ func (r *replica) note() {
 	}
 	r.last = now
 	held := r.held
+	if n <= r.after {
+		held = nil
+	}
 	if held != nil {
 		r.stuck++
 	}
@@ -149,10 +160,13 @@ func (r *replica) note() {
 }
 
 // hold holds up what the replica writes from now on, until release is called.
-func (r *replica) hold() (release func()) {
+func (r *replica) hold() (release func()) { return r.holdAfter(0) }
+
+// holdAfter lets so many writes pass before.
+func (r *replica) holdAfter(writes int32) (release func()) {
 	held := make(chan struct{})
 	r.mu.Lock()
-	r.held = held
+	r.held, r.after = held, r.writes.Load()+writes
 	r.mu.Unlock()
 	release = sync.OnceFunc(func() {
 		r.mu.Lock()
