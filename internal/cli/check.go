@@ -112,10 +112,7 @@ func (f *checkFlags) run(ctx context.Context, args []string, stdin io.Reader, st
 
 // validate checks what flag itself cannot, and completes the names of images.
 func (f *checkFlags) validate(args []string) error {
-	errs := []error{f.policyFlags.check(), f.checkArguments(args)}
-	if f.form != "text" && f.form != "json" {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json", f.form))
-	}
+	errs := []error{f.policyFlags.check(), f.checkArguments(args), checkForm(f.form, "text", "json")}
 	if f.timeout <= 0 {
 		errs = append(errs, fmt.Errorf("-timeout %s: must be above zero, such as 10s", f.timeout))
 	}

@@ -1,6 +1,11 @@
 package cli
 
-import "flag"
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // choice is a flag that takes one of some words. Another one is refused together with the other mistakes, and not by
 // the flag, so that all are told at once.
@@ -24,4 +29,12 @@ func (c choice) String() string {
 func (c choice) Set(text string) error {
 	*c.to = text
 	return nil
+}
+
+// checkForm refuses a value of -o that is none of some words.
+func checkForm(form string, words ...string) error {
+	if slices.Contains(words, form) {
+		return nil
+	}
+	return fmt.Errorf("-o %q: one of %s", form, strings.Join(words, ", "))
 }

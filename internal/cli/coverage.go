@@ -123,9 +123,7 @@ func (f *coverageFlags) validate(args []string) (func(io.Writer, *coverage.Repor
 	page := func(out io.Writer, r *coverage.Report) error { return writeCoveragePage(out, r, time.Now()) }
 	forms := map[string]func(io.Writer, *coverage.Report) error{"text": writeCoverage, "json": writeCoverageJSON, "html": page}
 	write := forms[f.form]
-	if write == nil {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json, html", f.form))
-	}
+	errs = append(errs, checkForm(f.form, "text", "json", "html"))
 	return write, errors.Join(errs...)
 }
 

@@ -155,10 +155,7 @@ func (f *explainFlags) target(args []string) (namespace string, target inspect.T
 
 // validate checks what flag itself cannot.
 func (f *explainFlags) validate() error {
-	errs := []error{f.check()}
-	if f.form != "text" && f.form != "json" {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json", f.form))
-	}
+	errs := []error{f.check(), checkForm(f.form, "text", "json")}
 	if f.file == "-" && f.dump == "-" {
 		errs = append(errs, errors.New("-f and -dump cannot both be standard input"))
 	}

@@ -112,9 +112,7 @@ func (f *planFlags) validate(args []string) (func(io.Writer, *inspect.Preview) e
 	errs = append(errs, f.check())
 	forms := map[string]func(io.Writer, *inspect.Preview) error{"text": writePlan, "json": writePlanJSON, "markdown": writePlanMarkdown}
 	write := forms[f.form]
-	if write == nil {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json, markdown", f.form))
-	}
+	errs = append(errs, checkForm(f.form, "text", "json", "markdown"))
 	return write, errors.Join(errs...)
 }
 

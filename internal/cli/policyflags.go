@@ -28,9 +28,14 @@ func (f *policyFlags) register(fs *flag.FlagSet, whenEmpty string) {
 
 // registerPlace registers what the controller itself is started with.
 func (f *policyFlags) registerPlace(fs *flag.FlagSet) {
+	f.registerMap(fs)
+	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
+}
+
+// registerMap registers which policy ConfigMap it is.
+func (f *policyFlags) registerMap(fs *flag.FlagSet) {
 	registerNamespace(fs, &f.namespace)
 	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
-	fs.StringVar(&f.sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources may be in, comma-separated")
 }
 
 // registerNamespace registers -namespace, which a judgement depends on without a cluster too.

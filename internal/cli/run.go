@@ -13,6 +13,7 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/rs/zerolog"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
@@ -109,35 +110,9 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	for _, w := range f.warnings {
 		log.Warn().Msg(w)
 	}
-	cfg := reconcile.Config{
-		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
-		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, MaxFailing: f.maxFailing,
-		ExpiryWarning: f.expiry, Admission: f.admission, Version: Version(), Log: log,
-	}
-	if cfg.Ask, err = f.registries.ask(); err != nil {
-		return err
-	}
-	if err := f.adaptConfig(&cfg); err != nil {
-		return err
-	}
-	config, err := f.cluster()
+	cfg, config, err := f.configured(log)
 	if err != nil {
 		return err
-	}
-	if f.leaderElect {
-		if cfg.Election, err = election.New(config, f.namespace, log); err != nil {
-			return err
-		}
-		config.Wrap(cfg.Election.Guard)
-	}
-	cfg.Client, err = dynamic.NewForConfig(config)
-	if err != nil {
-		return fmt.Errorf("make a client: %w", err)
-	}
-	if f.admission {
-		if cfg.Mutates, err = mutates(config); err != nil {
-			return err
-		}
 	}
 	c := reconcile.New(cfg)
 	stopServing, err := f.serve(c, log)
@@ -155,6 +130,39 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	}
 	log.Info().Msg("stopped")
 	return err
+}
+
+// configured is what the flags make of the controller, and of how it reaches the cluster.
+func (f *runFlags) configured(log zerolog.Logger) (cfg reconcile.Config, config *rest.Config, err error) {
+	cfg = reconcile.Config{
+		Namespace: f.namespace, PolicyName: f.policy, StatusName: statusName,
+		SourceNamespaces: splitNames(f.sourceNamespaces), Workers: f.workers, MaxPrune: f.maxPrune, MaxFailing: f.maxFailing,
+		ExpiryWarning: f.expiry, Admission: f.admission, Version: Version(), Log: log,
+	}
+	if cfg.Ask, err = f.registries.ask(); err != nil {
+		return cfg, nil, err
+	}
+	if err := f.adaptConfig(&cfg); err != nil {
+		return cfg, nil, err
+	}
+	if config, err = f.cluster(); err != nil {
+		return cfg, nil, err
+	}
+	if f.leaderElect {
+		if cfg.Election, err = election.New(config, f.namespace, log); err != nil {
+			return cfg, nil, err
+		}
+		config.Wrap(cfg.Election.Guard)
+	}
+	if cfg.Client, err = dynamic.NewForConfig(config); err != nil {
+		return cfg, nil, fmt.Errorf("make a client: %w", err)
+	}
+	if f.admission {
+		if cfg.Mutates, err = mutates(config); err != nil {
+			return cfg, nil, err
+		}
+	}
+	return cfg, config, nil
 }
 
 // validate checks what flag itself cannot.

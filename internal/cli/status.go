@@ -64,8 +64,7 @@ func statusCommand(stdout, stderr io.Writer) *ffcli.Command {
 
 func (f *statusFlags) register(fs *flag.FlagSet) {
 	f.kube.register(fs)
-	registerNamespace(fs, &f.namespace)
-	fs.StringVar(&f.policy, "policy", "pullsecrets-policy", "`NAME` of the policy ConfigMap")
+	f.registerMap(fs)
 	choiceVar(fs, &f.form, "o", "text", "`FORM`: text or json; with -watch json is an object a line", "text", "json")
 	fs.BoolVar(&f.all, "all", false, "print every row, and every namespace of every problem")
 	fs.BoolVar(&f.wait, "wait", false, "wait until the policy was judged and rolled out")
@@ -76,12 +75,9 @@ func (f *statusFlags) register(fs *flag.FlagSet) {
 
 // validate checks what flag itself cannot.
 func (f *statusFlags) validate(args []string) error {
-	var errs []error
+	errs := []error{f.check(), checkForm(f.form, "text", "json")}
 	if len(args) > 0 {
 		errs = append(errs, fmt.Errorf("status takes flags only, found %q", args[0]))
-	}
-	if f.form != "text" && f.form != "json" {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json", f.form))
 	}
 	if f.wait && f.watch {
 		errs = append(errs, errors.New("-wait and -watch: give one of them"))
@@ -92,7 +88,7 @@ func (f *statusFlags) validate(args []string) error {
 	if f.timeout <= 0 {
 		errs = append(errs, fmt.Errorf("-timeout %s: give a time above zero, such as 5m", f.timeout))
 	}
-	return errors.Join(append(errs, f.check())...)
+	return errors.Join(errs...)
 }
 
 func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {

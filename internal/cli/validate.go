@@ -120,9 +120,7 @@ func (f *validateFlags) validate(files []string) (func(io.Writer, verdict) error
 		"text": writeFindings, "json": writeFindingsJSON, "github": writeFindingsGitHub,
 	}
 	write := forms[f.form]
-	if write == nil {
-		errs = append(errs, fmt.Errorf("-o %q: one of text, json, github", f.form))
-	}
+	errs = append(errs, checkForm(f.form, "text", "json", "github"))
 	return write, errors.Join(errs...)
 }
 
