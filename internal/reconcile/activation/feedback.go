@@ -44,7 +44,7 @@ func (a *Activator) annotate(ctx context.Context) (pause time.Duration, err erro
 	if cm == nil || a.evaluator.evaluation.hash == "" {
 		return 0, nil
 	}
-	state, message := a.state(), a.message()
+	state, message := a.verdict()
 	want, whole := fitting(a.annotations(state, message), cm.Annotations)
 	if !whole {
 		a.publishWithoutRoom(cm, state, message)
@@ -128,7 +128,7 @@ type shownState struct{ state, shape string }
 
 // logState logs a state that is new, and writes an Event about it if there is a status ConfigMap. Another count is no news.
 func (a *Activator) logState() {
-	state, message := a.state(), a.message()
+	state, message := a.verdict()
 	if now := (shownState{state, a.shape()}); now == a.feedback.lastLogged {
 		return
 	} else {

@@ -12,25 +12,30 @@ import (
 
 // state sums up the last evaluation and the problems of the cluster. It is of what is so now and nothing else, so that a restart
 // and another leader say the same; what goes back and forth around -max-failing is slowed down where it is written, see annotate.
-func (a *Activator) state() string {
+func (a *Activator) state() string { return a.stateBy(a.Reporter.Health()) }
+
+func (a *Activator) stateBy(h report.Health) string {
 	switch {
 	case a.evaluator.evaluation.errors != nil:
 		return status.Invalid
-	case a.unsaved != "", a.Cluster.Blind() != "", a.Reporter.Health().Degraded():
+	case a.unsaved != "", a.Cluster.Blind() != "", h.Degraded():
 		return status.Degraded
 	}
 	return status.Ready
 }
 
-// message says in words why the state is what it is. It holds no time, and no count but those of the namespaces that have
-// problems of their own.
-func (a *Activator) message() string { return a.inWords(a.Reporter.Health()) }
+// verdict is the state, and says in words why it is that, by one look at the counts: workers change them meanwhile. The message holds
+// no time, and no count but those of the namespaces that have problems of their own.
+func (a *Activator) verdict() (state, message string) {
+	h := a.Reporter.Health()
+	return a.stateBy(h), a.inWords(h)
+}
 
 // shape is the message without these counts.
 func (a *Activator) shape() string { return a.inWords(a.Reporter.Health().Uncounted()) }
 
 func (a *Activator) inWords(h report.Health) string {
-	switch a.state() {
+	switch a.stateBy(h) {
 	case status.Invalid:
 		return bound.Text("refused, " + a.evaluator.instead() + ": " + strings.ReplaceAll(a.evaluator.evaluation.errors.Error(), "\n", "; "))
 	case status.Degraded:

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -45,8 +44,7 @@ func ruleCounts(todo plan.Plan, result apply.Result, early bool, missing []strin
 		}
 	}
 	for _, o := range result.Outcomes {
-		passes := o.Err == nil || kube.Classify(o.Err) == kube.Stale || kube.Classify(o.Err) == kube.Gone || early && errors.Is(o.Err, apply.ErrCameBack)
-		if !passes {
+		if failure(o, early) {
 			failed(o.Kind, o.Rule)
 		}
 	}
@@ -165,7 +163,7 @@ func (r *Reporter) AllProblems() (all []status.FullProblem, version uint64) {
 		all = append(all, full)
 	}
 	slices.SortFunc(all, func(a, b status.FullProblem) int {
-		return cmp.Or(strings.Compare(b.Scope, a.Scope), compareProblems(a.Problem, b.Problem)) // as Totals has them
+		return compareShown(a.Problem, b.Problem)
 	})
 	return all, r.problemVersion
 }

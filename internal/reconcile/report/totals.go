@@ -23,9 +23,7 @@ func (r *Reporter) Totals() status.Totals {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := status.Totals{Namespaces: len(r.namespaces), Selected: r.selected, Failing: r.failing, ServiceAccounts: r.accounts, Copies: maps.Clone(r.copies), Problems: len(r.problems)}
-	sorted := slices.SortedFunc(maps.Keys(r.problems), func(a, b status.Problem) int {
-		return cmp.Or(strings.Compare(b.Scope, a.Scope), compareProblems(a, b)) // the policy's first
-	})
+	sorted := slices.SortedFunc(maps.Keys(r.problems), compareShown)
 	for _, p := range sorted[:min(len(sorted), shownProblems)] {
 		first := smallest(maps.Keys(r.problems[p]), 1+shownOthers)
 		shown := status.ShownProblem{Problem: p, Namespaces: len(r.problems[p]), Example: first[0], Others: first[1:]}
@@ -37,6 +35,11 @@ func (r *Reporter) Totals() status.Totals {
 	t.Missing, t.MissingCut = r.missingTotals()
 	t.Sources, t.SourcesLeftOut = r.sources.shown()
 	return t
+}
+
+// compareShown has the policy's problems first.
+func compareShown(a, b status.Problem) int {
+	return cmp.Or(strings.Compare(b.Scope, a.Scope), compareProblems(a, b))
 }
 
 // smallest returns the first n texts in order. It does not sort them all: one problem can be of thousands of namespaces.
