@@ -14,18 +14,77 @@ import (
 	"time"
 )
 
-// version is that of k8s.io/kubernetes in go.mod. The binaries have to be told, or kubectl refuses to talk to them.
-const version = "v1.37.2"
+// release is a version of Kubernetes that can be built here: a module that has its programs as tools.
+type release struct {
+	dir     string // the module's folder
+	version string // of k8s.io/kubernetes there, such as v1.37.2; the binaries have to be told, or kubectl refuses to talk to them
+	own     bool   // the module builds etcd too, which the earlier releases take from it
+}
 
-var binaries = []string{"kube-apiserver", "kube-controller-manager", "kubectl", "server"} // server is etcd's package name
+// etcd is the name of its package's last element but the version, and so of its binary.
+const etcd = "server"
 
-// build returns the folder of the binaries, and makes them first if these versions were not built before.
-func build(ctx context.Context) (string, error) {
+var kubernetes = []string{"kube-apiserver", "kube-controller-manager", "kubectl"}
+
+func (r release) binaries() []string {
+	if r.own {
+		return append([]string{etcd}, kubernetes...)
+	}
+	return kubernetes
+}
+
+// releaseOf finds the one that a version such as 1.34 or 1.34.4 names; empty for the one that the tests are made for.
+func releaseOf(version string) (release, error) {
 	source, err := moduleDir()
+	if err != nil {
+		return release{}, err
+	}
+	own, err := releaseIn(source, true)
+	if err != nil || version == "" || own.is(version) {
+		return own, err
+	}
+	folders, err := filepath.Glob(filepath.Join(source, "versions", "*", "go.mod"))
+	if err != nil {
+		return release{}, err
+	}
+	var known []string
+	for _, path := range folders {
+		r, err := releaseIn(filepath.Dir(path), false)
+		if err != nil {
+			return release{}, err
+		}
+		if r.is(version) {
+			return r, nil
+		}
+		known = append(known, strings.TrimPrefix(r.version, "v"))
+	}
+	known = append(known, strings.TrimPrefix(own.version, "v"))
+	return release{}, fmt.Errorf("there is no version %q here: name one of %s", version, strings.Join(known, ", "))
+}
+
+func releaseIn(dir string, own bool) (release, error) {
+	list := exec.Command("go", "list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")
+	list.Dir, list.Env = dir, append(os.Environ(), "GOFLAGS=-mod=readonly", "GOWORK=off")
+	out, err := list.Output()
+	if err != nil {
+		return release{}, fmt.Errorf("find the version in %s: %w", dir, err)
+	}
+	return release{dir: dir, version: strings.TrimSpace(string(out)), own: own}, nil
+}
+
+// is reports whether a version such as 1.34, 1.34.4 or v1.34.4 names this release.
+func (r release) is(version string) bool {
+	version = "v" + strings.TrimPrefix(version, "v")
+	return r.version == version || strings.HasPrefix(r.version, version+".")
+}
+
+// build returns the folder of the release's binaries, and makes them first if these versions were not built before.
+func build(ctx context.Context, version string) (string, error) {
+	r, err := releaseOf(version)
 	if err != nil {
 		return "", err
 	}
-	bin, err := cacheDir(source)
+	bin, err := r.cacheDir()
 	if err != nil {
 		return "", err
 	}
@@ -37,15 +96,26 @@ func build(ctx context.Context) (string, error) {
 	if complete(bin) {
 		return bin, nil
 	}
-	fmt.Fprintf(os.Stderr, "building kube-apiserver %s, etcd, kube-controller-manager and kubectl from source; "+
-		"about 12 minutes on two cores, once\n", version)
+	server := "" // the folder that has etcd
+	if !r.own {
+		if server, err = build(ctx, ""); err != nil {
+			return "", err
+		}
+	}
+	fmt.Fprintf(os.Stderr, "building %s of Kubernetes %s from source; about 12 minutes on two cores, once\n",
+		strings.Join(r.binaries(), ", "), r.version)
 	tmp, err := os.MkdirTemp(filepath.Dir(bin), "building-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(tmp)
-	if err := compile(ctx, source, tmp); err != nil {
+	if err := r.compile(ctx, tmp); err != nil {
 		return "", err
+	}
+	if !r.own {
+		if err := os.Link(filepath.Join(server, etcd), filepath.Join(tmp, etcd)); err != nil {
+			return "", err
+		}
 	}
 	if err := os.RemoveAll(bin); err != nil {
 		return "", err
@@ -64,10 +134,10 @@ func moduleDir() (string, error) {
 }
 
 // cacheDir depends on all that determines the binaries: the modules' versions and the toolchain.
-func cacheDir(source string) (string, error) {
+func (r release) cacheDir() (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"go.mod", "go.sum"} {
-		text, err := os.ReadFile(filepath.Join(source, name))
+		text, err := os.ReadFile(filepath.Join(r.dir, name))
 		if err != nil {
 			return "", err
 		}
@@ -79,11 +149,11 @@ func cacheDir(source string) (string, error) {
 		return "", err
 	}
 	parent := filepath.Join(cache, "pullsecrets", "controlplane")
-	return filepath.Join(parent, fmt.Sprintf("%s-%x", version, h.Sum(nil)[:6])), os.MkdirAll(parent, 0o755)
+	return filepath.Join(parent, fmt.Sprintf("%s-%x", r.version, h.Sum(nil)[:6])), os.MkdirAll(parent, 0o755)
 }
 
 func complete(bin string) bool {
-	for _, name := range binaries {
+	for _, name := range append([]string{etcd}, kubernetes...) {
 		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
 			return false
 		}
@@ -104,14 +174,14 @@ func lock(path string) (func(), error) {
 	return func() { f.Close() }, nil
 }
 
-func compile(ctx context.Context, source, out string) error {
+func (r release) compile(ctx context.Context, out string) error {
 	ldflags := "-s -w"
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
-		parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", 3)
-		ldflags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, version, parts[0], parts[1])
+		parts := strings.SplitN(strings.TrimPrefix(r.version, "v"), ".", 3)
+		ldflags += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s", pkg, r.version, parts[0], parts[1])
 	}
 	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-trimpath", "-ldflags", ldflags, "-o", out, "tool")
-	cmd.Dir = source
+	cmd.Dir = r.dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOWORK=off")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -120,7 +190,7 @@ func compile(ctx context.Context, source, out string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	report := progress(source)
+	report := progress(r.dir)
 	var tail []string
 	for lines := bufio.NewScanner(stderr); lines.Scan(); {
 		report(lines.Text())

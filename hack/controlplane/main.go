@@ -2,7 +2,8 @@
 // etcd, kube-apiserver, the service account, namespace and garbage collector controllers, and kubectl.
 //
 // It needs Go and a C-less toolchain, no container engine and no image. The first build takes minutes; its result is
-// kept in the user's cache folder, by the versions in go.mod.
+// kept in the user's cache folder, by the versions in go.mod. The folder versions has a module for each earlier release
+// of Kubernetes that can be built instead, with -version.
 package main
 
 import (
@@ -19,14 +20,15 @@ import (
 
 const usage = `controlplane runs a real Kubernetes control plane on loopback.
 
-  controlplane up   [-dir DIR] [-port N] [-emulate VERSION] [-node] [-bind ADDRESS] [-bin DIR]
+  controlplane up   [-dir DIR] [-port N] [-version VERSION] [-emulate VERSION] [-node] [-bind ADDRESS] [-bin DIR]
                                            start one; prints its kubeconfig's path
   controlplane down  -dir DIR              stop it and remove DIR
-  controlplane run  [-dir DIR] [-emulate VERSION] [-kubeconfig FILE] -- COMMAND [ARG ...]
+  controlplane run  [-dir DIR] [-version VERSION] [-emulate VERSION] [-kubeconfig FILE] -- COMMAND [ARG ...]
                                            start one, run COMMAND with KUBECONFIG and PATH set, stop it;
                                            with -kubeconfig, use that cluster and start none
-  controlplane build                       build the binaries; prints their folder
+  controlplane build [-version VERSION]    build the binaries; prints their folder
 
+With -version, such as 1.34, the programs are those of that release: one that has a module in the folder versions.
 With -emulate, such as 1.34, kube-apiserver has the kinds, fields and features of that earlier version only. It goes
 back three versions.
 
@@ -62,6 +64,7 @@ func command(ctx context.Context, args []string) error {
 	var o options
 	fs.StringVar(&o.dir, "dir", "", "")
 	fs.StringVar(&o.bin, "bin", "", "")
+	fs.StringVar(&o.version, "version", "", "")
 	fs.IntVar(&o.port, "port", 0, "")
 	fs.StringVar(&o.bind, "bind", "127.0.0.1", "")
 	fs.StringVar(&o.emulate, "emulate", "", "")
@@ -72,7 +75,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	switch args[0] {
 	case "build":
-		bin, err := build(ctx)
+		bin, err := build(ctx, o.version)
 		if err == nil {
 			fmt.Println(bin)
 		}

@@ -49,7 +49,7 @@ func offline(t *testing.T) bool {
 	if err := unshared("-test.run=^$").Run(); err != nil {
 		t.Skipf("this machine permits no network namespace: %v", err)
 	}
-	bin, err := build(t.Context())
+	bin, err := build(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}

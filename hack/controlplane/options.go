@@ -10,6 +10,7 @@ import (
 type options struct {
 	dir     string // its folder; empty for a new one
 	bin     string // the folder of its binaries; empty to build them
+	version string // the version of Kubernetes to build; empty for the one that the tests are made for
 	port    int    // of kube-apiserver; 0 for any
 	bind    string // the address that kube-apiserver listens on
 	emulate string // the earlier version that kube-apiserver is to be; empty for its own
@@ -21,7 +22,7 @@ func (o options) binaries(ctx context.Context) (string, error) {
 	if o.bin != "" {
 		return o.bin, nil
 	}
-	return build(ctx)
+	return build(ctx, o.version)
 }
 
 func (p *plane) apiserverFlags(o options, etcd string, port int) []string {
