@@ -16,6 +16,7 @@ import (
 
 func TestTheComponentComesAndGoesUnderARunningController(t *testing.T) {
 	s := newSandbox(t)
+	s.Needs(harness.Mutation)
 	s.Admission = true
 	s.Source("hub", api.Credential("hub.example", "one"))
 	r := s.Start()

@@ -123,6 +123,7 @@ func TestASingleRunFallsBackToAccounts(t *testing.T) {
 // When the component comes to a running controller, a rule that had fallen back to accounts moves to pods by itself.
 func TestARuleMovesToPodsWhenTheComponentComes(t *testing.T) {
 	s := newSandbox(t)
+	s.Needs(harness.Mutation)
 	s.Admission = true
 	s.Source("hub", api.Credential("hub.example", "one"))
 	ns := s.Namespace("a")

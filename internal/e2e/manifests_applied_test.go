@@ -35,6 +35,9 @@ func TestEveryManifestIsApplied(t *testing.T) {
 			on := *s
 			on.T = t
 			built := harness.BuiltFrom(t, folder)
+			if strings.Contains(built, "kind: MutatingAdmissionPolicy\n") {
+				on.Needs(harness.Mutation)
+			}
 			switch folder {
 			case "kustomize/components/wide-rbac": // its roles name nothing
 			case "examples/clusters/common": // its roles come with each cluster

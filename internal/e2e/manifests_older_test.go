@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"os/exec"
 	"strings"
 	"testing"
@@ -79,9 +78,7 @@ func introduced(t *testing.T, doc string) *version.Version {
 // controller there with its roles and its guard.
 func TestOnAnOlderKubernetes(t *testing.T) {
 	s := newSandbox(t)
-	if s.emulated() == "" {
-		t.Skip("needs an API server that emulates an older one: run make older-test")
-	}
+	s.NeedsOlder(harness.Mutation)
 	s.ApplyUntilEnd(harness.Kustomize(t, "kustomize/overlays/production-before-1.36"))
 	out, err := s.Kubectl(harness.Kustomize(t, "kustomize/overlays/production"), "apply", "--server-side", "--dry-run=server", "-f", "-")
 	if err == nil || !strings.Contains(out, `no matches for kind "MutatingAdmissionPolicy"`) {
@@ -102,17 +99,4 @@ func TestOnAnOlderKubernetes(t *testing.T) {
 	if err == nil || !strings.Contains(out, "pullsecrets-guard") {
 		t.Errorf("the guard does not hold here: %v\n%s", err, out)
 	}
-}
-
-// emulated is the version that the API server emulates; empty if it is what it was built as.
-func (s *sandbox) emulated() string {
-	s.T.Helper()
-	text, err := s.Kubectl("", "get", "--raw", "/version")
-	harness.Must(s.T, err)
-	var v struct{ Major, Minor, EmulationMajor, EmulationMinor string }
-	harness.Must(s.T, json.Unmarshal([]byte(text), &v))
-	if v.EmulationMinor == "" || v.EmulationMajor == v.Major && v.EmulationMinor == v.Minor {
-		return ""
-	}
-	return v.EmulationMajor + "." + v.EmulationMinor
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
@@ -34,7 +35,7 @@ func waysUp(s *sandbox, ns string) []attempt {
 		{why: "opting a namespace in", method: http.MethodPatch, path: in(ns), body: labelled("team", "platform")},
 		{why: "a namespace", method: http.MethodPost, path: "/api/v1/namespaces", body: named("v1", "Namespace", "")},
 		{why: "the Lease of somebody else", method: http.MethodPost, path: "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases", body: named("coordination.k8s.io/v1", "Lease", "kube-system")},
-	}, append(identities(ns), append(rules(), guarded(s, ns)...)...)...)
+	}, slices.Concat(identities(ns), rules(), s.mutatingRules(), guarded(s, ns))...)
 }
 
 func named(apiVersion, kind, namespace string) map[string]any {
@@ -78,7 +79,7 @@ func identities(ns string) []attempt {
 
 // rules are the ways to change what is permitted, or what every request becomes.
 func rules() []attempt {
-	const rbac, admission = "/apis/rbac.authorization.k8s.io/v1", "/apis/admissionregistration.k8s.io/v1"
+	const rbac = "/apis/rbac.authorization.k8s.io/v1"
 	role := func(kind, namespace string) map[string]any {
 		o := named("rbac.authorization.k8s.io/v1", kind, namespace)
 		o["rules"] = []any{map[string]any{"apiGroups": []any{"*"}, "resources": []any{"*"}, "verbs": []any{"*"}}}
@@ -90,17 +91,6 @@ func rules() []attempt {
 		o["subjects"] = []any{map[string]any{"kind": "ServiceAccount", "name": "pullsecrets", "namespace": api.Home}}
 		return o
 	}
-	admissionObject := func(kind string, spec map[string]any) map[string]any {
-		o := named("admissionregistration.k8s.io/v1", kind, "")
-		if spec != nil {
-			o["spec"] = spec
-		}
-		return o
-	}
-	match := map[string]any{"resourceRules": []any{map[string]any{
-		"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE"}, "resources": []any{"secrets"}}}}
-	mutating := map[string]any{"matchConstraints": match, "reinvocationPolicy": "Never", "failurePolicy": "Ignore",
-		"mutations": []any{map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": `[JSONPatch{op: "remove", path: "/data"}]`}}}}
 	crd := named("apiextensions.k8s.io/v1", "CustomResourceDefinition", "")
 	crd["metadata"] = map[string]any{"name": "ways.up.example"}
 	crd["spec"] = map[string]any{"group": "up.example", "scope": "Cluster",
@@ -117,16 +107,41 @@ func rules() []attempt {
 		{why: "a role", method: http.MethodPost, path: rbac + "/clusterroles", body: role("ClusterRole", "")},
 		{why: "a binding to cluster-admin", method: http.MethodPost, path: rbac + "/clusterrolebindings", body: binding("ClusterRoleBinding", "")},
 		{why: "a binding in one namespace", method: http.MethodPost, path: rbac + "/namespaces/kube-system/rolebindings", body: binding("RoleBinding", "kube-system")},
-		{why: "a mutating admission policy", method: http.MethodPost, path: admission + "/mutatingadmissionpolicies", body: admissionObject("MutatingAdmissionPolicy", mutating)},
-		{why: "its binding", method: http.MethodPost, path: admission + "/mutatingadmissionpolicybindings", body: admissionObject("MutatingAdmissionPolicyBinding", map[string]any{"policyName": "pullsecrets"})},
-		{why: "a validating admission policy", method: http.MethodPost, path: admission + "/validatingadmissionpolicies",
-			body: admissionObject("ValidatingAdmissionPolicy", map[string]any{"matchConstraints": match, "validations": []any{map[string]any{"expression": "true"}}})},
-		{why: "the guard gone", method: http.MethodDelete, path: admission + "/validatingadmissionpolicies/pullsecrets-guard"},
-		{why: "the guard unbound", method: http.MethodDelete, path: admission + "/validatingadmissionpolicybindings/pullsecrets-guard"},
-		{why: "a webhook that changes objects", method: http.MethodPost, path: admission + "/mutatingwebhookconfigurations", body: admissionObject("MutatingWebhookConfiguration", nil)},
-		{why: "a webhook that reads objects", method: http.MethodPost, path: admission + "/validatingwebhookconfigurations", body: admissionObject("ValidatingWebhookConfiguration", nil)},
+		{why: "a validating admission policy", method: http.MethodPost, path: admissionPath + "/validatingadmissionpolicies",
+			body: admissionObject("ValidatingAdmissionPolicy", map[string]any{"matchConstraints": newSecrets, "validations": []any{map[string]any{"expression": "true"}}})},
+		{why: "the guard gone", method: http.MethodDelete, path: admissionPath + "/validatingadmissionpolicies/pullsecrets-guard"},
+		{why: "the guard unbound", method: http.MethodDelete, path: admissionPath + "/validatingadmissionpolicybindings/pullsecrets-guard"},
+		{why: "a webhook that changes objects", method: http.MethodPost, path: admissionPath + "/mutatingwebhookconfigurations", body: admissionObject("MutatingWebhookConfiguration", nil)},
+		{why: "a webhook that reads objects", method: http.MethodPost, path: admissionPath + "/validatingwebhookconfigurations", body: admissionObject("ValidatingWebhookConfiguration", nil)},
 		{why: "a resource definition", method: http.MethodPost, path: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body: crd},
 		{why: "an API of its own", method: http.MethodPost, path: "/apis/apiregistration.k8s.io/v1/apiservices", body: service},
+	}
+}
+
+const admissionPath = "/apis/admissionregistration.k8s.io/v1"
+
+// newSecrets is what an admission policy of theirs would see.
+var newSecrets = map[string]any{"resourceRules": []any{map[string]any{
+	"apiGroups": []any{""}, "apiVersions": []any{"v1"}, "operations": []any{"CREATE"}, "resources": []any{"secrets"}}}}
+
+func admissionObject(kind string, spec map[string]any) map[string]any {
+	o := named("admissionregistration.k8s.io/v1", kind, "")
+	if spec != nil {
+		o["spec"] = spec
+	}
+	return o
+}
+
+// mutatingRules are those of the rules that an older API server does not know.
+func (s *sandbox) mutatingRules() []attempt {
+	if !s.Serves(harness.Mutation) {
+		return nil
+	}
+	mutating := map[string]any{"matchConstraints": newSecrets, "reinvocationPolicy": "Never", "failurePolicy": "Ignore",
+		"mutations": []any{map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": `[JSONPatch{op: "remove", path: "/data"}]`}}}}
+	return []attempt{
+		{why: "a mutating admission policy", method: http.MethodPost, path: admissionPath + "/mutatingadmissionpolicies", body: admissionObject("MutatingAdmissionPolicy", mutating)},
+		{why: "its binding", method: http.MethodPost, path: admissionPath + "/mutatingadmissionpolicybindings", body: admissionObject("MutatingAdmissionPolicyBinding", map[string]any{"policyName": "pullsecrets"})},
 	}
 }
 

@@ -23,6 +23,7 @@ const corporate = `JSONPatch{op: "add", path: "/imagePullSecrets", value: [Objec
 // the namespaces with the label mutate=yes. patch is a JSONPatch in CEL. It returns what ends it.
 func (s *sandbox) mutate(resource schema.GroupVersionResource, patch string) (end func()) {
 	s.T.Helper()
+	s.Needs(harness.Mutation)
 	name := s.Name("mutate-" + resource.Resource)
 	policy := api.Object("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "", name)
 	policy.Object["spec"] = map[string]any{

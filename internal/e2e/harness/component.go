@@ -20,9 +20,10 @@ import (
 )
 
 // Component applies kustomize/components/admission, with failurePolicy Fail, because Ignore would hide a mistake, and
-// removes it when the test ends.
+// removes it when the test ends. A test that needs it is skipped where the API server is too old.
 func (s *Sandbox) Component() {
 	s.T.Helper()
+	s.Needs(Mutation)
 	s.ApplyComponent()
 	s.T.Cleanup(s.RemoveComponent)
 	s.Seen()

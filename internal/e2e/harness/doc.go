@@ -3,6 +3,7 @@
 // people do, starts a controller or the program, and waits for what has to come of it.
 //
 //	cluster.go     the API server that a test is given
+//	needs.go       what an API server has to have for a test
 //	sandbox.go     one test's part of it
 //	write.go       what people do there: create, edit and delete objects
 //	policy.go      the policies that tests use, and how they come into force
