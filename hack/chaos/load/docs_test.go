@@ -1,0 +1,5 @@
+package load
+
+import "testing"
+
+func document(t *testing.T, r result) { t.Log(r) }

@@ -1,0 +1,166 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+)
+
+// witness sees through watches of its own what is there, and when it came.
+type witness struct {
+	c *cluster
+
+	mu       sync.Mutex
+	copies   map[string]seen
+	accounts map[string]seen
+	born     map[string]time.Time // by account: when it was seen first
+	changes  int                  // writes of copies and accounts that were seen
+	remade   map[string]bool      // copies that were deleted or made anew, though nobody asked for that
+	expected map[string]bool      // copies that somebody else deleted
+}
+
+// seen is what was seen last of an object.
+type seen struct {
+	content string   // of a copy
+	names   []string // of an account
+	uid     types.UID
+}
+
+func (c *cluster) witness(ctx context.Context) *witness {
+	w := &witness{c: c, copies: map[string]seen{}, accounts: map[string]seen{}, born: map[string]time.Time{},
+		remade: map[string]bool{}, expected: map[string]bool{}}
+	w.follow(ctx, api.Accounts, "", func(key string, u *unstructured.Unstructured, gone bool) {
+		if _, known := w.born[key]; !known {
+			w.born[key] = time.Now()
+		}
+		w.accounts[key] = seen{names: api.PullSecrets(u), uid: u.GetUID()}
+	})
+	w.follow(ctx, api.Secrets, "app.kubernetes.io/managed-by=pullsecrets", func(key string, u *unstructured.Unstructured, gone bool) {
+		before, known := w.copies[key]
+		if (gone || known && before.uid != u.GetUID()) && !w.expected[key] {
+			w.remade[key] = true
+		}
+		if gone {
+			delete(w.copies, key)
+			return
+		}
+		w.copies[key] = seen{content: api.Content(u), uid: u.GetUID()}
+	})
+	return w
+}
+
+// follow starts a watch and waits until it is up to date.
+func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(key string, u *unstructured.Unstructured, gone bool)) {
+	client := w.c.client.Resource(resource)
+	see := func(o any, gone bool) {
+		if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+			o = last.Obj
+		}
+		u := o.(*unstructured.Unstructured)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.changes++
+		note(u.GetNamespace()+"/"+u.GetName(), u, gone)
+	}
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.LabelSelector = selector
+				return client.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+				o.LabelSelector = selector
+				return client.Watch(ctx, o)
+			},
+		},
+		ObjectType: &unstructured.Unstructured{},
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc: func(o any) { see(o, false) },
+			UpdateFunc: func(before, o any) {
+				if before.(*unstructured.Unstructured).GetResourceVersion() != o.(*unstructured.Unstructured).GetResourceVersion() {
+					see(o, false)
+				}
+			},
+			DeleteFunc: func(o any) { see(o, true) },
+		},
+	})
+	go informer.RunWithContext(ctx)
+	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
+}
+
+// wrong is the first thing that is not as it should be, and how many there are.
+func (w *witness) wrong() (first string, n int) {
+	copies, accounts := w.c.wanted()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	note := func(format string, args ...any) {
+		if n++; n == 1 {
+			first = fmt.Sprintf(format, args...)
+		}
+	}
+	for key, want := range copies {
+		if got, ok := w.copies[key]; !ok {
+			note("no copy %s", key)
+		} else if got.content != want {
+			note("the copy %s is another", key)
+		}
+	}
+	for key := range w.copies {
+		if _, ok := copies[key]; !ok {
+			note("the copy %s is too much", key)
+		}
+	}
+	for key, want := range accounts {
+		if got := w.accounts[key].names; !same(got, want) {
+			note("the account %s has %q, not %q", key, got, want)
+		}
+	}
+	return first, n
+}
+
+func same(got, want []string) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for _, name := range want {
+		if !slices.Contains(got, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// made reports whether a copy is there that is another object than before.
+func (w *witness) made(key string, before types.UID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	got, ok := w.copies[key]
+	return ok && got.uid != before
+}
+
+// complete reports whether a namespace has its copies, and an account of it their names.
+func (w *witness) complete(account string, names []string, contents map[string]string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !same(w.accounts[account].names, names) {
+		return false
+	}
+	for key, want := range contents {
+		if w.copies[key].content != want {
+			return false
+		}
+	}
+	return true
+}
