@@ -25,6 +25,7 @@ type lab struct {
 	size   size
 
 	applied map[string]int // by resource: what this test applied itself
+	ended   time.Time      // when the load of a row ended that then waits for what came of it; zero: it does not wait
 	rollout result         // how the program came to have done what it should
 }
 
@@ -62,9 +63,14 @@ func (l *lab) measure(t *testing.T, m measured) result {
 	l.w.forgive()
 	stop := l.sample(&r)
 	began := time.Now()
+	l.profileDuring(m.name)
+	l.ended = time.Time{}
 	m.load(l, &r)
-	r.Lasted = time.Since(began).Seconds()
-	ended := time.Now()
+	ended := l.ended
+	if ended.IsZero() {
+		ended = time.Now()
+	}
+	r.Lasted = ended.Sub(began).Seconds()
 	if l.p != process { // it was started anew: all that it counts is of now, and the Lease changed hands once
 		lines, warned, cpu, transitions = 0, 0, 0, transitions+1
 	}
@@ -247,6 +253,13 @@ func (r *result) takeRequests(after, before, applied map[string]int) {
 	}
 	r.Writes -= applied["secrets"]
 	r.ConfigMaps -= applied["configmaps"]
+}
+
+// profileDuring keeps a profile of the program's processor time under a row's load where LOAD_PROFILES names a folder.
+func (l *lab) profileDuring(row string) {
+	if folder := os.Getenv("LOAD_PROFILES"); folder != "" {
+		go l.p.profileTo("profile?seconds=15", filepath.Join(folder, "cpu-"+row))
+	}
 }
 
 // profiles keeps profiles of the program where LOAD_PROFILES names a folder.

@@ -12,6 +12,7 @@ type result struct {
 
 	New                      int     // things that came under load
 	NewP50, NewP99, NewWorst float64 // seconds until they had all that they should
+	ClusterP50, ClusterP99   float64 // seconds of the cluster before that, to make the service account
 	OthersP50, OthersWorst   float64 // the same of what came in namespaces that were there before
 	Queue                    int     // namespaces that waited at most
 	Oldest                   float64 // seconds that one waited at most
