@@ -10,8 +10,14 @@ type lanes struct {
 	in            map[string]*[]string // the lane that each waiting item is served from
 	served        map[string]bool      // came from the first lane, nobody asked yet
 	first, second []string             // second may still hold items that were moved to first
+	inARow        int                  // how many were taken from the first lane while others waited
+	full          bool                 // the second lane has all the slots that it may have while something is urgent
 	wake          func()               // something entered the first lane
 }
+
+// mostInARow is how many items the first lane is served in a row while others wait: without an end to it, who comes in a storm
+// of new namespaces would hold up everybody else for as long as that lasts.
+const mostInARow = 7
 
 func newLanes(wake func()) *lanes {
 	return &lanes{wake: wake, urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
@@ -65,10 +71,7 @@ func (l *lanes) Len() int {
 func (l *lanes) Pop() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lane := &l.first
-	if len(l.first) == 0 {
-		lane = &l.second
-	}
+	lane := l.next()
 	for {
 		item := (*lane)[0]
 		*lane = (*lane)[1:]
@@ -80,6 +83,31 @@ func (l *lanes) Pop() string {
 			return item
 		}
 	}
+}
+
+// next is the lane that is served now: the first one, and the second where that is empty, or was served long enough.
+func (l *lanes) next() *[]string {
+	for len(l.second) > 0 && l.in[l.second[0]] != &l.second {
+		l.second = l.second[1:] // it was moved
+	}
+	switch {
+	case len(l.second) == 0:
+		l.inARow = 0
+		return &l.first
+	case len(l.first) == 0, l.inARow >= mostInARow && !l.full:
+		l.inARow = 0
+		return &l.second
+	default:
+		l.inARow++
+		return &l.first
+	}
+}
+
+// fill says whether the second lane has all the slots that it may have while something is urgent.
+func (l *lanes) fill(full bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = full
 }
 
 // wasUrgent reports once whether an item that was popped was urgent.

@@ -30,7 +30,7 @@ const (
 )
 
 // Queue is the work queue of namespaces, and hands them out. One that is new, or has a new service account, goes before
-// those that only wait for a roll-out: there a pod may be about to start.
+// those that only wait for a roll-out: there a pod may be about to start. The others have an eighth of the turns all the same.
 type Queue struct {
 	workqueue.TypedRateLimitingInterface[string]
 	lanes *lanes
@@ -149,6 +149,7 @@ func (q *Queue) waitForTurn(ctx context.Context) bool {
 func (q *Queue) turn(now time.Time) (wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.lanes.fill(q.bulk >= bulkSlots)
 	switch window := q.urgent.Sub(now); {
 	case q.working-min(q.slow, q.mostWithout()) >= q.slots:
 		return 0, false

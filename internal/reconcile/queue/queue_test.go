@@ -141,6 +141,29 @@ func TestWhatIsUrgentLeavesSlotsToARollOut(t *testing.T) {
 	})
 }
 
+// TestAStormOfWhatIsUrgentDelaysNobodyForLong however long it lasts.
+func TestAStormOfWhatIsUrgentDelaysNobodyForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(t, 4)
+		defer h.done()
+		for i := range 40 {
+			h.AddUrgent(fmt.Sprintf("new-%02d", i))
+		}
+		h.Add("old")
+		h.want(t, "all slots are taken", 4)
+		ended := 0
+		for ; ended < 30 && h.on["old"] == nil; ended++ {
+			h.end(fmt.Sprintf("new-%02d", ended), nil)
+		}
+		if ended > mostInARow+1 {
+			t.Errorf("what is not urgent came after %d others", ended)
+		}
+		if h.on["old"] == nil || h.Len() == 0 {
+			t.Errorf("it came when nothing else waited")
+		}
+	})
+}
+
 // TestARetryOfWhatIsUrgentIsUrgent for the first few tries; after them it waits for its turn like everybody.
 func TestARetryOfWhatIsUrgentIsUrgent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
