@@ -29,6 +29,7 @@
 //	installations_test.go             two installations in one cluster leave each other alone
 //	contention_test.go                somebody rewrites what we write: back off, and name the other
 //	written_altered_test.go           admission of others alters what we write
+//	written_mutation_test.go          that admission: a policy, or a webhook where the API server is too old
 //	late_writes_test.go               a write that arrives after somebody else's is refused
 //	server_away_test.go               an API server that goes away, hangs, never answers, or breaks watches
 //
