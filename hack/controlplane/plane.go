@@ -38,6 +38,7 @@ type plane struct {
 type process struct {
 	Name string
 	PID  int
+	Args []string // the program and its arguments, for who starts it again
 }
 
 const stateFile = "controlplane.json"
@@ -172,7 +173,7 @@ func (p *plane) spawn(name, binary string, args ...string) error {
 		_ = cmd.Wait()
 	}()
 	p.last = ended
-	p.Processes = append(p.Processes, process{Name: name, PID: cmd.Process.Pid})
+	p.Processes = append(p.Processes, process{Name: name, PID: cmd.Process.Pid, Args: cmd.Args})
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
