@@ -4,7 +4,9 @@ package plane
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +28,7 @@ const (
 	ControllerManager = "kube-controller-manager"
 )
 
-// Plane is a control plane that runs until the test ends.
+// Plane is a control plane that runs until it is closed.
 type Plane struct {
 	Dir        string // its data, its logs, and what hack/controlplane knows of it
 	Kubeconfig string // the administrator's
@@ -34,50 +36,115 @@ type Plane struct {
 	Client     dynamic.Interface
 
 	t         *testing.T
-	processes map[string]*Process
+	hold      io.Closer
+	command   *exec.Cmd
+	processes map[string]*running
 }
 
-// Up starts a control plane. It ends with the test, and also when the test's process is killed: the command that it
-// runs for reads from this process, and ends when there is nobody left to read from.
+// running is a process as all tests of a control plane know it.
+type running struct {
+	pid  int
+	args []string
+}
+
+// Up starts a control plane that ends with the test.
 func Up(t *testing.T, args ...string) *Plane {
 	t.Helper()
-	p := &Plane{Dir: filepath.Join(t.TempDir(), "plane"), t: t}
-	args = append([]string{"-C", filepath.Join(harness.Root(t), "hack", "controlplane"), "run", ".", "run", "-dir", p.Dir}, args...)
-	cmd := exec.Command("go", append(args, "--", "sh", "-c", "echo up; cat")...)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal reaches this process, and that one by it
-	hold, err := cmd.StdinPipe()
+	p, err := New(args...)
 	harness.Must(t, err)
-	out, err := cmd.StdoutPipe()
-	harness.Must(t, err)
-	harness.Must(t, cmd.Start())
 	t.Cleanup(func() {
-		p.awaken()
-		if t.Failed() {
-			p.keepLogs()
-		}
-		_ = hold.Close()
-		if err := cmd.Wait(); err != nil {
+		if err := p.Close(); err != nil {
 			t.Errorf("the control plane did not end well: %v", err)
 		}
 	})
+	return p.For(t)
+}
+
+// New starts a control plane for several tests, each of which calls For. It ends when it is closed, and also when this
+// process is killed: the command that it runs for reads from this process, and ends when there is nobody left to read
+// from.
+func New(args ...string) (*Plane, error) {
+	builder, err := controlplane()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "plane-")
+	if err != nil {
+		return nil, err
+	}
+	p := &Plane{Dir: filepath.Join(dir, "plane"), processes: map[string]*running{}}
+	args = append([]string{"-C", builder, "run", ".", "run", "-dir", p.Dir}, args...)
+	p.command = exec.Command("go", append(args, "--", "sh", "-c", "echo up; cat")...)
+	p.command.Stderr = os.Stderr
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // an interrupt at the terminal reaches this process, and that one by it
+	if p.hold, err = p.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "up\n" {
-		t.Fatalf("no control plane: it said %q (%v)", line, err)
+		return nil, errors.Join(fmt.Errorf("no control plane: it said %q (%v)", line, err), p.Close())
 	}
 	p.Kubeconfig = filepath.Join(p.Dir, "kubeconfig")
-	p.Config, p.Client, err = api.Connect(p.Kubeconfig)
-	harness.Must(t, err)
-	p.read()
-	return p
+	if p.Config, p.Client, err = api.Connect(p.Kubeconfig); err == nil {
+		err = p.read()
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	return p, nil
+}
+
+// controlplane is the folder of the module that builds and starts one: tests run somewhere below the repository's.
+func controlplane() (string, error) {
+	at, err := os.Getwd()
+	for ; err == nil && at != filepath.Dir(at); at = filepath.Dir(at) {
+		dir := filepath.Join(at, "hack", "controlplane")
+		if _, err := os.Stat(dir); err == nil {
+			return dir, nil
+		}
+	}
+	return "", errors.Join(errors.New("not within the repository"), err)
+}
+
+// For is the control plane as one test has it: what the test stopped goes on when it ends, and what it killed is started.
+func (p *Plane) For(t *testing.T) *Plane {
+	one := *p
+	one.t = t
+	t.Cleanup(func() {
+		one.awaken()
+		for name, r := range one.processes {
+			if !r.alive() {
+				one.Process(name).Start()
+			}
+		}
+		if t.Failed() {
+			one.keepLogs()
+		}
+	})
+	return &one
+}
+
+// Close ends it and removes its data.
+func (p *Plane) Close() error {
+	p.awaken()
+	_ = p.hold.Close()
+	return errors.Join(p.command.Wait(), os.RemoveAll(filepath.Dir(p.Dir)))
 }
 
 // Process returns one of them by its name.
 func (p *Plane) Process(name string) *Process {
 	p.t.Helper()
-	if p.processes[name] == nil {
+	r := p.processes[name]
+	if r == nil {
 		p.t.Fatalf("a control plane has no process %q", name)
 	}
-	return p.processes[name]
+	return &Process{Name: name, plane: p, running: r}
 }
 
 const stateFile = "controlplane.json"
@@ -91,21 +158,24 @@ type state struct {
 	}
 }
 
-func (p *Plane) read() {
-	p.t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.Dir, stateFile))
-	harness.Must(p.t, err)
-	var s state
-	harness.Must(p.t, json.Unmarshal(text, &s))
-	p.processes = map[string]*Process{}
-	for _, one := range s.Processes {
-		p.processes[one.Name] = &Process{Name: one.Name, plane: p, pid: one.PID, args: one.Args}
+func (p *Plane) read() error {
+	text, err := os.ReadFile(p.file(stateFile))
+	if err != nil {
+		return err
 	}
+	var s state
+	if err := json.Unmarshal(text, &s); err != nil {
+		return err
+	}
+	for _, one := range s.Processes {
+		p.processes[one.Name] = &running{pid: one.PID, args: one.Args}
+	}
+	return nil
 }
 
 // note writes down the id of a process that was started again, so that hack/controlplane ends that one.
 func (p *Plane) note(name string, pid int) error {
-	path := filepath.Join(p.Dir, stateFile)
+	path := p.file(stateFile)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

@@ -22,8 +22,7 @@ type Process struct {
 	Name string
 
 	plane *Plane
-	pid   int
-	args  []string
+	*running
 }
 
 // patience is how long a process may take to end, or to answer after it was started.
@@ -50,8 +49,8 @@ func (p *Process) Kill() {
 }
 
 // alive reports whether it runs; a process that nobody waited for yet does not.
-func (p *Process) alive() bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+func (r *running) alive() bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.pid))
 	if err != nil {
 		return false
 	}
