@@ -187,6 +187,7 @@ func (c *Cluster) latest(cached *cluster.ServiceAccount) *cluster.ServiceAccount
 func (c *Cluster) Copies(namespace string, p *policy.Policy) (copies map[string]plan.CopyState, looked []string) {
 	copies = map[string]plan.CopyState{}
 	used, all := c.named.allCopies(), true
+	shown := c.Writes.NoneIn(namespace) // as nearly always: with hundreds of names it is these looks that decisions take their time for
 	for _, w := range used.informers {
 		settled, forbidden := w.Answer()
 		if !settled { // what there is under this name is not known yet
@@ -198,6 +199,12 @@ func (c *Cluster) Copies(namespace string, p *policy.Policy) (copies map[string]
 			continue
 		}
 		key := cache.ObjectName{Namespace: namespace, Name: w.Name}
+		if shown {
+			if secret, ok := w.Get(key.String()).(*cluster.Secret); ok {
+				copies[w.Name] = plan.CopyState{Secret: secret}
+			}
+			continue
+		}
 		cached, version := w.GetWithVersion(key.String())
 		if secret, ok := c.Writes.Latest(plan.KindSecret, key, cached, version).(*cluster.Secret); ok {
 			copies[w.Name] = plan.CopyState{Secret: secret}

@@ -20,6 +20,7 @@ import (
 type OwnWrites struct {
 	mu       sync.Mutex
 	entries  map[kube.Key]ownWrite
+	in       map[string]int         // by namespace: how many of the entries are of it
 	inFlight map[kube.Key]types.UID // requests under way, with the UID of an object that was deleted meanwhile
 }
 
@@ -30,7 +31,7 @@ type ownWrite struct {
 
 // NewOwnWrites returns one that remembers nothing.
 func NewOwnWrites() *OwnWrites {
-	return &OwnWrites{entries: map[kube.Key]ownWrite{}, inFlight: map[kube.Key]types.UID{}}
+	return &OwnWrites{entries: map[kube.Key]ownWrite{}, in: map[string]int{}, inFlight: map[kube.Key]types.UID{}}
 }
 
 // Do carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the write that
@@ -48,9 +49,9 @@ func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster
 	delete(w.inFlight, key)
 	switch {
 	case kube.Classify(err) == kube.Stale, apierrors.IsNotFound(err):
-		delete(w.entries, key)
+		w.drop(key)
 	case err == nil && o.GetUID() != gone:
-		w.entries[key] = ownWrite{object: o}
+		w.remember(key, ownWrite{object: o})
 	}
 	return err
 }
@@ -59,7 +60,33 @@ func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster
 func (w *OwnWrites) Deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.entries[kube.Key{Kind: kind, ObjectName: name}] = ownWrite{deleted: uid}
+	w.remember(kube.Key{Kind: kind, ObjectName: name}, ownWrite{deleted: uid})
+}
+
+// remember notes a write. The lock is held.
+func (w *OwnWrites) remember(key kube.Key, entry ownWrite) {
+	if _, known := w.entries[key]; !known {
+		w.in[key.Namespace]++
+	}
+	w.entries[key] = entry
+}
+
+// drop forgets a write, if there is one. The lock is held.
+func (w *OwnWrites) drop(key kube.Key) {
+	if _, known := w.entries[key]; !known {
+		return
+	}
+	delete(w.entries, key)
+	if w.in[key.Namespace]--; w.in[key.Namespace] == 0 {
+		delete(w.in, key.Namespace)
+	}
+}
+
+// NoneIn reports whether the caches show all that we wrote in a namespace. Then nothing in it has to be asked for with Latest.
+func (w *OwnWrites) NoneIn(namespace string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.in[namespace] == 0
 }
 
 // Latest returns the newer of what the cache has (nil for nothing) and what we wrote. version is how far
@@ -70,7 +97,7 @@ func (w *OwnWrites) Latest(kind plan.Kind, name cache.ObjectName, cached cluster
 	key := kube.Key{Kind: kind, ObjectName: name}
 	entry, ok := w.entries[key]
 	if ok && cached == nil && entry.expired(version) {
-		delete(w.entries, key)
+		w.drop(key)
 		return nil
 	}
 	switch {
@@ -114,18 +141,18 @@ func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
 	case !ok:
 		return false
 	case e.New == nil:
-		delete(w.entries, key)
+		w.drop(key)
 		return entry.object == nil && o.GetUID() == entry.deleted
 	case entry.object == nil:
 		if o.GetUID() == entry.deleted {
 			return true // an update from before the deletion, seen late
 		}
-		delete(w.entries, key)
+		w.drop(key)
 		return false
 	case older(o, entry.object):
 		return true
 	}
-	delete(w.entries, key)
+	w.drop(key)
 	return o.GetResourceVersion() == entry.object.GetResourceVersion()
 }
 

@@ -133,3 +133,44 @@ func TestAWriteThatWasRefusedForgetsWhatWasKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsLeftInANamespaceOnceTheCachesShowIt whatever came of a write, and in which order that was heard of.
+func TestNothingIsLeftInANamespaceOnceTheCachesShowIt(t *testing.T) {
+	app := cache.ObjectName{Namespace: "a", Name: "app"}
+	wrote := func(w *OwnWrites, name cache.ObjectName, at string) {
+		_ = w.Do(plan.KindSecret, name, func() (cluster.Object, error) {
+			return &cluster.Meta{Namespace: name.Namespace, Name: name.Name, UID: "x", ResourceVersion: at}, nil
+		})
+	}
+	w := NewOwnWrites()
+	wants := func(why string, a, b bool) {
+		t.Helper()
+		if gotA, gotB := w.NoneIn("a"), w.NoneIn("b"); gotA != a || gotB != b {
+			t.Errorf("%s: nothing is left in a: %t, in b: %t", why, gotA, gotB)
+		}
+	}
+	wants("at first", true, true)
+	wrote(w, regcred, "7")
+	wrote(w, regcred, "8")
+	wrote(w, app, "9")
+	wants("after writes", false, true)
+	w.Observe(plan.KindSecret, watch.Event{New: version("x", "7")})
+	w.Observe(plan.KindSecret, watch.Event{New: version("x", "8")})
+	wants("one is not shown", false, true)
+	w.Observe(plan.KindSecret, watch.Event{New: &cluster.Meta{Namespace: "a", Name: "app", UID: "x", ResourceVersion: "9"}})
+	wants("all are shown", true, true)
+	w.Observe(plan.KindSecret, watch.Event{New: version("x", "10")})
+	wants("somebody else wrote", true, true)
+	w.Deleted(plan.KindSecret, regcred, "x")
+	wants("after a deletion", false, true)
+	w.Observe(plan.KindSecret, watch.Event{Old: version("x", "11")})
+	wants("that is shown", true, true)
+	wrote(w, regcred, "12")
+	_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) {
+		return nil, apierrors.NewNotFound(kube.Secrets.GroupResource(), "regcred")
+	})
+	wants("it turned out to be gone", true, true)
+	wrote(w, regcred, "13")
+	w.Latest(plan.KindSecret, regcred, nil, "14")
+	wants("the cache is past it", true, true)
+}

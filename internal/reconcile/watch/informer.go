@@ -235,7 +235,13 @@ func (w *Informer) Forbidden() bool {
 
 // Get returns an object of the cache, or nil.
 func (w *Informer) Get(key string) cluster.Object {
-	o, _ := w.GetWithVersion(key)
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.store == nil {
+		return nil
+	}
+	obj, _, _ := w.store.GetByKey(key)
+	o, _ := obj.(cluster.Object)
 	return o
 }
 
