@@ -11,6 +11,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
+// unsure is how soon a namespace is decided again that was not worked on because it was not sure whether the Lease is still ours.
+const unsure = time.Second
+
 // reconcile is the whole way of one namespace: observe, decide, act, report. again is when to do it again although nothing
 // failed; 0 is when something changes.
 func (c *Controller) reconcile(ctx context.Context, namespace string) (again time.Duration, err error) {
@@ -27,8 +30,11 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 	c.publisher.Note(todo)
 	result := c.executor.Apply(ctx, todo)
 	c.limit.Return(removes.Minus(result.Removed()), removes.at)
-	if ctx.Err() != nil || !c.Election.Holds() {
+	switch {
+	case ctx.Err() != nil:
 		return 0, nil // what failed, failed because we are stopping
+	case !c.Election.Holds(): // what failed, failed because of that; and a renewal that is under way may succeed yet
+		return unsure, nil
 	}
 	c.record(p, todo, result, time.Since(began))
 	if c.publisher.Published() != published { // what it had decided again may have come too early for what was written here
