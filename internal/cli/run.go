@@ -154,6 +154,7 @@ func (f *runFlags) configured(log zerolog.Logger) (cfg reconcile.Config, config 
 		}
 		config.Wrap(cfg.Election.Guard)
 	}
+	config.Wrap(withPlainWatches)
 	if cfg.Client, err = dynamic.NewForConfig(config); err != nil {
 		return cfg, nil, fmt.Errorf("make a client: %w", err)
 	}
