@@ -78,6 +78,10 @@ bin/node:
 page-test: ## minutes: open the pages of coverage and ui in a real Chromium, with an API server behind the latter; skipped where there is no Chromium, but not with STRICT=1; TESTFLAGS=-update takes the pictures in docs anew
 	STRICT=$(STRICT) $(CONTROLPLANE) run -- go -C hack/page test -count=1 -timeout 20m $(TESTFLAGS) .
 
+.PHONY: soak
+soak: ## 30 minutes: let two installations live where policies, namespaces, sources, accounts and copies change at random, and hold all against an oracle of its own; SOAK=3m SEED=7
+	go -C hack/chaos test -count=1 -v -timeout 0 $(TESTFLAGS) -run TestSoak ./soak -args -soak $(or $(SOAK),30m) -seed $(or $(SEED),0)
+
 .PHONY: image-test
 image-test: ## minutes: build the image twice without a daemon, start it, compare; needs root and buildah
 	@hack/image-test.sh
