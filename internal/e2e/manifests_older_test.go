@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -98,5 +99,34 @@ func TestOnAnOlderKubernetes(t *testing.T) {
 	out, err = s.Kubectl(opaque, "apply", "--server-side", "--dry-run=server", "-f", "-", "--as=system:serviceaccount:pullsecrets:pullsecrets")
 	if err == nil || !strings.Contains(out, "pullsecrets-guard") {
 		t.Errorf("the guard does not hold here: %v\n%s", err, out)
+	}
+}
+
+// TestAdmissionOnAnOlderKubernetes starts with -admission on an API server that has no such policies, first without the
+// resource definition of the parameters, and then with it, as somebody leaves it whose tool stopped at the next kind.
+func TestAdmissionOnAnOlderKubernetes(t *testing.T) {
+	s := newSandbox(t)
+	s.NeedsOlder(harness.Mutation)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	ns := s.Namespace("a")
+	s.Loop("-admission", "-health-addr=", "-metrics-addr=")
+	s.Revised("Degraded", podsRule)
+	s.WantStatus("Degraded", "AdmissionAbsent", "needs Kubernetes 1.36", "attach: pods has no effect in the rules hub")
+	s.WantList(ns, "default", "+reg")
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+
+	for _, u := range harness.Objects(t, harness.Kustomize(t, "kustomize/components/admission")) {
+		if u.GetKind() == "CustomResourceDefinition" {
+			text, err := yaml.Marshal(u.Object)
+			harness.Must(t, err)
+			s.Apply(string(text))
+			s.untilServed(u.GetName())
+		}
+	}
+	s.WantStatus("Degraded", "AdmissionAbsent", "does not know MutatingAdmissionPolicy", "attach: pods has no effect in the rules hub")
+	s.WantList(s.Namespace("b"), "default", "+reg")
+	list, err := s.Client.Resource(api.AdmissionRules).Namespace(api.Home).List(s.Ctx, metav1.ListOptions{})
+	if harness.Must(t, err); len(list.Items) > 0 {
+		t.Errorf("it wrote parameters that nothing acts on: %v", list.Items)
 	}
 }

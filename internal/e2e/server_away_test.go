@@ -239,6 +239,9 @@ func TestAProxyThatBreaksWatchListsIsNotWaitedFor(t *testing.T) {
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			s := newSandbox(t)
+			if tt.said > 0 { // it breaks what has to be there
+				s.Needs(harness.WatchLists)
+			}
 			s.Source("hub", api.Credential("hub.example", "one"))
 			ns := s.Namespace("a")
 			var watchLists atomic.Int32

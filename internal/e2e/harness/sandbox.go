@@ -22,7 +22,7 @@ type Sandbox struct {
 
 	// What the controllers get that are started from now on.
 	Admission bool                                // they are started with -admission
-	Mutates   func(context.Context) (bool, error) // whether the API server has mutating admission policies; nil: it is asked
+	Mutates   func(context.Context) (bool, error) // whether the API server has mutating admission policies; nil: it has
 	Sources   []string                            // other namespaces that sources may be in
 
 	MaxFailing    int           // percent of the selected namespaces that may have problems of their own; as the flag's default at first
