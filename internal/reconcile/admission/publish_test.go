@@ -501,6 +501,40 @@ func TestWhatIsInTheWayTakesANameOut(t *testing.T) {
 	w.publishes("it is gone", "apply hub")
 }
 
+// TestManySecretsInTheWayTakeFewWrites though they come one after the other, and none is left out.
+func TestManySecretsInTheWayTakeFewWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, hubRule)
+		w.publishes("at first", "apply hub")
+		writes, due := 0, time.Duration(0)
+		for i := range 100 {
+			w.Note(plan.Plan{Namespace: fmt.Sprintf("ns-%d", i), Actions: []plan.Action{{Kind: plan.KindSecret, Name: "reg", Rule: "hub", Reason: plan.ForeignSecret}}})
+			w.MarkChanged() // as the events of the parameters do
+			var did []string
+			did, due = w.publish()
+			writes += len(did)
+			time.Sleep(100 * time.Millisecond)
+		}
+		if writes < 2 || writes > 3*fewNotes {
+			t.Errorf("%d writes in ten seconds", writes)
+		}
+		if due <= 0 || due > noteWindow {
+			t.Fatalf("the last one is written in %s", due)
+		}
+		time.Sleep(due)
+		w.publishes("the last ones", "apply hub")
+		for i := range 100 {
+			ns := &cluster.Namespace{Meta: cluster.Meta{Name: fmt.Sprintf("ns-%d", i)}}
+			if w.Published().Add(ns, &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: ns.Name, Name: "default"}}, "reg") {
+				t.Errorf("the name of somebody's secret is added in %s", ns.Name)
+			}
+		}
+		time.Sleep(noteWindow)
+		w.Note(plan.Plan{Namespace: "ns-1"})
+		w.publishes("one that comes alone does not wait", "apply hub")
+	})
+}
+
 // TestANewPolicyIsPublishedBeforeItIsWorkedOn, with the exceptions that it has, and is tried again where that failed.
 func TestANewPolicyIsPublishedBeforeItIsWorkedOn(t *testing.T) {
 	w := newWorld(t, hubRule)

@@ -32,6 +32,10 @@ const (
 	mutatesAgain = time.Minute
 	// writeAgain is how soon a write is tried again that came too late, or a question that was not answered.
 	writeAgain = 2 * time.Second
+	// noteWindow is how long it takes until parameters are written again because of what was decided about namespaces, once they
+	// were fewNotes times in that time: secrets of others can come in hundreds of namespaces one after the other, and each changes
+	// all rules that give out their name.
+	noteWindow, fewNotes = 5 * time.Second, 3
 )
 
 // Options are what a Publisher needs. With Enabled false it does nothing, and needs nothing else.
@@ -62,8 +66,11 @@ type Publisher struct {
 
 	mu          sync.Mutex
 	changed     bool
-	sources     bool // changed, so what is known of the copies is not true any more
-	changes     int  // of sources, so far
+	excepted    bool                // exceptions changed
+	exceptedAt  [fewNotes]time.Time // when parameters were written because of that, the last times
+	begins      bool                // a policy is about to come in force, which waits for nothing
+	sources     bool                // changed, so what is known of the copies is not true any more
+	changes     int                 // of sources, so far
 	exceptions  Exceptions
 	ineffective bool // the API server was seen not to act on the parameters
 
@@ -112,7 +119,7 @@ func (a *Publisher) Note(todo plan.Plan) {
 	}
 	a.mu.Lock()
 	changed := a.exceptions.Add(todo)
-	a.changed = a.changed || changed
+	a.excepted = a.excepted || changed
 	a.mu.Unlock()
 	if changed {
 		a.Changed()
@@ -186,7 +193,7 @@ func (a *Publisher) Begin(ctx context.Context, p *policy.Policy, all Survey) {
 	}
 	a.coming.Store(nil) // where nothing can be written, nothing is coming
 	a.mu.Lock()
-	a.changed, a.sources, a.exceptions = true, a.changes != all.changes, all.Exceptions
+	a.changed, a.begins, a.sources, a.exceptions = true, true, a.changes != all.changes, all.Exceptions
 	a.mu.Unlock()
 	if a.Publish(ctx, p) > 0 {
 		a.Changed()
@@ -203,9 +210,9 @@ func (a *Publisher) Publish(ctx context.Context, p *policy.Policy) time.Duration
 		return 0
 	}
 	moving := a.moveBack(p)
-	due, sources := a.due()
+	due, sources, later := a.due()
 	if wait, again := a.unsaved.pending(); !due && (!again || wait > 0) {
-		return sooner(moving, sooner(wait, a.attach(ctx, p)))
+		return sooner(moving, sooner(sooner(wait, later), a.attach(ctx, p)))
 	}
 	if sources {
 		a.lookAtAll(p)
@@ -257,13 +264,21 @@ func (a *Publisher) bringUpToDate(ctx context.Context, p *policy.Policy, live ma
 	return 0
 }
 
-// due reports whether something changed since the last time, and whether sources did.
-func (a *Publisher) due() (changed, sources bool) {
+// due reports whether something changed since the last time, and whether sources did; or how long that can wait, because what was
+// decided about namespaces changes again and again.
+func (a *Publisher) due() (changed, sources bool, later time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	changed, sources = a.changed, a.sources
-	a.changed, a.sources = false, false
-	return changed, sources
+	if later = noteWindow - time.Since(a.exceptedAt[0]); a.excepted && !a.begins && !a.sources && later > 0 {
+		return false, false, later
+	}
+	if a.excepted {
+		copy(a.exceptedAt[:], a.exceptedAt[1:])
+		a.exceptedAt[fewNotes-1] = time.Now()
+	}
+	changed, sources = a.changed || a.excepted, a.sources
+	a.changed, a.excepted, a.begins, a.sources = false, false, false, false
+	return changed, sources, 0
 }
 
 // lookAtAll notes what is decided about each namespace, each at once: the workers note theirs at the same time, and what was

@@ -104,7 +104,7 @@ func TestASourceThatChangesDuringASurvey(t *testing.T) {
 			p.SourcesChanged()
 		}
 		p.Begin(t.Context(), &policy.Policy{}, all) // whether there are parameters is not known yet, so it writes none
-		if changed, sources := p.due(); !changed || sources != during {
+		if changed, sources, _ := p.due(); !changed || sources != during {
 			t.Errorf("during it is %t: changed is %t, looked at anew is %t", during, changed, sources)
 		}
 	}
