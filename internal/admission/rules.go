@@ -176,7 +176,7 @@ func earlierEntries(p *policy.Policy, i int, s policy.Secret, o Dependencies) (o
 	if at := namesakes(p, s); len(at) > 0 {
 		add(nameEntry(s.Name, false, false), exactly(at), true)
 	}
-	if at := o.Blocked[s.Name]; len(at) > 0 {
+	if at := selectable(rule.Namespaces, o.Blocked[s.Name]); len(at) > 0 {
 		add(nameEntry(s.Name, false, false), exactly(at), true)
 	}
 	for _, other := range p.Rules[:i] {
@@ -188,6 +188,17 @@ func earlierEntries(p *policy.Policy, i int, s policy.Secret, o Dependencies) (o
 		}
 	}
 	return out[:keep]
+}
+
+// selectable are those of these namespaces that a rule can select, by their names: elsewhere it adds nothing anyway, and need not be
+// written anew because of what is in the way there. Labels change at any time, so they do not count.
+func selectable(m policy.Matcher, namespaces []string) (out []string) {
+	for _, namespace := range namespaces {
+		if m.MatchesName(namespace) {
+			out = append(out, namespace)
+		}
+	}
+	return out
 }
 
 // retainedEntries says where a name that is left out is promised all the same.

@@ -71,6 +71,13 @@ func TestAdmissionRules(t *testing.T) {
 				"  ledger: false\n  name: missing\n" + matchers}},
 		{"where somebody else's secret is in the way, the name is withheld", "- {name: a, secrets: [{source: {name: s}}]}", withheld,
 			map[string]string{"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      include: ^(?:x|y)$\n" + name() + matchers}},
+		{"but only where the rule can select the namespace by its name",
+			"- {name: a, secrets: [{source: {name: s}}], namespaces: {include: [\"y*\"]}}\n- {name: b, secrets: [{source: {name: s}}], namespaces: {include: [\"z*\"]}}", withheld,
+			map[string]string{
+				"a": "names:\n- add: true\n  earlier:\n  - add: false\n    ledger: false\n    name: s\n    namespaces:\n      include: ^(?:y)$\n" + name() +
+					"namespaces:\n  include: ^(?:y.*)$\nserviceAccounts:\n  include: ^(?:default)$\n",
+				"b": "names:\n- add: true\n" + name() + "namespaces:\n  include: ^(?:z.*)$\nserviceAccounts:\n  include: ^(?:default)$\n",
+			}},
 		{"earlier rules that say the same make no difference",
 			"- {name: z, secrets: [{source: {name: s}}], serviceAccounts: {include: []}}\n- {name: a, secrets: [{source: {name: s}}]}", Dependencies{Namespace: "own"},
 			map[string]string{"a": "names:\n- add: true\n" + name() + matchers}},

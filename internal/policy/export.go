@@ -25,3 +25,6 @@ func texts(globs []glob) []string {
 	}
 	return out
 }
+
+// MatchesName is Matches as far as the name decides.
+func (m Matcher) MatchesName(name string) bool { return m.named(name) }
