@@ -127,7 +127,8 @@ func (l *Lab) Twice() (twice []string) {
 	return twice
 }
 
-// States is what the policy's status was since Mark, one after the other.
+// States is what the policy's status was since Mark, one after the other, with the reasons that it named. The first is the one
+// that it had then.
 func (l *Lab) States() []string {
 	_, states := l.witness.sinceForgotten()
 	return states

@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,12 +53,21 @@ func (l *Lab) list() (view, error) {
 	return v, nil
 }
 
+// Version is that of the cluster now.
+func (l *Lab) Version() (string, error) {
+	all, err := l.Client.Resource(api.Namespaces).List(l.ctx, metav1.ListOptions{Limit: 1})
+	if err != nil {
+		return "", err
+	}
+	return all.GetResourceVersion(), nil
+}
+
 // witness follows the cluster by watches of its own, which no fault of a proxy meets.
 type witness struct {
 	mu     sync.Mutex
 	seen   view
 	uids   map[string][]string // all that a secret had, in their order
-	states []string            // what the policy's status was, one after the other
+	states []string            // the policy's states and their reasons, one after the other
 }
 
 func newWitness(ctx context.Context, client dynamic.Interface) *witness {
@@ -77,12 +88,28 @@ func newWitness(ctx context.Context, client dynamic.Interface) *witness {
 		}
 	})
 	w.follow(ctx, client.Resource(api.ConfigMaps).Namespace(api.Home), func(u *unstructured.Unstructured, gone bool) {
-		state := u.GetAnnotations()["pullsecrets/status"]
-		if u.GetName() == "pullsecrets-policy" && !gone && state != "" && (len(w.states) == 0 || w.states[len(w.states)-1] != state) {
+		if u.GetName() != "pullsecrets-policy" || gone {
+			return
+		}
+		state := stateOf(u.GetAnnotations())
+		if state != "" && (len(w.states) == 0 || w.states[len(w.states)-1] != state) {
 			w.states = append(w.states, state)
 		}
 	})
 	return w
+}
+
+// reason is what a problem is called in a message: two words or more in one.
+var reason = regexp.MustCompile(`\b[A-Z][a-z]+([A-Z][a-z]+)+\b`)
+
+// stateOf is the state that the annotations of a policy tell, with the reasons that they name.
+func stateOf(said map[string]string) string {
+	reasons := reason.FindAllString(said["pullsecrets/message"], -1)
+	slices.Sort(reasons)
+	if state := said["pullsecrets/status"]; len(reasons) > 0 {
+		return state + " (" + strings.Join(slices.Compact(reasons), ", ") + ")"
+	}
+	return said["pullsecrets/status"]
 }
 
 // follow starts a watch and waits until it is up to date.

@@ -1,0 +1,103 @@
+package faults
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/pullsecrets/pullsecrets/hack/chaos/lab"
+	"github.com/pullsecrets/pullsecrets/hack/chaos/table"
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+)
+
+var update = flag.Bool("update", false, "write what came of the rows that are run into docs/reliability.json and docs/reliability.md")
+
+// TestFaults plays all rows; TestFaults/NAME plays one.
+func TestFaults(t *testing.T) {
+	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
+	if kubeconfig == "" {
+		t.Skip("needs an API server: run make faults-test")
+	}
+	config, _, err := api.Connect(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := sync.OnceValue(func() *lab.Lab { return lab.New(t, config) }) // not for rows with a control plane of their own
+	for _, r := range rows() {
+		t.Run(r.name, func(t *testing.T) {
+			var s *stage
+			if r.stage != nil {
+				s = r.stage(t)
+			} else {
+				s = newStage(t, shared(), config)
+			}
+			if r.arrange != nil {
+				r.arrange(s)
+			}
+			out := r.run(s)
+			if *update && !t.Failed() {
+				save(t, out)
+			}
+		})
+	}
+}
+
+// save writes what came of a row into the page and the file beside it.
+func save(t *testing.T, newer result) {
+	t.Helper()
+	all, err := table.Read[result](key)
+	if err == nil {
+		all = merge(all, newer, names())
+		err = errors.Join(table.Save(key, all), table.Fill("faults", render(all)), table.Fill("faults-summary", sumUp(all)))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestThePageHasEachRow holds that docs/reliability.md says what docs/reliability.json does, and that both have each row and no
+// other.
+func TestThePageHasEachRow(t *testing.T) {
+	all, err := table.Read[result](key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var measured []string
+	for _, r := range all {
+		measured = append(measured, r.Name)
+		if r.Lost != 0 || r.Twice != 0 {
+			t.Errorf("%s: %d lost, %d made twice", r.Name, r.Lost, r.Twice)
+		}
+	}
+	if want := names(); !slices.Equal(measured, want) {
+		t.Errorf("docs/reliability.json has other rows, or in another order, than there are:\n%v\n%v\nrun: make faults-test TESTFLAGS=-update", measured, want)
+	}
+	for block, want := range map[string]string{"faults": render(all), "faults-summary": sumUp(all)} {
+		got, err := table.Filled(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("the block %q of docs/reliability.md is not what docs/reliability.json says; run a row with -update", block)
+		}
+	}
+}
+
+func TestEachRowIsOneOfItsKind(t *testing.T) {
+	seen, during := map[string]bool{}, map[string]int{}
+	for _, r := range rows() {
+		if seen[r.name] {
+			t.Errorf("two rows are called %s", r.name)
+		}
+		seen[r.name] = true
+		during[r.during.name]++
+	}
+	for _, a := range activities {
+		if during[a.name] < 3 {
+			t.Errorf("%s is going on in %d rows only", a.name, during[a.name])
+		}
+	}
+}
