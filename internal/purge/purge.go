@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -61,26 +60,6 @@ func New(ctx context.Context, client dynamic.Interface, at inspect.Place, log ze
 		return nil, fmt.Errorf("the controller %s is at work: scale it down first, or it would put everything back", holder)
 	}
 	return p, p.plan(ctx)
-}
-
-// holder returns who holds the Lease, if it did not expire.
-func (p *Purge) holder(ctx context.Context) (string, error) {
-	resource := schema.GroupVersionResource{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"}
-	lease, err := p.requests.Get(ctx, resource, p.at.Namespace, cluster.FieldManager)
-	if apierrors.IsNotFound(err) {
-		return "", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("read the lease: %w", err)
-	}
-	holder, _, _ := unstructured.NestedString(lease.Object, "spec", "holderIdentity")
-	seconds, _, _ := unstructured.NestedInt64(lease.Object, "spec", "leaseDurationSeconds")
-	renewed, _, _ := unstructured.NestedString(lease.Object, "spec", "renewTime")
-	at, err := time.Parse(metav1.RFC3339Micro, renewed)
-	if err != nil || time.Since(at) > time.Duration(seconds)*time.Second {
-		return "", nil
-	}
-	return holder, nil
 }
 
 // Count is what is left to do.

@@ -121,38 +121,50 @@ func TestReferencesGoBeforeCopiesAndParametersBeforeBoth(t *testing.T) {
 
 // TestAPurgeRefusesWhileAControllerIsAtWork, which is who holds the Lease.
 func TestAPurgeRefusesWhileAControllerIsAtWork(t *testing.T) {
+	start := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // of each bubble
 	lease := func(holder string, age time.Duration) *unstructured.Unstructured {
 		return object("Lease", "pullsecrets", "pullsecrets", map[string]any{"spec": map[string]any{
-			"holderIdentity": holder, "leaseDurationSeconds": int64(15), "renewTime": time.Now().Add(-age).UTC().Format(metav1.RFC3339Micro),
+			"holderIdentity": holder, "leaseDurationSeconds": int64(15), "renewTime": start.Add(-age).UTC().Format(metav1.RFC3339Micro),
 		}})
 	}
 	for _, c := range []struct {
-		why   string
-		lease *unstructured.Unstructured
-		err   error  // of reading it
-		want  string // part of the error; empty for none
+		why     string
+		lease   *unstructured.Unstructured
+		renewed *unstructured.Unstructured // what it is some seconds later; nil: the same
+		err     error                      // of reading it
+		want    string                     // part of the error; empty for none
 	}{
-		{"no Lease", nil, nil, ""},
-		{"one that is held", lease("pod-1", 0), nil, "the controller pod-1 is at work"},
-		{"one that expired", lease("pod-1", time.Minute), nil, ""},
-		{"one that was given up", lease("", 0), nil, ""},
-		{"one that nobody renewed", object("Lease", "pullsecrets", "pullsecrets", nil), nil, ""},
-		{"one that may not be read", nil, apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "", nil), "read the lease"},
+		{"no Lease", nil, nil, nil, ""},
+		{"one that is held", lease("pod-1", 0), nil, nil, "the controller pod-1 is at work"},
+		{"one that expired", lease("pod-1", time.Minute), nil, nil, ""},
+		{"one that was given up", lease("", 0), nil, nil, ""},
+		{"one that nobody renewed", object("Lease", "pullsecrets", "pullsecrets", nil), nil, nil, ""},
+		{"one that may not be read", nil, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "leases"}, "", nil), "read the lease"},
+		{"one that is held, by a clock that is an hour behind", lease("pod-1", time.Hour), lease("pod-1", time.Hour-10*time.Second), nil,
+			"the controller pod-1 is at work"},
+		{"one that is given up meanwhile", lease("pod-1", time.Hour), lease("", time.Hour-10*time.Second), nil, ""},
+		{"one that somebody else takes meanwhile", lease("pod-1", time.Hour), lease("pod-2", 0), nil, "the controller pod-2 is at work"},
+		{"one that expired, by a clock that is an hour ahead", lease("pod-1", -time.Hour), nil, nil, ""},
 	} {
-		s := installed()
-		if c.lease != nil {
-			s.put(c.lease)
-		}
-		s.refuse = func(_, resource, _ string) error {
-			if resource == "leases" {
-				return c.err
+		synctest.Test(t, func(t *testing.T) {
+			s := installed()
+			if c.lease != nil {
+				s.put(c.lease)
 			}
-			return nil
-		}
-		_, err := New(t.Context(), s, home, zerolog.Nop())
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v", c.why, err)
-		}
+			if c.renewed != nil {
+				time.AfterFunc(10*time.Second, func() { s.put(c.renewed) })
+			}
+			s.refuse = func(_, resource, _ string) error {
+				if resource == "leases" {
+					return c.err
+				}
+				return nil
+			}
+			_, err := New(t.Context(), s, home, zerolog.Nop())
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s: %v", c.why, err)
+			}
+		})
 	}
 }
 
