@@ -22,16 +22,13 @@ func TestAllThatTheTokenOfEvictMayDo(t *testing.T) {
 	harness.WithToken(s.TokenOf(harness.EvictAccount))(config)
 	client, err := dynamic.NewForConfig(config)
 	harness.Must(t, err)
-	everywhere := []string{
-		"create selfsubjectreviews.authentication.k8s.io []",
-		"create selfsubjectaccessreviews,selfsubjectrulesreviews.authorization.k8s.io []",
-		"get,list,watch clustertrustbundles.certificates.k8s.io []", // Kubernetes lets every service account do this
+	everywhere := append(s.everyAccountMay(),
 		"list,watch pods []",
 		"list,watch namespaces []",
 		"list,watch serviceaccounts []",
 		"create pods/eviction []",
 		"create events []",
-	}
+	)
 	for ns, want := range map[string][]string{
 		api.Home: append(slices.Clone(everywhere), "list,watch configmaps [pullsecrets-status]"), "kube-system": everywhere,
 	} {

@@ -103,16 +103,11 @@ func TestAllThatTheTokenMayDo(t *testing.T) {
 	client, err := dynamic.NewForConfig(config)
 	harness.Must(t, err)
 	reg := s.Name("reg")
-	everywhere := []string{
-		"create selfsubjectreviews.authentication.k8s.io []",
-		"create selfsubjectaccessreviews,selfsubjectrulesreviews.authorization.k8s.io []",
-		"get,list,watch,create,patch,delete secrets [" + reg + "]",
+	everywhere := append(s.everyAccountMay(),
+		"get,list,watch,create,patch,delete secrets ["+reg+"]",
 		"get,list,watch,patch serviceaccounts []",
 		"list,watch namespaces []",
-	}
-	if s.Serves(harness.TrustBundles) { // Kubernetes lets every service account do this
-		everywhere = append(everywhere, "get,list,watch clustertrustbundles.certificates.k8s.io []")
-	}
+	)
 	atHome := []string{
 		"list,watch secrets [hub]",
 		"list,watch,patch configmaps [pullsecrets-policy]",
@@ -128,6 +123,19 @@ func TestAllThatTheTokenMayDo(t *testing.T) {
 			t.Errorf("in %s (-want +got):\n%s", ns, diff)
 		}
 	}
+}
+
+// everyAccountMay is what Kubernetes itself lets every service account do.
+func (s *sandbox) everyAccountMay() []string {
+	s.T.Helper()
+	rules := []string{
+		"create selfsubjectreviews.authentication.k8s.io []",
+		"create selfsubjectaccessreviews,selfsubjectrulesreviews.authorization.k8s.io []",
+	}
+	if s.Serves(harness.TrustBundles) {
+		rules = append(rules, "get,list,watch clustertrustbundles.certificates.k8s.io []")
+	}
+	return rules
 }
 
 // rulesOf returns what the client may do with resources in a namespace, a rule a line.
