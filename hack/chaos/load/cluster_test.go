@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,16 +27,19 @@ type cluster struct {
 	config *rest.Config
 	client dynamic.Interface
 
+	prefix string // of all namespaces that rules select
+
 	mu     sync.Mutex
-	teams  map[string]int  // by namespace
-	extra  map[int]bool    // rules that give out a second copy
-	also   map[string]bool // service accounts besides the default ones, as NAMESPACE/NAME
-	secret map[string]int  // by source: how often it was rotated
-	shared bool            // every rule gives out the copy of the first one too
+	teams  map[string]int      // by namespace
+	extra  map[int]bool        // rules that give out a second copy
+	also   map[string]bool     // service accounts besides the default ones, as NAMESPACE/NAME
+	theirs map[string][]string // names in lists that somebody else put there
+	secret map[string]int      // by source: how often it was rotated
+	shared bool                // every rule gives out the copy of the first one too
 }
 
-// home of the controller, and what all its objects here have in their names.
-const prefix = "load-"
+// ns is the name of a namespace.
+func (c *cluster) ns(i int) string { return fmt.Sprintf("%s%05d", c.prefix, i) }
 
 func (c *cluster) must(err error) {
 	c.t.Helper()
@@ -70,7 +74,7 @@ func teamName(team int) string { return fmt.Sprintf("t%03d", team) }
 func (c *cluster) fill(n, rules int) {
 	c.must(c.create(api.Namespaces, api.Object("v1", "Namespace", "", api.Home)))
 	c.must(parallel(24, n, func(i int) error {
-		ns := fmt.Sprintf("%s%05d", prefix, i)
+		ns := c.ns(i)
 		if err := c.namespace(ns, 1+i%(rules-1)); err != nil {
 			return err
 		}
@@ -117,7 +121,7 @@ func (c *cluster) policy(rules int, comment string) {
 		if c.extra[i] {
 			fmt.Fprintf(&b, "  - {source: {name: extra}, name: %s}\n", extraName(i))
 		}
-		fmt.Fprintf(&b, "  namespaces:\n    include: [%q]\n", prefix+"*")
+		fmt.Fprintf(&b, "  namespaces:\n    include: [%q]\n", c.prefix+"*")
 		if i > 0 {
 			fmt.Fprintf(&b, "    selector: {matchLabels: {team: %s}}\n", teamName(i))
 		}
@@ -164,7 +168,7 @@ func (c *cluster) wanted() (copies map[string]string, accounts map[string][]stri
 	}
 	for account := range c.also {
 		ns, _, _ := strings.Cut(account, "/")
-		accounts[account] = accounts[ns+"/default"]
+		accounts[account] = append(slices.Clone(c.theirs[account]), accounts[ns+"/default"]...)
 	}
 	return copies, accounts
 }

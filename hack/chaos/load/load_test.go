@@ -48,7 +48,7 @@ func TestLoad(t *testing.T) {
 				r = l.measure(t, m)
 			}
 			if *update && !t.Failed() {
-				document(t, r)
+				save(t, r)
 			}
 		})
 	}
@@ -57,17 +57,7 @@ func TestLoad(t *testing.T) {
 // converged is a cluster in which the program has just done what the policy says.
 func converged(t *testing.T, kubeconfig string) *lab {
 	t.Helper()
-	config, client, err := api.Connect(kubeconfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lab{
-		cluster: &cluster{t: t, ctx: context.Background(), config: config, client: client,
-			teams: map[string]int{}, extra: map[int]bool{}, also: map[string]bool{}, secret: map[string]int{}},
-		size:    size{namespaces: *namespaces, rules: *rules, storm: 500, foreign: 115, edits: time.Minute},
-		applied: map[string]int{},
-		binary:  build(t),
-	}
+	l := newLab(t, kubeconfig, "load-", size{namespaces: *namespaces, rules: *rules, storm: 500, foreign: 115, edits: time.Minute})
 	began := time.Now()
 	l.fill(l.size.namespaces, l.size.rules)
 	l.must(l.rotateAll(8))
@@ -83,6 +73,20 @@ func converged(t *testing.T, kubeconfig string) *lab {
 		l.edit("everything")
 	}})
 	return l
+}
+
+// newLab is a cluster that has nothing yet.
+func newLab(t *testing.T, kubeconfig, prefix string, of size) *lab {
+	t.Helper()
+	config, client, err := api.Connect(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &lab{
+		cluster: &cluster{t: t, ctx: context.Background(), config: config, client: client, prefix: prefix,
+			teams: map[string]int{}, extra: map[int]bool{}, also: map[string]bool{}, theirs: map[string][]string{}, secret: map[string]int{}},
+		size: of, applied: map[string]int{}, binary: build(t),
+	}
 }
 
 // start starts the program, and waits until it leads.
@@ -129,7 +133,7 @@ func (l *lab) edits(r *result) {
 			l.mu.Lock()
 			l.extra[1+i/2%(l.size.rules-1)] = true
 			l.mu.Unlock()
-			births.bear(fmt.Sprintf("%sborn-%03d", prefix, i), l.size.rules-1)
+			births.bear(fmt.Sprintf("%sborn-%03d", l.prefix, i), l.size.rules-1)
 		}
 		l.edit(fmt.Sprintf("edit %d", i))
 		<-tick.C
@@ -150,14 +154,14 @@ func (l *lab) storm(r *result) {
 	})
 	wg.Go(func() {
 		pace(10*time.Second, 20, func(i int) {
-			ns := fmt.Sprintf("%s%05d", prefix, i*(l.size.namespaces/20))
+			ns := l.ns(i * (l.size.namespaces / 20))
 			others.account(ns, fmt.Sprintf("app-%02d", i))
-			l.snatch(fmt.Sprintf("%s%05d", prefix, i*(l.size.namespaces/20)+1), others)
+			l.snatch(l.ns(i*(l.size.namespaces/20)+1), others)
 			r.Needed++ // what was snatched is to be made anew
 		})
 	})
 	pace(10*time.Second, l.size.storm, func(i int) {
-		births.bear(fmt.Sprintf("%sstorm-%03d", prefix, i), 1+i%(l.size.rules-1))
+		births.bear(fmt.Sprintf("%sstorm-%03d", l.prefix, i), 1+i%(l.size.rules-1))
 	})
 	wg.Wait()
 	l.ended = time.Now()
@@ -208,11 +212,11 @@ func (l *lab) foreign(r *result) {
 	before := l.requests()
 	stolen := min(l.size.foreign, l.size.namespaces)
 	pace(10*time.Second, stolen, func(i int) {
-		key := fmt.Sprintf("%s%05d/%s", prefix, i, copyName(0))
+		key := l.ns(i) + "/" + copyName(0)
 		l.w.mu.Lock()
 		l.w.expected[key] = true
 		l.w.mu.Unlock()
-		l.check(l.takeOver(fmt.Sprintf("%s%05d", prefix, i), copyName(0)))
+		l.check(l.takeOver(l.ns(i), copyName(0)))
 	})
 	l.until("the conflicts are counted", func() string {
 		m := l.p.measured()
@@ -225,7 +229,7 @@ func (l *lab) foreign(r *result) {
 	after := l.requests()
 	r.ParametersTaken = after["APPLY admissionrules"] - before["APPLY admissionrules"]
 	l.check(parallel(8, stolen, func(i int) error {
-		return l.client.Resource(api.Secrets).Namespace(fmt.Sprintf("%s%05d", prefix, i)).Delete(l.ctx, copyName(0), metav1.DeleteOptions{})
+		return l.client.Resource(api.Secrets).Namespace(l.ns(i)).Delete(l.ctx, copyName(0), metav1.DeleteOptions{})
 	}))
 	r.Needed += stolen
 }

@@ -25,6 +25,7 @@ type lab struct {
 	size   size
 
 	applied map[string]int // by resource: what this test applied itself
+	edited  bool           // there is a policy, so something is wanted
 	ended   time.Time      // when the load of a row ended that then waits for what came of it; zero: it does not wait
 	rollout result         // how the program came to have done what it should
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +30,7 @@ type witness struct {
 	changes  int                  // writes of copies and accounts that were seen
 	remade   map[string]bool      // copies that were deleted or made anew, though nobody asked for that
 	expected map[string]bool      // copies that somebody else deleted
+	lost     map[string]bool      // accounts from whose lists a name of somebody else was missing at any time, and secrets of others that went
 }
 
 // seen is what was seen last of an object.
@@ -40,10 +42,15 @@ type seen struct {
 
 func (c *cluster) witness(ctx context.Context) *witness {
 	w := &witness{c: c, copies: map[string]seen{}, accounts: map[string]seen{}, born: map[string]time.Time{},
-		remade: map[string]bool{}, expected: map[string]bool{}}
+		remade: map[string]bool{}, expected: map[string]bool{}, lost: map[string]bool{}}
 	w.follow(ctx, api.Accounts, "", func(key string, u *unstructured.Unstructured, gone bool) {
 		if _, known := w.born[key]; !known {
 			w.born[key] = time.Now()
+		}
+		for _, name := range c.theirsIn(key) {
+			if gone || !slices.Contains(api.PullSecrets(u), name) {
+				w.lost[key] = true
+			}
 		}
 		w.accounts[key] = seen{names: api.PullSecrets(u), uid: u.GetUID()}
 	})
@@ -98,6 +105,27 @@ func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResour
 	})
 	go informer.RunWithContext(ctx)
 	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
+}
+
+// theirsIn are the names that somebody else put into a list.
+func (c *cluster) theirsIn(account string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.theirs[account]
+}
+
+// lostOfOthers is of how many accounts an entry of somebody else was missing at any time, and how many of their secrets are gone.
+func (w *witness) lostOfOthers() (n int) {
+	w.mu.Lock()
+	n = len(w.lost)
+	w.mu.Unlock()
+	for account := range w.c.theirs {
+		ns, _, _ := strings.Cut(account, "/")
+		if _, err := w.c.client.Resource(api.Secrets).Namespace(ns).Get(w.c.ctx, "theirs", metav1.GetOptions{}); err != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // wrong is the first thing that is not as it should be, and how many there are.
