@@ -10,8 +10,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
-// clockCheck is how often the clock is looked at, at least: it may have been set since.
-const clockCheck = time.Hour
+// clockCheck is how often the clock is looked at, at least: it may have been set since, or the machine have slept, which no
+// timer notices.
+const clockCheck = time.Minute
 
 // judge judges the sources that were read: what is to be said of them now, and what their registries said. It keeps that, and
 // tells it. The map is not changed once it is kept. The caller holds the mutex.

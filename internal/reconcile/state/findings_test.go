@@ -86,6 +86,9 @@ func TestTimeAloneChangesWhatIsSaidOfASource(t *testing.T) {
 				t.Error("what was given out was changed")
 			}
 		}
+		if wait := c.sources.wait(); wait > time.Minute {
+			t.Errorf("a clock that is set is noticed after %s", wait)
+		}
 		ends = ends.Add(30 * time.Hour) // somebody renews it
 		c.ForgetSources()
 		if c.sources.wait() != clockCheck {
