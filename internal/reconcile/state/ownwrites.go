@@ -20,8 +20,15 @@ import (
 type OwnWrites struct {
 	mu       sync.Mutex
 	entries  map[kube.Key]ownWrite
-	in       map[string]int         // by namespace: how many of the entries are of it
-	inFlight map[kube.Key]types.UID // requests under way, with the UID of an object that was deleted meanwhile
+	in       map[string]int        // by namespace: how many of the entries are of it
+	inFlight map[kube.Key]underWay // requests under way
+}
+
+// underWay is a request that was not answered yet, with what was heard of its object meanwhile: events can overtake the answer to
+// the write that they follow.
+type underWay struct {
+	gone types.UID      // of an object that was deleted
+	seen cluster.Object // as the caches show it
 }
 
 type ownWrite struct {
@@ -31,26 +38,28 @@ type ownWrite struct {
 
 // NewOwnWrites returns one that remembers nothing.
 func NewOwnWrites() *OwnWrites {
-	return &OwnWrites{entries: map[kube.Key]ownWrite{}, in: map[string]int{}, inFlight: map[kube.Key]types.UID{}}
+	return &OwnWrites{entries: map[kube.Key]ownWrite{}, in: map[string]int{}, inFlight: map[kube.Key]underWay{}}
 }
 
-// Do carries out a write and remembers what it returned. The event of a deletion can overtake the answer to the write that
-// it follows: then the object is gone, and to remember it would be to believe in it for ever. What was remembered
-// is dropped when it turns out to be stale.
+// Do carries out a write and remembers what it returned. Where the event of a deletion overtook the answer, the object is gone, and
+// to remember it would be to believe in it for ever; where that of the write did, there is nothing to remember. What was
+// remembered is dropped when it turns out to be stale.
 func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster.Object, error)) error {
 	key := kube.Key{Kind: kind, ObjectName: name}
 	w.mu.Lock()
-	w.inFlight[key] = ""
+	w.inFlight[key] = underWay{}
 	w.mu.Unlock()
 	o, err := do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	gone := w.inFlight[key]
+	meanwhile := w.inFlight[key]
 	delete(w.inFlight, key)
 	switch {
 	case kube.Classify(err) == kube.Stale, apierrors.IsNotFound(err):
 		w.drop(key)
-	case err == nil && o.GetUID() != gone:
+	case err == nil && meanwhile.shows(o):
+		w.drop(key)
+	case err == nil && o.GetUID() != meanwhile.gone:
 		w.remember(key, ownWrite{object: o})
 	}
 	return err
@@ -61,6 +70,11 @@ func (w *OwnWrites) Deleted(kind plan.Kind, name cache.ObjectName, uid types.UID
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.remember(kube.Key{Kind: kind, ObjectName: name}, ownWrite{deleted: uid})
+}
+
+// shows reports whether the caches have an object already, or a later version of it.
+func (u underWay) shows(o cluster.Object) bool {
+	return u.seen != nil && u.seen.GetUID() == o.GetUID() && !older(u.seen, o)
 }
 
 // remember notes a write. The lock is held.
@@ -133,8 +147,10 @@ func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
 	key := kube.Key{Kind: kind, ObjectName: kube.NameOf(o)}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, underWay := w.inFlight[key]; underWay && e.New == nil {
-		w.inFlight[key] = o.GetUID()
+	if request, ok := w.inFlight[key]; ok && e.New == nil {
+		w.inFlight[key] = underWay{gone: o.GetUID()}
+	} else if ok {
+		w.inFlight[key] = underWay{gone: request.gone, seen: o}
 	}
 	entry, ok := w.entries[key]
 	switch {

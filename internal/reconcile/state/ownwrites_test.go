@@ -174,3 +174,25 @@ func TestNothingIsLeftInANamespaceOnceTheCachesShowIt(t *testing.T) {
 	w.Latest(plan.KindSecret, regcred, nil, "14")
 	wants("the cache is past it", true, true)
 }
+
+// TestAnEventThatOvertookTheAnswer leaves nothing to remember, unless it was of something older.
+func TestAnEventThatOvertookTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		why, uid, seen string
+		none           bool
+	}{
+		{"its own", "x", "7", true},
+		{"a later one", "x", "8", true},
+		{"an earlier one", "x", "6", false},
+		{"one of another object", "y", "8", false},
+	} {
+		w := NewOwnWrites()
+		_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) {
+			w.Observe(plan.KindSecret, watch.Event{New: version(types.UID(c.uid), c.seen)})
+			return version("x", "7"), nil
+		})
+		if got := w.NoneIn("a"); got != c.none {
+			t.Errorf("%s: nothing is left: %t", c.why, got)
+		}
+	}
+}
