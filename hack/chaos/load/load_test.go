@@ -29,8 +29,8 @@ var rows = []measured{
 	{name: "rollout", what: "the policy comes to a cluster that has nothing of it"},
 	{name: "edits", what: "the policy is edited every second for a minute, and a namespace comes every two", load: (*lab).edits},
 	{name: "storm", what: "500 namespaces come in 10 s, while every credential is rotated", load: (*lab).storm},
-	{name: "foreign", what: "secrets of others take the place of copies that all rules give out, with -admission", load: (*lab).foreign},
 	{name: "restart", what: "the program is started anew, and finds all as it should be", load: (*lab).restart},
+	{name: "foreign", what: "secrets of others take the place of copies that all rules give out, with -admission", load: (*lab).foreign},
 }
 
 // TestLoad puts load on the program. The cluster is filled once, and by whichever row is the first.
@@ -43,6 +43,7 @@ func TestLoad(t *testing.T) {
 	for _, m := range rows {
 		t.Run(m.name, func(t *testing.T) {
 			l := ready()
+			l.t = t
 			r := l.rollout
 			if m.load != nil {
 				r = l.measure(t, m)
@@ -67,7 +68,7 @@ func converged(t *testing.T, kubeconfig string) *lab {
 	l.w = l.witness(ctx)
 	teams := l.teams
 	l.teams = nil // nothing of it is wanted before there is a policy
-	l.start(t)
+	l.start()
 	l.rollout = l.measure(t, measured{name: rows[0].name, what: rows[0].what, load: func(l *lab, _ *result) {
 		l.teams = teams
 		l.edit("everything")
@@ -85,14 +86,13 @@ func newLab(t *testing.T, kubeconfig, prefix string, of size) *lab {
 	return &lab{
 		cluster: &cluster{t: t, ctx: context.Background(), config: config, client: client, prefix: prefix,
 			teams: map[string]int{}, extra: map[int]bool{}, also: map[string]bool{}, theirs: map[string][]string{}, secret: map[string]int{}},
-		size: of, applied: map[string]int{}, binary: build(t),
+		size: of, applied: map[string]int{}, binary: build(t), whole: t,
 	}
 }
 
 // start starts the program, and waits until it leads.
-func (l *lab) start(t *testing.T, args ...string) {
-	l.t = t
-	l.p = start(t, l.binary, os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), append([]string{"-leader-elect"}, args...)...)
+func (l *lab) start(args ...string) {
+	l.p = start(l.whole, l.binary, os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), append([]string{"-leader-elect"}, args...)...)
 	l.p.ready()
 }
 
@@ -145,7 +145,7 @@ func (l *lab) edits(r *result) {
 // storm has 500 namespaces come in 10 s, and every credential rotated in that time. Meanwhile service accounts come in
 // namespaces that were there before, and copies there are deleted: neither may wait for the end of it.
 func (l *lab) storm(r *result) {
-	births, others := l.births(), l.births()
+	births, accounts, copies := l.births(), l.births(), l.births()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		names := sources(l.size.rules)
@@ -155,8 +155,8 @@ func (l *lab) storm(r *result) {
 	wg.Go(func() {
 		pace(10*time.Second, 20, func(i int) {
 			ns := l.ns(i * (l.size.namespaces / 20))
-			others.account(ns, fmt.Sprintf("app-%02d", i))
-			l.snatch(l.ns(i*(l.size.namespaces/20)+1), others)
+			accounts.account(ns, fmt.Sprintf("app-%02d", i))
+			l.snatch(l.ns(i*(l.size.namespaces/20)+1), copies)
 			r.Needed++ // what was snatched is to be made anew
 		})
 	})
@@ -166,9 +166,11 @@ func (l *lab) storm(r *result) {
 	wg.Wait()
 	l.ended = time.Now()
 	births.end(r)
-	served := result{}
-	others.end(&served)
-	r.OthersP50, r.OthersWorst = served.NewP50, served.NewWorst
+	var served result
+	accounts.end(&served)
+	r.AccountsWorst = served.NewWorst
+	copies.end(&served)
+	r.CopiesWorst = served.NewWorst
 }
 
 // check fails the test where something could not be done to the cluster; it goes on.
@@ -197,7 +199,7 @@ func (l *lab) foreign(r *result) {
 	l.p.stop()
 	l.component()
 	l.shared = true
-	l.start(t, "-admission")
+	l.start("-admission")
 	l.edit("all rules give out one copy")
 	l.until("the parameters are there", func() string {
 		list, err := l.client.Resource(api.AdmissionRules).Namespace(api.Home).List(l.ctx, metav1.ListOptions{})
@@ -237,7 +239,7 @@ func (l *lab) foreign(r *result) {
 // restart ends the program and starts it anew. Ready is when it has read everything.
 func (l *lab) restart(r *result) {
 	l.p.stop()
-	l.start(l.t)
+	l.start()
 }
 
 // component installs what acts on the parameters.

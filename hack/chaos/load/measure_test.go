@@ -21,6 +21,7 @@ type lab struct {
 	*cluster
 	w      *witness
 	p      *process
+	whole  *testing.T // the test that ends the processes
 	binary string
 	size   size
 
@@ -108,9 +109,9 @@ func (l *lab) measure(t *testing.T, m measured) result {
 }
 
 // bound is how much memory the program may have at its peak, in MiB: a half more than docs/performance-log.md's model says of so
-// many copies and accounts, and for each rule what its watches cost, that of its source and that of its copy.
+// many copies and accounts, and for each rule what two watches cost, that of its source and that of its copy.
 func bound(copies, rules, accounts int) int {
-	const start, copyKiB, accountKiB, ruleKiB = 40531, 3.13, 2.16, 200
+	const start, copyKiB, accountKiB, ruleKiB = 40531, 3.13, 2.16, 400
 	return int(1.5*(start+copyKiB*float64(copies)+accountKiB*float64(accounts))+ruleKiB*float64(rules)) >> 10
 }
 

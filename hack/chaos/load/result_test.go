@@ -24,7 +24,8 @@ type result struct {
 	New                      int     // namespaces that came under load
 	NewP50, NewP99, NewWorst float64 // seconds from their service account on until they had all that they should
 	ClusterP50, ClusterP99   float64 // seconds of the cluster before that, to make the service account
-	OthersP50, OthersWorst   float64 // seconds until what came in namespaces that were there before had what it should
+	AccountsWorst            float64 // seconds until the last account that came in an old namespace had its names
+	CopiesWorst              float64 // seconds until the last copy that somebody deleted in an old namespace was back
 	Queue                    int     // namespaces that waited at most
 	Oldest                   float64 // seconds that one waited at most
 	Writes, Needed           int     // of copies and accounts
@@ -73,8 +74,8 @@ func render(all []result) string {
 			served = fmt.Sprintf("%d new namespaces: half in %s s, 99 of 100 in %s s, the last in %s s; before that the cluster took %s and %s s to make their accounts",
 				r.New, seconds(r.NewP50), seconds(r.NewP99), seconds(r.NewWorst), seconds(r.ClusterP50), seconds(r.ClusterP99))
 		}
-		if r.OthersWorst > 0 {
-			served += fmt.Sprintf("; in old namespaces half in %s s, the last in %s s", seconds(r.OthersP50), seconds(r.OthersWorst))
+		if r.CopiesWorst > 0 {
+			served += fmt.Sprintf("; in old namespaces the last new account in %s s, the last copy that was deleted in %s s", seconds(r.AccountsWorst), seconds(r.CopiesWorst))
 		}
 		other := fmt.Sprintf("%d of ConfigMaps", r.ConfigMaps)
 		if r.Parameters > 0 {

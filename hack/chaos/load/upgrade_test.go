@@ -19,7 +19,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
-var upgraded300 = flag.Int("upgraded", 300, "`NUMBER` of namespaces in which one version takes over from another")
+var upgradeSize = flag.Int("upgraded", 300, "`NUMBER` of namespaces in which one version takes over from another")
 
 // earlier are states of the program that this one takes over from. internal/e2e has them too, with writes of the one before that
 // arrive late.
@@ -67,7 +67,7 @@ func TestUpgrade(t *testing.T) {
 		t.Run(e.commit, func(t *testing.T) {
 			old := builtAt(t, e.commit)
 			l := newUpgrade(t, kubeconfig, fmt.Sprintf("up%d-", i))
-			u := upgraded{Commit: e.commit, Has: e.has, Namespaces: *upgraded300}
+			u := upgraded{Commit: e.commit, Has: e.has, Namespaces: *upgradeSize}
 			now := l.binary
 			began := l.requests()
 
@@ -112,7 +112,7 @@ func TestUpgrade(t *testing.T) {
 // newUpgrade is a cluster with namespaces in which somebody else has an entry and a secret too.
 func newUpgrade(t *testing.T, kubeconfig, prefix string) *lab {
 	t.Helper()
-	l := newLab(t, kubeconfig, prefix, size{namespaces: *upgraded300, rules: 3})
+	l := newLab(t, kubeconfig, prefix, size{namespaces: *upgradeSize, rules: 3})
 	l.fill(l.size.namespaces, l.size.rules)
 	l.must(parallel(16, l.size.namespaces, func(i int) error {
 		ns := l.ns(i)
@@ -137,7 +137,7 @@ func newUpgrade(t *testing.T, kubeconfig, prefix string) *lab {
 // startOf starts a version in place of the one that runs.
 func (l *lab) startOf(binary string) {
 	l.t.Helper()
-	l.p = start(l.t, binary, os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), "-leader-elect")
+	l.p = start(l.whole, binary, os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), "-leader-elect")
 	l.p.ready()
 }
 
@@ -227,7 +227,7 @@ func (l *lab) olderForms() (copies, ledgers int) {
 
 // withdraw has everything removed, which is too much at once and is confirmed, and returns on how many objects something is left.
 func (l *lab) withdraw(t *testing.T) (left int) {
-	l.applyPolicy("apiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n", "nothing")
+	l.applyPolicy("# of "+l.prefix+"\napiVersion: pullsecrets/v1alpha1\nkind: Policy\nrules: []\n", "nothing in "+l.prefix)
 	l.until("the prune is held", func() string {
 		if state, current := l.status(); state != "Degraded" || !current {
 			return state
