@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	usual = 20 * time.Second
-	long  = 75 * time.Second // for what is late by a minute
+	usual = 15 * time.Second
+	long  = 65 * time.Second // for what is late by a minute
 )
 
 // The parts of the conversation that faults are about.
@@ -86,9 +86,10 @@ var apiRows = []row{
 		arrange: byToken, begin: func(s *stage) func() {
 			s.must(s.token.replace())
 			s.must(s.token.revoke())
+			time.Sleep(authenticationCache)
 			return func() {}
 		}},
-	{name: "token-rotation", fault: "the token is revoked, and the file gets another one when this ends", during: rotation, lasts: 2 * usual,
+	{name: "token-rotation", fault: "the token is revoked, and the file gets another one when this ends", during: rotation, lasts: usual,
 		arrange: byToken, begin: func(s *stage) func() {
 			s.must(s.token.revoke())
 			time.Sleep(authenticationCache)

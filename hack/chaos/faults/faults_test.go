@@ -3,7 +3,9 @@ package faults
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -37,11 +39,25 @@ func TestFaults(t *testing.T) {
 			if r.arrange != nil {
 				r.arrange(s)
 			}
+			t.Cleanup(func() { keepLogs(t, s) })
 			out := r.run(s)
 			if *update && !t.Failed() {
 				save(t, out)
 			}
 		})
+	}
+}
+
+// keepLogs writes what the programs said into the folder that CHAOS_LOGS names.
+func keepLogs(t *testing.T, s *stage) {
+	dir := os.Getenv("CHAOS_LOGS")
+	for i, p := range s.Programs {
+		if dir == "" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%d.log", filepath.Base(t.Name()), i)), []byte(p.Log.String()), 0o644); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

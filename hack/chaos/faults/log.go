@@ -37,13 +37,16 @@ func newLog(s *stage) *log {
 
 // line is what is of interest of one.
 type line struct {
-	Message, Namespace, Kind, Name, Level, Reason string
+	Message, Namespace, Kind, Name, Rule, Level, Reason string
 }
 
 // done are the messages that tell of a write which was carried out.
 var done = map[string]bool{
 	"references written": true, "list given back": true, "copy created": true, "copy updated": true, "copy replaced": true, "copy deleted": true,
 }
+
+// ended is the line of a problem that no namespace has any more. It names none, and comes no oftener than the problem began.
+const ended = "no longer a problem"
 
 func (l *log) count(out *result) {
 	times := map[line]int{}
@@ -65,6 +68,9 @@ func (l *log) count(out *result) {
 		}
 	}
 	for one, n := range times {
+		if one.Message == ended {
+			continue
+		}
 		if n > out.Repeated || n == out.Repeated && one.Message < out.Most {
 			out.Repeated, out.Most = n, one.Message
 		}

@@ -104,7 +104,7 @@ var reason = regexp.MustCompile(`\b[A-Z][a-z]+([A-Z][a-z]+)+\b`)
 
 // stateOf is the state that the annotations of a policy tell, with the reasons that they name.
 func stateOf(said map[string]string) string {
-	reasons := reason.FindAllString(said["pullsecrets/message"], -1)
+	reasons := without(reason.FindAllString(said["pullsecrets/message"], -1), []string{"ConfigMap", "ServiceAccount"})
 	slices.Sort(reasons)
 	if state := said["pullsecrets/status"]; len(reasons) > 0 {
 		return state + " (" + strings.Join(slices.Compact(reasons), ", ") + ")"
