@@ -252,7 +252,11 @@ func (s *soak) observed(ctx context.Context, home string) error {
 	if s.world.texts[home] == "" {
 		return nil
 	}
-	return until(ctx, 5*time.Minute, func() (bool, error) {
+	began := time.Now()
+	return until(ctx, patience, func() (bool, error) {
+		if time.Since(began) > 5*time.Second { // nobody may judge anything while there is a fault
+			s.endFault()
+		}
 		u, err := s.get(ctx, configMaps, key{home, policyName})
 		if err != nil || u == nil {
 			return false, err

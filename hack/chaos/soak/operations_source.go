@@ -47,7 +47,7 @@ func breakSource(s *soak, r *rand.Rand) *operation {
 		return nil
 	}
 	src.state = "broken"
-	bad := pick(r, []string{`"not a docker config"`, `{"auths": {}}`, `{"auths": {"registry.example": "text"}}`})
+	bad := pick(r, []string{`{"nothing": true}`, `{"auths": {}}`, `{"auths": {"registry.example": "text"}}`})
 	return s.putSource(home, name, src, "is broken", bad)
 }
 

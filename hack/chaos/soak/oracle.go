@@ -223,6 +223,9 @@ func (j *judgement) ledger(a *object, keeper string, noted []string) {
 		return
 	}
 	w := j.wants[keeper]
+	if len(w.accounts[a.name]) == 0 && len(noted) == 0 {
+		j.differ("account %s has an empty ledger of %s, whose policy asks for nothing there", a.key, keeper)
+	}
 	for _, name := range noted {
 		asked := slices.Contains(w.accounts[a.name], name) || slices.Contains(w.pods[a.name], name)
 		switch {

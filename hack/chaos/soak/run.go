@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,6 +42,7 @@ type soak struct {
 	right    []time.Duration // how long each round took until all was right
 	done     int             // operations
 	faults   map[string]int  // how often there was each
+	endFault func()          // of the fault of the round
 }
 
 // start starts a control plane, the proxy and both programs, and makes the world as it begins.
@@ -135,12 +137,12 @@ func (s *soak) round(ctx context.Context, number int) (differences []string, err
 	f := s.chooseFault(r)
 	w.log = append(w.log, "fault while this goes on: "+f.name)
 	s.faults[f.name]++
-	end := f.begin(s)
+	s.endFault = sync.OnceFunc(f.begin(s))
 	for range 5 + r.IntN(16) {
 		op := s.choose(r)
 		result, err := op.do(ctx)
 		if err != nil {
-			end()
+			s.endFault()
 			return nil, fmt.Errorf("%s: %w", op.text, err)
 		}
 		if result != "" {
@@ -155,7 +157,7 @@ func (s *soak) round(ctx context.Context, number int) (differences []string, err
 		w.looked(at)
 		pause(ctx, time.Duration(r.IntN(400))*time.Millisecond)
 	}
-	end()
+	s.endFault()
 	return s.rest(ctx)
 }
 

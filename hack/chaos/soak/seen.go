@@ -94,7 +94,7 @@ func (o *object) installation() string {
 	return home
 }
 
-// ledger is who keeps the ledger of an account, and which names are in it.
+// ledger is who keeps the ledger of an account, and which names are in it. A rule that does not prune leaves one without names.
 func (o *object) ledger() (home string, names []string) {
 	head, rest, ok := strings.Cut(o.annotations["pullsecrets/added"], ":")
 	if !ok {
@@ -105,9 +105,6 @@ func (o *object) ledger() (home string, names []string) {
 		if name = strings.TrimSpace(name); name != "" {
 			names = append(names, name)
 		}
-	}
-	if len(names) == 0 {
-		return "", nil
 	}
 	if ns != o.ns {
 		return "the ledger of another namespace: " + home + "/" + ns, names
