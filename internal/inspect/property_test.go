@@ -194,6 +194,9 @@ func (w *world) execute(ns string, p plan.Plan) {
 			sa := w.account(ns, a.Name)
 			sa.PullSecrets = a.List.Names
 			sa.Ledger, sa.Owners = w.installation.Ledger(ns, a.List.Ledger), nil
+			if len(a.List.Ledger) == 0 && a.List.Release {
+				sa.Ledger = "" // as it is written
+			}
 			sa.Applied, sa.OwnsList = !a.List.Release, !a.List.Release
 		case plan.Release:
 			sa := w.account(ns, a.Name)

@@ -49,7 +49,7 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 		action.Reason = NamesNotWanted
 	case adopted:
 		action.Reason = NamesAdopted
-	case !slices.Equal(ledger.names, next.Ledger):
+	case !slices.Equal(ledger.names, next.Ledger), nothingOfOurs && ledger.kept(have):
 		action.Reason = LedgerStale
 	case nothingOfOurs && account.Applied:
 		action.Verb, action.Reason = Release, NothingOfOurs

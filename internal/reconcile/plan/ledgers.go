@@ -45,6 +45,12 @@ func (l *ledger) withoutOthers(have Observed) {
 	}
 }
 
+// kept reports whether the record is the installation's and has no name in it, as rules with prune: false leave it. Another
+// installation adds nothing as long as it is there.
+func (l ledger) kept(have Observed) bool {
+	return l.Home == have.Installation.Home && l.Namespace == have.Namespace.Name && len(l.names) == 0
+}
+
 // vouched reports whether a ledger of the namespace vouches for a copy, see cluster.Ledger.Vouches.
 func vouched(ledgers []ledger, name string) bool {
 	return slices.ContainsFunc(ledgers, func(l ledger) bool { return l.Vouches(name) })
