@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -23,8 +24,8 @@ type row struct {
 }
 
 // rows are all of them, in the order of the page. Each file of rows adds its own.
-func rows() (all []row) {
-	return append(all, apiRows...)
+func rows() []row {
+	return slices.Concat(apiRows, processRows, fullRows, replicaRows, clockRows, limitRows)
 }
 
 func names() (all []string) {
@@ -71,8 +72,8 @@ func (r row) run(s *stage) result {
 	}
 	ended := time.Now()
 	out := result{Name: r.name, Fault: r.fault, During: r.during.name, Namespaces: len(s.Lab.Names), Lasted: ended.Sub(began).Seconds()}
-	if s.Lab.Right() != nil {
-		out.Right = s.await("it is right again", s.Lab.Right).Sub(ended).Seconds()
+	if s.right() != nil {
+		out.Right = s.await("it is right again", s.right).Sub(ended).Seconds()
 	}
 	out.Told = max(0, s.await("the status says so", s.told).Sub(ended).Seconds())
 	out.Others = rest()

@@ -9,6 +9,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/hack/chaos/lab"
+	"github.com/pullsecrets/pullsecrets/hack/chaos/plane"
 	"github.com/pullsecrets/pullsecrets/hack/chaos/program"
 	"github.com/pullsecrets/pullsecrets/hack/chaos/proxy"
 )
@@ -25,8 +26,11 @@ type stage struct {
 	Options  program.Options    // what start starts the program with; its kubeconfig leads through the proxy
 	Programs []*program.Program // all that were started, the last one is the one that works
 
-	token     *token // of rows that have one
-	version   string // of the cluster, that stale lists are of; empty for that of the fault's beginning
+	token     *token       // of rows that have one
+	version   string       // of the cluster, that stale lists are of; empty for that of the fault's beginning
+	plane     *plane.Plane // where the row has one of its own
+	right     func() error // the lab's oracle
+	clocks    func()       // called before a second replica is started, to give it a clock of its own
 	confirm   func() error
 	after     func() error // done when the fault is over, before the time is taken
 	passwords int
@@ -44,7 +48,7 @@ func newStage(t *testing.T, l *lab.Lab, config *rest.Config) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &stage{t: t, Lab: l, Proxy: p, Options: program.Options{Kubeconfig: kubeconfig}}
+	return &stage{t: t, Lab: l, Proxy: p, right: l.Right, Options: program.Options{Kubeconfig: kubeconfig}}
 }
 
 func (s *stage) must(err error) {
@@ -79,7 +83,7 @@ func (s *stage) converge() {
 	s.must(s.Lab.RotateAll(s.password()))
 	s.must(s.Lab.Apply(base))
 	s.start()
-	s.await("it is right before the fault", func() error { return errors.Join(s.Lab.Right(), s.told()) })
+	s.await("it is right before the fault", func() error { return errors.Join(s.right(), s.told()) })
 }
 
 // told returns nil if the status says of the text in force that it is Ready.

@@ -195,6 +195,12 @@ func (p *Program) Leads() bool {
 	return err == nil && strings.Contains(text, "\npullsecrets_leader 1\n")
 }
 
+// Open is how many file descriptors it has open; 0 once it has ended.
+func (p *Program) Open() int {
+	all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	return len(all)
+}
+
 // Usage is what a process has used so far.
 type Usage struct {
 	CPU  time.Duration
