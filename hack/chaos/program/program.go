@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,7 +51,8 @@ func Build(t *testing.T) string {
 	return harness.Binary(t)
 }
 
-// Start starts a process. It is killed when the test ends.
+// Start starts a process. It is killed when the test ends, and its log is left in the folder that the environment variable
+// CHAOS_LOGS names, if any.
 func Start(t *testing.T, o Options) *Program {
 	t.Helper()
 	if o.Binary == "" {
@@ -110,6 +112,10 @@ func (p *Program) kill() {
 	<-p.Ended
 	if p.group != nil {
 		p.group.remove()
+	}
+	if dir := os.Getenv("CHAOS_LOGS"); dir != "" {
+		path := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.log", strings.ReplaceAll(p.t.Name(), "/", "-"), p.name, p.PID()))
+		harness.Must(p.t, os.WriteFile(path, []byte(p.Log.String()), 0o644))
 	}
 	if p.t.Failed() {
 		lines := p.Log.Lines()
