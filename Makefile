@@ -69,6 +69,13 @@ bin/bench:
 bench-docs: build bin/bench ## measure all sizes, for docs/performance-log.md; takes most of an hour on a quiet machine
 	@hack/bench/all.sh
 
+.PHONY: load-test
+load-test: ## most of an hour: put load on the program, 10,000 namespaces and 500 rules, and have it take over from earlier versions; LOAD=storm for one row, SIZE='-namespaces 500 -rules 50', TESTFLAGS=-update for docs
+	$(CONTROLPLANE) run -- go -C hack/chaos test ./load -v -count=1 -timeout 90m -run 'TestLoad/$(LOAD)' $(or $(SIZE),-namespaces 10000 -rules 500) $(TESTFLAGS)
+ifeq ($(LOAD),)
+	$(CONTROLPLANE) run -- go -C hack/chaos test ./load -v -count=1 -timeout 60m -run TestUpgrade $(TESTFLAGS)
+endif
+
 .PHONY: node-test
 node-test: build bin/node ## minutes: let a real kubelet and containerd pull from registries with passwords; skipped where the machine permits no user namespaces
 	@if cd hack/node && $(CURDIR)/bin/node check; then \
