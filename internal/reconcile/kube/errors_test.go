@@ -34,6 +34,21 @@ func TestCausesThatNameNothingAreLeftOut(t *testing.T) {
 	}
 }
 
+// TestWhatEtcdSaysOfItselfIsTold, and nothing that only begins so.
+func TestWhatEtcdSaysOfItselfIsTold(t *testing.T) {
+	for message, want := range map[string]string{
+		"etcdserver: mvcc: database space exceeded":                                       "500 Other: etcdserver: mvcc: database space exceeded",
+		"etcdserver: request timed out":                                                   "500 Other: etcdserver: request timed out",
+		"etcdserver: mvcc: database space exceeded: {auths}":                              "500 Other",
+		"etcdserver: of somebody's making":                                                "500 Other",
+		`admission webhook "a.example" denied the request: etcdserver: request timed out`: `500: denied by admission webhook "a.example"`,
+	} {
+		if got := Redact(&apierrors.StatusError{ErrStatus: metav1.Status{Code: 500, Message: message}}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestWhatTheAPIServerSaysIsBounded(t *testing.T) {
 	err := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Details: &metav1.StatusDetails{}}}
 	for i := range 1000 {
