@@ -236,7 +236,8 @@ func (s *soak) accept(home string, p policy, what string) *operation {
 
 func (s *soak) putPolicy(ctx context.Context, home, text string, invalid bool) error {
 	w := s.world
-	revision := w.next("v")
+	w.written++
+	revision := fmt.Sprintf("v%d", w.written)
 	u := api.Object("v1", "ConfigMap", home, policyName)
 	u.SetAnnotations(map[string]string{"pullsecrets/revision": revision})
 	u.Object["data"] = map[string]any{"policy.yaml": text}

@@ -70,6 +70,7 @@ func (w *world) mayHarm(what string) bool {
 
 // notes are what was really written, as the API server answered.
 type notes struct {
+	written   int               // texts of policies
 	texts     map[string]string // what stands in the policy ConfigMaps; "" is that there is none
 	invalid   map[string]bool
 	revisions map[string]string
