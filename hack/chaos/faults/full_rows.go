@@ -28,6 +28,13 @@ var fullRows = onOwnPlane(
 func full(name string, during activity) row {
 	return struck(name, "etcd is full (NOSPACE)", during, 20*time.Second, func(s *stage) func() {
 		s.plane.Fill()
-		return s.plane.Empty
+		return func() {
+			// Where something is to be written, the log says why it cannot be.
+			fruitless := during.name != idle.name && during.name != prune.name
+			if said := len(s.last().Log.Lines("database space exceeded")); fruitless && said == 0 && s.right() != nil {
+				s.t.Error("the log does not say that etcd is full")
+			}
+			s.plane.Empty()
+		}
 	})
 }
