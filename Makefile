@@ -51,7 +51,7 @@ test-pure: ## run all tests that need no API server, in a minute
 .PHONY: faults-test
 faults-test: ## an hour: let everything go wrong between the program and the API server while it works, and look for what is lost; FAULT=NAME for one row of docs/reliability.md; TESTFLAGS=-update writes that page
 	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 ./proxy ./lab
-	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 -timeout 3h -run 'TestFaults/$(FAULT)' $(TESTFLAGS) ./faults
+	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 -timeout 3h -run '$(if $(FAULT),,TestEachCheckFails|)TestFaults/$(FAULT)' $(TESTFLAGS) ./faults
 
 .PHONY: fuzz-oracle
 fuzz-oracle: ## look for a credential that the kubelet judges otherwise; FUZZTIME=10m

@@ -49,23 +49,30 @@ var done = map[string]bool{
 const ended = "no longer a problem"
 
 func (l *log) count(out *result) {
-	times := map[line]int{}
+	var all []string
 	for i, p := range l.s.Programs {
 		lines := p.Log.Lines()
 		if i < len(l.from) {
 			lines = lines[l.from[i]:]
 		}
-		for _, text := range lines {
-			var one line
-			if json.Unmarshal([]byte(text), &one) != nil {
-				one = line{Message: text} // a panic, for example
-			}
-			if !done[one.Message] {
-				out.Lines++
-			}
-			one.Message = withoutNumbers(one.Message)
-			times[one]++
+		all = append(all, lines...)
+	}
+	count(out, all)
+}
+
+// count says of lines how many there are, and which comes most often about one object.
+func count(out *result, lines []string) {
+	times := map[line]int{}
+	for _, text := range lines {
+		var one line
+		if json.Unmarshal([]byte(text), &one) != nil {
+			one = line{Message: text} // a panic, for example
 		}
+		if !done[one.Message] {
+			out.Lines++
+		}
+		one.Message = withoutNumbers(one.Message)
+		times[one]++
 	}
 	for one, n := range times {
 		if one.Message == ended {

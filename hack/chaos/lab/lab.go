@@ -22,8 +22,16 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
-// Patience is how long anything is waited for. It says that something never comes, not how long it may take.
-const Patience = 5 * time.Minute
+// Patience is how long anything is waited for. It says that something never comes, not how long it may take. The environment
+// variable CHAOS_PATIENCE says otherwise.
+var Patience = patience()
+
+func patience() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("CHAOS_PATIENCE")); err == nil && d > 0 {
+		return d
+	}
+	return 5 * time.Minute
+}
 
 // Size is how many namespaces a lab has: what the environment variable CHAOS_NAMESPACES says, else 300.
 func Size() int {

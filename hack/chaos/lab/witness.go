@@ -88,7 +88,11 @@ func newWitness(ctx context.Context, client dynamic.Interface) *witness {
 		}
 	})
 	w.follow(ctx, client.Resource(api.ConfigMaps).Namespace(api.Home), func(u *unstructured.Unstructured, gone bool) {
-		if u.GetName() != "pullsecrets-policy" || gone {
+		if u.GetName() != "pullsecrets-policy" {
+			return
+		}
+		if gone {
+			w.states = nil
 			return
 		}
 		state := stateOf(u.GetAnnotations())
@@ -102,14 +106,19 @@ func newWitness(ctx context.Context, client dynamic.Interface) *witness {
 // reason is what a problem is called in a message: two words or more in one.
 var reason = regexp.MustCompile(`\b[A-Z][a-z]+([A-Z][a-z]+)+\b`)
 
-// stateOf is the state that the annotations of a policy tell, with the reasons that they name.
+// stateOf is the state that the annotations of a policy tell, with the reasons that they name, or the beginning of the message where
+// it names none.
 func stateOf(said map[string]string) string {
 	reasons := without(reason.FindAllString(said["pullsecrets/message"], -1), []string{"ConfigMap", "ServiceAccount"})
 	slices.Sort(reasons)
-	if state := said["pullsecrets/status"]; len(reasons) > 0 {
+	state, message := said["pullsecrets/status"], said["pullsecrets/message"]
+	switch {
+	case len(reasons) > 0:
 		return state + " (" + strings.Join(slices.Compact(reasons), ", ") + ")"
+	case state == "Ready" || message == "":
+		return state
 	}
-	return said["pullsecrets/status"]
+	return state + " (" + message[:min(len(message), 100)] + ")"
 }
 
 // follow starts a watch and waits until it is up to date.
