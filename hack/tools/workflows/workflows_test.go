@@ -246,6 +246,31 @@ func TestEveryModuleIsUpdated(t *testing.T) {
 	}
 }
 
+// TestEveryVersionOfKubernetesIsTried holds that each which hack/controlplane builds has a job every night.
+func TestEveryVersionOfKubernetesIsTried(t *testing.T) {
+	folders, err := filepath.Glob(root + "hack/controlplane/versions/*/go.mod")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("the earlier versions are %v: %v", folders, err)
+	}
+	newest := regexp.MustCompile(`\sk8s\.io/kubernetes v(\d+\.\d+)\.`).FindStringSubmatch(read(t, root+"hack/controlplane/go.mod"))
+	if newest == nil {
+		t.Fatal("hack/controlplane/go.mod names no version of Kubernetes")
+	}
+	want := []string{newest[1]}
+	for _, folder := range folders {
+		want = append(want, path.Base(path.Dir(filepath.ToSlash(folder))))
+	}
+	var got []string
+	for _, v := range parsed(t, root+".github/workflows/matrix.yaml").Jobs["matrix"].Strategy.Matrix.Rows["version"].Values {
+		got = append(got, strings.Trim(v.String(), `"`))
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the jobs are for %v, want %v", got, want)
+	}
+}
+
 func TestTheFormsOfIssuesAreYAML(t *testing.T) {
 	forms, err := filepath.Glob(root + ".github/ISSUE_TEMPLATE/*.yml")
 	if err != nil || len(forms) < 3 {
