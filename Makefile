@@ -20,6 +20,7 @@ demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FI
 test: ## 25 minutes: run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
 	go -C hack/chaos test -count=1 ./proxy ./faults
+	go -C hack/matrix test -count=1 .
 	go -C hack/oracle test -count=1 .
 	go -C hack/registries test -count=1 .
 	go -C hack/release test -count=1 ./...
@@ -30,6 +31,10 @@ test: ## 25 minutes: run all tests, on a real API server that is built and start
 .PHONY: older-test
 older-test: ## minutes: try what is shipped for older clusters on an API server that is Kubernetes 1.34 in all that it offers
 	$(CONTROLPLANE) run -emulate 1.34 -- go test -race $(TESTFLAGS) -run OnAnOlderKubernetes ./internal/e2e
+
+.PHONY: matrix
+matrix: ## an hour a version, and the first time its build: run the tests on each version of Kubernetes that hack/controlplane builds, and write docs/compatibility.md; VERSIONS='1.31 1.34', MATRIXFLAGS=-again for those that failed
+	go -C hack/matrix run . -versions '$(VERSIONS)' $(MATRIXFLAGS)
 
 .PHONY: gitops-test
 gitops-test: ## minutes: let Argo CD's own engine live next to the program; make test has Flux's and Helm's
@@ -112,6 +117,7 @@ lint: ## check formatting, go vet, staticcheck and the workflows
 	go -C hack/registries vet .
 	go -C hack/bench vet .
 	go -C hack/chaos vet ./...
+	go -C hack/matrix vet .
 	go -C hack/release vet ./...
 	go -C hack/gitops vet ./...
 	go -C hack/gitops/cases vet ./...
