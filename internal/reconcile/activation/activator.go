@@ -94,7 +94,7 @@ func New(o Options) *Activator {
 	a := &Activator{Options: o, woken: make(chan struct{}, 1), looked: make(chan struct{}, 1)}
 	a.evaluator = evaluator{o: &a.Options}
 	a.names = trackedNames{o: &a.Options, wake: a.Wake}
-	a.rollout = &rollout{finished: a.Wake}
+	a.rollout = &rollout{finished: a.Wake, mended: a.Wake}
 	return a
 }
 

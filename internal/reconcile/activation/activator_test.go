@@ -563,8 +563,8 @@ func TestAPolicyOfFlagsRemovesNothing(t *testing.T) {
 // TestARolloutTellsWhatFailed, and since when.
 func TestARolloutTellsWhatFailed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		finished := 0
-		r := &rollout{finished: func() { finished++ }}
+		finished, mended := 0, 0
+		r := &rollout{finished: func() { finished++ }, mended: func() { mended++ }}
 		p, other := &policy.Policy{}, &policy.Policy{Rules: []*policy.Rule{{}}}
 		loses := plan.Count{Copies: 3}
 		r.begin(p, map[string]plan.Count{"a": loses, "b": {}, "c": {}})
@@ -582,7 +582,17 @@ func TestARolloutTellsWhatFailed(t *testing.T) {
 		}
 		r.attempted(p, "c", false, true)
 		r.attempted(p, "a", false, true)
+		if mended > 0 {
+			t.Error("it is told to be mended while b fails")
+		}
 		r.attempted(p, "b", false, true)
+		if mended != 1 || !r.converged(p) { // what waits for that would wait for ever
+			t.Errorf("it is told %d times that nothing fails any more", mended)
+		}
+		r.attempted(p, "b", false, true)
+		if mended != 1 {
+			t.Error("it is told again")
+		}
 		if s := r.state(); !r.done(p) || r.done(other) || finished != 1 || s.Failing != 0 || r.allowed(p, "a") != (plan.Count{}) {
 			t.Errorf("%+v, told %d times, allowed are %+v", s, finished, r.allowed(p, "a"))
 		}

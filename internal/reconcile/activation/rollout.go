@@ -19,6 +19,7 @@ type rollout struct {
 	failing  map[string]time.Time  // since when
 	total    int
 	finished func()
+	mended   func() // where the last namespace that had failed succeeds after that: what waits until all have converged goes on
 }
 
 // begin starts a roll-out over namespaces, with what the policy itself removes in each.
@@ -42,7 +43,8 @@ func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 // an answer that comes by itself: such a namespace is tried again, and counts as tried only then.
 func (r *rollout) attempted(of *policy.Policy, namespace string, waits, succeeded bool) {
 	r.mu.Lock()
-	switch _, known := r.failing[namespace]; {
+	_, known := r.failing[namespace]
+	switch {
 	case r.policy != of:
 	case succeeded:
 		delete(r.budget, namespace)
@@ -62,9 +64,13 @@ func (r *rollout) attempted(of *policy.Policy, namespace string, waits, succeede
 	if last {
 		r.pending = nil // a map that was large stays large
 	}
+	mended := r.policy == of && known && len(r.failing)+len(r.pending) == 0
 	r.mu.Unlock()
-	if last {
+	switch {
+	case last:
 		r.finished()
+	case mended:
+		r.mended()
 	}
 }
 
