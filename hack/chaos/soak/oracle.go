@@ -124,6 +124,8 @@ func (j *judgement) held(o *object) bool {
 func (j *judgement) foreignSecret(o *object) {
 	f := j.foreign[o.key]
 	switch {
+	case f == nil && o.applied && j.waits(o): // somebody took its marks off, and it gets them with its source
+		return
 	case f == nil && slices.Contains(copyNames, o.name):
 		j.differ("secret %s is nobody's of the soak, and has no mark that says for whom it is", o.key)
 		return
@@ -139,6 +141,14 @@ func (j *judgement) foreignSecret(o *object) {
 			j.differ("secret %s of somebody else should be taken over: rule %s of %s says force", o.key, c.rule, home)
 		}
 	}
+}
+
+// waits reports whether a copy is asked for whose source cannot be used, so that nothing is written of it.
+func (j *judgement) waits(o *object) bool {
+	return slices.ContainsFunc(homes, func(home string) bool {
+		c, ok := j.wants[home].copies[o.name]
+		return ok && !usable(j.seen.secrets[key{home, c.source}])
+	})
 }
 
 // missing judges a copy that is asked for, where there is none.
@@ -166,6 +176,8 @@ func (j *judgement) referable(home, ns, name string) bool {
 	switch {
 	case o == nil:
 		return false
+	case o.installation() == "" && j.foreign[o.key] == nil:
+		return false // it lost its marks, and waits for them
 	case o.installation() != "":
 		return o.installation() == home
 	}
