@@ -25,6 +25,8 @@ var (
 
 // apiRows are what networks, load balancers and API servers do to requests and watches.
 var apiRows = []row{
+	{name: "none-roll-out", fault: "nothing, for comparison", during: rollOut, lasts: 0, begin: inject()},
+
 	// Slow.
 	{name: "delay-roll-out", fault: "each request takes 0.5 s longer", during: rollOut, lasts: usual,
 		begin: inject(proxy.Delay(500 * time.Millisecond))},

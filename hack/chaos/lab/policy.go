@@ -59,6 +59,9 @@ func (l *Lab) Apply(p Policy) error {
 	for _, r := range p {
 		fmt.Fprintf(&text, "- name: %s\n  secrets: [{source: {name: %s}, name: %s}]\n  %s\n", r.Source, r.Source, r.Copy, r.text)
 	}
+	if err := l.takeBackConfirmation(); err != nil {
+		return err
+	}
 	u := api.Object("v1", "ConfigMap", api.Home, "pullsecrets-policy")
 	u.SetAnnotations(map[string]string{"pullsecrets/revision": revision})
 	u.Object["data"] = map[string]any{"policy.yaml": text.String()}
@@ -67,6 +70,17 @@ func (l *Lab) Apply(p Policy) error {
 		l.mu.Lock()
 		l.policies = append(l.policies, slices.Clone(p))
 		l.mu.Unlock()
+	}
+	return err
+}
+
+// takeBackConfirmation takes an earlier one away, if there is one: it counts once, and so the same text could not be confirmed
+// again.
+func (l *Lab) takeBackConfirmation() error {
+	_, err := l.Client.Resource(api.ConfigMaps).Namespace(api.Home).Patch(l.ctx, "pullsecrets-policy", types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"pullsecrets/confirm-prune":null}}}`), metav1.PatchOptions{FieldManager: "chaos"})
+	if apierrors.IsNotFound(err) {
+		return nil
 	}
 	return err
 }
@@ -128,13 +142,14 @@ func (l *Lab) said() (map[string]string, error) {
 	return u.GetAnnotations(), nil
 }
 
-// Status is what the program says of the text that is in force: its state, and empty while it has not judged that text.
+// Status is what the program says of the text that is in force: its state, with the reasons of problems that it names, such as
+// Degraded (WriteFailed); empty while it has not judged that text.
 func (l *Lab) Status() (state, message string, err error) {
 	said, err := l.said()
 	if err != nil || said["pullsecrets/observed-revision"] != said["pullsecrets/revision"] {
 		return "", "", err
 	}
-	return said["pullsecrets/status"], said["pullsecrets/message"], nil
+	return stateOf(said), said["pullsecrets/message"], nil
 }
 
 // Clear takes everything back that was distributed, and forgets policy and status. No program may be running.
