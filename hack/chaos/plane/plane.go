@@ -72,7 +72,7 @@ func New(args ...string) (*Plane, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plane{Dir: filepath.Join(dir, "plane"), processes: map[string]*running{}}
+	p := &Plane{Dir: dir, processes: map[string]*running{}}
 	args = append([]string{"-C", builder, "run", ".", "run", "-dir", p.Dir}, args...)
 	p.command = exec.Command("go", append(args, "--", "sh", "-c", "echo up; cat")...)
 	p.command.Stderr = os.Stderr
@@ -130,11 +130,11 @@ func (p *Plane) For(t *testing.T) *Plane {
 	return &one
 }
 
-// Close ends it and removes its data.
+// Close ends it, which removes its data.
 func (p *Plane) Close() error {
 	p.awaken()
 	_ = p.hold.Close()
-	return errors.Join(p.command.Wait(), os.RemoveAll(filepath.Dir(p.Dir)))
+	return p.command.Wait() // it removes the folder
 }
 
 // Process returns one of them by its name.
