@@ -110,3 +110,36 @@ func TestTwoInstallationsLeaveEachOtherAlone(t *testing.T) {
 		t.Errorf("the first one complained:\n%s", strings.Join(lines, "\n"))
 	}
 }
+
+// TestARecordWithoutNamesBlocksNobody has a rule that does not prune leave such a record: while it is there, the other
+// installation adds nothing, and when the rule goes, the record goes too.
+func TestARecordWithoutNamesBlocksNobody(t *testing.T) {
+	s := newSandbox(t)
+	both := s.Namespace("both")
+	second := s.installation("second")
+	s.Create(api.Secrets, api.Secret(second.home, "hub", api.Credential("hub.example", "two")))
+	s.StartIn(second.home)
+	second.revised("Ready", `
+- name: stays
+  prune: false
+  secrets: [{source: {name: hub}, name: PREFIXtwo}]
+  namespaces: {include: [PREFIXboth]}
+`)
+	s.WantList(both, "default", "+two")
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.Start()
+	s.Revised("Degraded", `
+- name: hub
+  secrets: [{source: {name: hub}, name: PREFIXone}]
+  namespaces: {include: [PREFIXboth]}
+`)
+	s.WantCopy(both, "one", api.Credential("hub.example", "one"))
+	s.WantList(both, "default", "+two")
+	second.revised("Ready", `
+- name: elsewhere
+  secrets: [{source: {name: hub}, name: PREFIXtwo}]
+  namespaces: {include: [PREFIXsecond]}
+`)
+	s.WantList(both, "default", "+two", "+one")
+	s.WantStatus("Ready")
+}
