@@ -154,9 +154,9 @@ func (a *Publisher) decide(toPods bool, absent string) {
 	switch {
 	case fellBack:
 		a.requeueAll()
-	case arrived: // accounts lose names
+	case arrived: // accounts lose names, and what we keep there without any
 		for _, sa := range a.Cluster.AllAccounts() {
-			if a.noted(sa) {
+			if a.noted(sa) || a.keepsRecord(sa) {
 				a.Requeue(sa.Namespace)
 			}
 		}

@@ -89,6 +89,19 @@ func TestANewRuleAttachesToPodsAtOnce(t *testing.T) {
 	})
 }
 
+// A rule with prune: false leaves a record without names when it moves to pods, and that goes too.
+func TestARecordWithoutNamesIsDecidedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := podsWorld(t, podsRule)
+		_ = w.caches.Accounts.Update(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}, Ledger: "pullsecrets/team-b:"})
+		w.until(time.Second + 2*settle)
+		w.is("published", "pods", "pods")
+		if slices.Sort(w.requeued); !slices.Equal(w.requeued, []string{"team-a", "team-b"}) {
+			t.Errorf("decided again: %v", w.requeued)
+		}
+	})
+}
+
 // On its way from accounts to pods and back a rule has both, until the other one was seen to work.
 func TestARuleMovesWithoutAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

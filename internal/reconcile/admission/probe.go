@@ -185,6 +185,12 @@ func (a *Publisher) noted(sa *cluster.ServiceAccount) bool {
 	return len(a.Cluster.Installation().NotedOn(sa)) > 0
 }
 
+// keepsRecord reports whether an account's ledger is ours, be it without a name, as a rule with prune: false leaves it.
+func (a *Publisher) keepsRecord(sa *cluster.ServiceAccount) bool {
+	l := cluster.ParseLedger(sa.Ledger)
+	return l.Home == a.Cluster.Installation().Home && l.Namespace == sa.Namespace
+}
+
 // askLater asks again after a while, whatever happens until then. Nobody waits for it.
 func (a *Publisher) askLater() {
 	q := &a.attachment.asking
