@@ -19,6 +19,9 @@ const (
 	bookmarkPatience = 10 * time.Second
 	// watchListPatience is how long a watch-list may take in all: in a busy cluster new objects come for ever.
 	watchListPatience = 2 * time.Minute
+	// mostOpening is how many watch-lists of a process may be on their way to their bookmark. With hundreds of names, all at once
+	// keep an API server so busy that it answers nobody, the Lease's renewal among them.
+	mostOpening = 64
 	// maxUnfinished is how often in a row a watch-list may end without its bookmark: a connection can break.
 	maxUnfinished = 2
 )
@@ -31,6 +34,20 @@ var errNoBookmark = errors.New("the watch-list did not end with its bookmark")
 type watchLists struct {
 	off  atomic.Bool
 	lost func(kube.Target) // is called once, with the first watch whose bookmark was lost
+
+	made    sync.Once
+	opening chan struct{} // holds one for each that is on its way to its bookmark
+}
+
+// turn waits until another watch-list may be opened. done is to be called once it is complete, or ended; again does no harm.
+func (l *watchLists) turn(ctx context.Context) (done func(), err error) {
+	l.made.Do(func() { l.opening = make(chan struct{}, mostOpening) })
+	select {
+	case l.opening <- struct{}{}:
+		return sync.OnceFunc(func() { <-l.opening }), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // open starts a watch. An error in place of a watch-list has client-go's reflector list and watch instead.
@@ -38,6 +55,19 @@ func (w *Informer) open(ctx context.Context, opts metav1.ListOptions, start star
 	if opts.SendInitialEvents == nil || !*opts.SendInitialEvents {
 		return start(ctx, opts)
 	}
+	done, err := w.group.lists.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := w.openInTurn(ctx, opts, start, done)
+	if err != nil {
+		done()
+	}
+	return stream, err
+}
+
+// openInTurn starts a watch-list, and calls done once that is complete or ended. Where there is an error, it does not.
+func (w *Informer) openInTurn(ctx context.Context, opts metav1.ListOptions, start startWatch, done func()) (apiwatch.Interface, error) {
 	if w.group.lists.off.Load() || w.unfinished.Load() >= maxUnfinished {
 		return nil, errNoBookmark
 	}
@@ -55,7 +85,7 @@ func (w *Informer) open(ctx context.Context, opts metav1.ListOptions, start star
 		cancel()
 		return nil, err
 	}
-	s := &initialStream{w: w, from: stream, to: make(chan apiwatch.Event), stopped: make(chan struct{})}
+	s := &initialStream{w: w, from: stream, to: make(chan apiwatch.Event), stopped: make(chan struct{}), done: done}
 	go func() {
 		defer cancel()
 		s.forward()
@@ -80,6 +110,7 @@ type initialStream struct {
 	to      chan apiwatch.Event
 	once    sync.Once
 	stopped chan struct{}
+	done    func() // another one may be opened
 }
 
 func (s *initialStream) ResultChan() <-chan apiwatch.Event { return s.to }
@@ -90,6 +121,7 @@ func (s *initialStream) Stop() { s.once.Do(func() { close(s.stopped) }) }
 // no object that exists comes any more; one that is modified or deleted is news, and says nothing of the bookmark.
 func (s *initialStream) forward() {
 	defer close(s.to)
+	defer s.done()
 	defer s.from.Stop()
 	quiet, whole := time.NewTimer(bookmarkPatience), time.NewTimer(watchListPatience)
 	defer quiet.Stop()
@@ -118,6 +150,7 @@ func (s *initialStream) forward() {
 				s.w.unfinished.Store(0)
 				quiet.Stop()
 				whole.Stop()
+				s.done()
 			}
 			select {
 			case <-s.stopped:

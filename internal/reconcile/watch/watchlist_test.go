@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,4 +159,77 @@ func TestWatchListsAreGivenUpForAllOnceAListWasAnswered(t *testing.T) {
 	if !opens(other, metav1.ListOptions{}) {
 		t.Error("a plain watch is none")
 	}
+}
+
+// counted is a stream that says when it is no longer on its way: it was stopped.
+type counted struct {
+	*played
+	over func()
+}
+
+func (c *counted) Stop() {
+	c.over()
+	c.played.Stop()
+}
+
+// TestFewWatchListsAreOnTheirWayAtATime however many there are, and those that do not get there hold up nobody for long.
+func TestFewWatchListsAreOnTheirWayAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 10 * mostOpening
+		ctx, cancel := context.WithCancel(t.Context())
+		group := &Group{}
+		var mu sync.Mutex
+		opening, most, complete := 0, 0, 0
+		start := func(i int) startWatch {
+			return func(context.Context, metav1.ListOptions) (apiwatch.Interface, error) {
+				over := sync.OnceFunc(func() {
+					mu.Lock()
+					defer mu.Unlock()
+					opening--
+				})
+				mu.Lock()
+				opening++
+				most = max(most, opening)
+				mu.Unlock()
+				if i%10 == 1 {
+					over()
+					return nil, errors.New("no")
+				}
+				p := &played{make(chan apiwatch.Event), make(chan struct{})}
+				go func() {
+					defer close(p.events)
+					if i%10 > 0 { // or its bookmark never comes
+						time.Sleep(time.Second)
+						over()
+						p.after(0, apiwatch.Bookmark)
+					}
+					<-p.stopped
+				}()
+				return &counted{p, over}, nil
+			}
+		}
+		for i := range many {
+			go func() {
+				stream, err := (&Informer{group: group}).open(ctx, watchList, start(i))
+				if err != nil {
+					return
+				}
+				for range stream.ResultChan() {
+					mu.Lock()
+					complete++
+					mu.Unlock()
+					<-ctx.Done()
+					stream.Stop()
+				}
+			}()
+		}
+		time.Sleep(6 * bookmarkPatience)
+		mu.Lock()
+		if most != mostOpening || complete != many*8/10 {
+			t.Errorf("at most %d were on their way at a time, %d are complete", most, complete)
+		}
+		mu.Unlock()
+		cancel()
+		synctest.Wait()
+	})
 }
