@@ -179,6 +179,7 @@ func TestTwoControllersAtOnceComeToRest(t *testing.T) {
 
 func TestARecreatedNamespaceIsNoFight(t *testing.T) {
 	s := newSandbox(t)
+	s.Alone() // or its namespaces wait behind those of earlier tests to be ended
 	s.Source("hub", api.Credential("hub.example", "one"))
 	r := s.Start()
 	s.Revised("Ready", harness.OneRule)
