@@ -66,12 +66,16 @@ func save(t *testing.T, newer result) {
 	t.Helper()
 	all, err := table.Read[result](key)
 	if err == nil {
-		all = merge(all, newer, names())
-		err = errors.Join(table.Save(key, all), table.Fill("faults", render(all)), table.Fill("faults-summary", sumUp(all)))
+		err = write(merge(all, newer, names()))
 	}
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// write writes all results into the page and the file beside it.
+func write(all []result) error {
+	return errors.Join(table.Save(key, all), table.Fill("faults", render(all)), table.Fill("faults-summary", sumUp(all)))
 }
 
 // TestThePageHasEachRow holds that docs/reliability.md says what docs/reliability.json does, and that both have each row and no
@@ -82,7 +86,10 @@ func TestThePageHasEachRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *update {
-		if err := errors.Join(table.Fill("faults", render(all)), table.Fill("faults-summary", sumUp(all))); err != nil {
+		for _, r := range slices.Clone(all) { // results of two branches, for example, are put in order
+			all = merge(all, r, names())
+		}
+		if err := write(all); err != nil {
 			t.Fatal(err)
 		}
 	}
