@@ -12,6 +12,7 @@ type AdmissionRule struct {
 	Meta
 	Spec  any
 	Names []string // that it adds everywhere it applies, not in some namespaces only
+	Some  []string // that it adds in some namespaces only, where the copy is kept of a source that cannot be used
 	Ours  bool     // somebody may keep others in git
 }
 
@@ -27,10 +28,20 @@ func NewAdmissionRule(u *unstructured.Unstructured) *AdmissionRule {
 	}
 	names, _, _ := unstructured.NestedSlice(u.Object, "spec", "names")
 	for _, n := range names {
-		if entry, ok := n.(map[string]any); ok && entry["add"] == true {
-			name, _ := entry["name"].(string)
+		entry, _ := n.(map[string]any)
+		name, _ := entry["name"].(string)
+		earlier, _ := entry["earlier"].([]any)
+		switch {
+		case adds(n):
 			r.Names = append(r.Names, name)
+		case slices.ContainsFunc(earlier, adds):
+			r.Some = append(r.Some, name)
 		}
 	}
 	return r
+}
+
+func adds(entry any) bool {
+	fields, _ := entry.(map[string]any)
+	return fields["add"] == true
 }

@@ -267,15 +267,20 @@ func (j *judgement) feedback(home string) {
 	}
 }
 
-// podNames are the names that a pod gets which is created now, besides those of its account or its own.
-func (w *world) podNames(s *seen, ns *object, account string) (names []string) {
+// podNames are the names that a pod gets which is created now, besides those of its account or its own. Of those whose copy lost
+// its marks, and waits for its source to get them back, both is right.
+func (w *world) podNames(s *seen, ns *object, account string) (names, doubtful []string) {
 	j := &judgement{world: w, seen: s, wants: map[string]wanted{first: want(first, w.rules[first], s, ns, w.component)}}
 	for _, name := range j.wants[first].pods[account] {
-		if j.referable(first, ns.name, name) {
+		o := s.secrets[key{ns.name, name}]
+		switch {
+		case j.referable(first, ns.name, name):
 			names = append(names, name)
+		case o != nil && o.applied && o.installation() == "":
+			doubtful = append(doubtful, name)
 		}
 	}
-	return names
+	return names, doubtful
 }
 
 // summary is a list in a line.

@@ -99,7 +99,7 @@ func TestNothingIsSaidWhereAllIsRight(t *testing.T) {
 	if got := s.accounts[key{"team-01", "default"}].list; !slices.Equal(got, []string{"theirs-1", "regcred", "ghcr"}) {
 		t.Errorf("the list is %v", got)
 	}
-	if got := w.podNames(s, s.namespaces["team-02"], "default"); !slices.Equal(got, []string{"ecr"}) {
+	if got, _ := w.podNames(s, s.namespaces["team-02"], "default"); !slices.Equal(got, []string{"ecr"}) {
 		t.Errorf("pods get %v", got)
 	}
 }

@@ -215,11 +215,12 @@ func (a *Publisher) moveBack(p *policy.Policy) time.Duration {
 // rules that attach to accounts by now, of rules that can have none any more, and of rules that are gone or have another name.
 func leaving(p *policy.Policy, live map[string]*cluster.AdmissionRule, refused map[string]string) map[string]bool {
 	out := map[string]bool{}
+	wanted := func(name string) bool {
+		_, wanted := slices.BinarySearch(p.CopyNames(), name)
+		return wanted
+	}
 	for name, one := range live {
-		out[name] = one.Ours && servesPods(one.Spec) && slices.ContainsFunc(one.Names, func(name string) bool {
-			_, wanted := slices.BinarySearch(p.CopyNames(), name)
-			return wanted
-		})
+		out[name] = one.Ours && servesPods(one.Spec) && (slices.ContainsFunc(one.Names, wanted) || slices.ContainsFunc(one.Some, wanted))
 	}
 	for _, rule := range p.Rules {
 		out[rule.Name] = out[rule.Name] && (rule.Attach == policy.AttachAccounts || refused[rule.Name] != "")

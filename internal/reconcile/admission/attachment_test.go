@@ -9,10 +9,12 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
 const podsRule = "- {name: hub, secrets: [{source: {name: hub}, name: reg}], attach: pods}\n"
@@ -136,6 +138,26 @@ func TestARuleMovesWithoutAGap(t *testing.T) {
 		w.until(settle / 2)
 		w.is("all accounts have them, and others may be behind", "accounts", "accounts pods")
 		w.until(2 * settle)
+		w.is("moved back", "accounts", "accounts")
+	})
+}
+
+// Where the source cannot be used, a parameter adds the name in those namespaces only where the copy is kept. It moves all the same.
+func TestARuleMovesBackWhileItsSourceIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := podsWorld(t, podsRule)
+		w.missing["hub"] = true
+		w.Note(plan.Plan{Namespace: "team-a", Actions: []plan.Action{
+			{Kind: plan.KindSecret, Name: "reg", Rule: "hub", Source: types.NamespacedName{Namespace: "pullsecrets", Name: "hub"}, Reason: plan.SourceMissing, Kept: true},
+		}})
+		w.until(time.Second + 2*settle)
+		w.is("on pods", "pods", "pods")
+		w.follow(hubRule)
+		w.MarkChanged()
+		w.until(settle + time.Second)
+		w.is("moving back", "accounts", "accounts pods")
+		w.converged = true
+		w.until(3 * settle)
 		w.is("moved back", "accounts", "accounts")
 	})
 }
