@@ -115,7 +115,7 @@ func (s *stage) lost(leader *program.Program) {
 
 // lateWrites has writes of the leader that slept arrive after the other one took over and did something newer.
 func lateWrites(name string, during activity) row {
-	return twoReplicas(name, "the same, and its writes arrive when the other one has done newer ones", during, hanging, func(s *stage, two pair) func() {
+	return twoReplicas(name, "of two replicas, the leader hangs for longer than its Lease, and its writes arrive after newer ones of the other", during, hanging, func(s *stage, two pair) func() {
 		late := newHeldUp()
 		remove := s.Proxy.Inject(late.fault())
 		s.await("writes are on their way", late.some)
