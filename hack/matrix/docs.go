@@ -8,6 +8,30 @@ import (
 	"strings"
 )
 
+// take merges results into the JSON file, and writes the page.
+func take(document string, files []string) error {
+	all, err := read(document + ".json")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		more, err := read(file)
+		if err != nil {
+			return err
+		}
+		if len(more) == 0 {
+			return fmt.Errorf("%s has no results", file)
+		}
+		for _, r := range more {
+			all = all.put(r)
+		}
+	}
+	if err := all.save(document + ".json"); err != nil {
+		return err
+	}
+	return write(document)
+}
+
 // write puts what the JSON file says into the page beside it.
 func write(document string) error {
 	text, filled, err := filled(document)

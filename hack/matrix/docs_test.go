@@ -170,6 +170,39 @@ func TestAResultReplacesThatOfAnEarlierPatch(t *testing.T) {
 	}
 }
 
+// Versions that ran on several machines come into one page; a file that is not there is told of, not taken for none.
+func TestResultsOfElsewhereAreTaken(t *testing.T) {
+	document, part := filepath.Join(t.TempDir(), "page"), filepath.Join(t.TempDir(), "part.json")
+	markers := "<!-- begin versions -->\n<!-- end versions -->\n<!-- begin needs -->\n<!-- end needs -->\n"
+	if err := os.WriteFile(document+".md", []byte(markers), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	known, err := releases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, r := range map[string]result{document + ".json": {Version: known[0], Passed: 7}, part: {Version: known[1], Passed: 5}} {
+		if err := (results{r}).save(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := take(document, []string{part}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(document + ".md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| " + known[0] + " | 7 |", "| " + known[1] + " | 5 |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("lacks %q:\n%s", want, text)
+		}
+	}
+	if err := take(document, []string{part + ".nothing"}); err == nil {
+		t.Error("a file that is not there was taken")
+	}
+}
+
 func TestAVersionThatIsNotBuiltIsRefused(t *testing.T) {
 	known, err := releases()
 	if err != nil || len(known) < 2 {

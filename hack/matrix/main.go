@@ -17,7 +17,8 @@ import (
 
 const usage = `Usage:
   matrix [-versions 'V V'] [-again] [-run PATTERN]   run the tests on a control plane of each version, and keep what came of it
-  matrix docs                                        write docs/compatibility.md of docs/compatibility.json
+  matrix docs [FILE ...]                             write docs/compatibility.md of docs/compatibility.json, into which the
+                                                     results in FILEs are taken, of versions that ran elsewhere
 
 Without -versions these are all versions. With -again only the tests that failed the last time run again, and the page
 says of which ones that is so. With -run only some tests run, and nothing is kept.
@@ -52,7 +53,7 @@ func command(ctx context.Context, args []string) error {
 	}
 	switch {
 	case fs.Arg(0) == "docs":
-		return write(document)
+		return take(document, fs.Args()[1:])
 	case fs.Arg(0) == inside && fs.NArg() == 2: // started by itself, with a control plane
 		return suite(ctx, fs.Arg(1), o.pattern)
 	case fs.NArg() > 0 || o.again && o.pattern != "":
