@@ -49,11 +49,13 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 		action.Reason = NamesNotWanted
 	case adopted:
 		action.Reason = NamesAdopted
-	case !slices.Equal(ledger.names, next.Ledger), nothingOfOurs && ledger.kept(have):
+	case !slices.Equal(ledger.names, next.Ledger):
 		action.Reason = LedgerStale
-	case nothingOfOurs && account.Applied:
+	case nothingOfOurs && account.Applied: // takes a record without names along
 		action.Verb, action.Reason = Release, NothingOfOurs
 		return action
+	case nothingOfOurs && ledger.kept(have):
+		action.Reason = LedgerStale
 	case held: // this is said until it ends; what else there is to do can wait
 		action.Reason = PruneHeld
 		return action
