@@ -277,6 +277,9 @@ func (l *lab) until(what string, holds func() (why string)) {
 		if why = holds(); why == "" {
 			return
 		}
+		if !l.p.alive() {
+			l.t.Fatalf("%s: the program ended:\n%s", what, l.p.tail(30))
+		}
 	}
 	l.profiles()
 	l.t.Fatalf("%s: %s", what, why)
@@ -379,6 +382,8 @@ func (b *births) end(r *result) {
 	close(b.stopped)
 	select {
 	case <-b.done:
+	case <-b.l.p.ended:
+		b.l.t.Fatalf("the program ended:\n%s", b.l.p.tail(30))
 	case <-time.After(patience):
 		b.l.profiles()
 		b.l.t.Fatal("what came under load is not complete")
