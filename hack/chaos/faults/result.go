@@ -68,11 +68,11 @@ func right(r result) string {
 	return fmt.Sprintf("%.1f", r.Right)
 }
 
-// status is what the policy's status said, without saying twice what it said before.
+// status is what the policy's status said, without saying twice what it said before, and what it said last.
 func status(r result) string {
 	var said []string
-	for _, state := range r.States {
-		if !slices.Contains(said, state) {
+	for i, state := range r.States {
+		if i == len(r.States)-1 || !slices.Contains(said, state) {
 			said = append(said, state)
 		}
 	}
