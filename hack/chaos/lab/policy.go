@@ -109,10 +109,6 @@ func (l *Lab) RotateAll(password string) error {
 
 // Confirm waits until the removals of a policy are held, and returns what confirms them.
 func (l *Lab) Confirm() (confirm func() error, err error) {
-	// One that is left from an earlier story was used up, and setting it again would change nothing.
-	if err := l.confirm("null"); err != nil {
-		return nil, err
-	}
 	var held string
 	err = l.await("the prune is held", func() error {
 		said, err := l.said()
@@ -124,13 +120,11 @@ func (l *Lab) Confirm() (confirm func() error, err error) {
 		}
 		return nil
 	})
-	return func() error { return l.confirm(fmt.Sprintf("%q", held)) }, err
-}
-
-func (l *Lab) confirm(value string) error {
-	_, err := l.Client.Resource(api.ConfigMaps).Namespace(api.Home).Patch(l.ctx, "pullsecrets-policy", types.MergePatchType,
-		fmt.Appendf(nil, `{"metadata":{"annotations":{"pullsecrets/confirm-prune":%s}}}`, value), metav1.PatchOptions{FieldManager: "chaos"})
-	return err
+	return func() error {
+		_, err := l.Client.Resource(api.ConfigMaps).Namespace(api.Home).Patch(l.ctx, "pullsecrets-policy", types.MergePatchType,
+			fmt.Appendf(nil, `{"metadata":{"annotations":{"pullsecrets/confirm-prune":%q}}}`, held), metav1.PatchOptions{FieldManager: "chaos"})
+		return err
+	}, err
 }
 
 // said is the annotations of the policy: what the program last said of it.

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -51,8 +50,7 @@ func Build(t *testing.T) string {
 	return harness.Binary(t)
 }
 
-// Start starts a process. It is killed when the test ends, and its log is left in the folder that the environment variable
-// CHAOS_LOGS names, if any.
+// Start starts a process. It is killed when the test ends.
 func Start(t *testing.T, o Options) *Program {
 	t.Helper()
 	if o.Binary == "" {
@@ -112,10 +110,6 @@ func (p *Program) kill() {
 	<-p.Ended
 	if p.group != nil {
 		p.group.remove()
-	}
-	if dir := os.Getenv("CHAOS_LOGS"); dir != "" {
-		path := filepath.Join(dir, fmt.Sprintf("%s-%s-%d.log", strings.ReplaceAll(p.t.Name(), "/", "-"), p.name, p.PID()))
-		harness.Must(p.t, os.WriteFile(path, []byte(p.Log.String()), 0o644))
 	}
 	if p.t.Failed() {
 		lines := p.Log.Lines()
