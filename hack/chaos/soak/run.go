@@ -169,6 +169,7 @@ func (s *soak) rest(ctx context.Context) (differences []string, err error) {
 	wait := 500 * time.Millisecond
 	confirmed := map[string]time.Time{}
 	var before *seen
+	var right time.Duration // how long it took until all was right for good
 	for {
 		at, err := s.observe(ctx)
 		if err != nil {
@@ -186,7 +187,7 @@ func (s *soak) rest(ctx context.Context) (differences []string, err error) {
 		switch late := time.Since(began); {
 		case len(differences) == 0:
 			if before == nil {
-				s.right = append(s.right, time.Since(began))
+				right = late
 			}
 			before, wait = at, quiet
 		case late > patience || ctx.Err() != nil:
@@ -200,6 +201,7 @@ func (s *soak) rest(ctx context.Context) (differences []string, err error) {
 		}
 		pause(ctx, wait)
 	}
+	s.right = append(s.right, right)
 	at, err := s.observe(ctx)
 	if err != nil {
 		return nil, err
