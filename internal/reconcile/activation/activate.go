@@ -88,8 +88,18 @@ func (a *Activator) confirmed() bool {
 	if a.evaluator.evaluation.errors != nil || !prune.Confirmed(a.Cluster.PolicyMap(), hash, a.usedConfirmation) {
 		return false
 	}
-	a.usedConfirmation = hash
+	a.usedConfirmation, a.releasing = hash, true
 	return true
+}
+
+// spentConfirmation is the one that no process may count again. Until every namespace was tried and something removed, the next
+// process may: this one can end before it removed anything, and what the user confirmed would be held for ever.
+func (a *Activator) spentConfirmation() string {
+	if a.releasing && !(a.tried() && a.rollout.removed()) {
+		return ""
+	}
+	a.releasing = false
+	return a.usedConfirmation
 }
 
 // noteConfirmation takes note that the annotation of a confirmation that was used up is gone.

@@ -84,6 +84,7 @@ type Activator struct {
 	evaluated        bool   // the policy was looked at, be there one or not
 	unsaved          string // why an accepted policy cannot be saved, and so is not in force
 	usedConfirmation string // it covers one removal, not all later ones
+	releasing        bool   // nothing of that removal is known to be through
 	statusWritten    time.Time
 	full             fullProblems
 	feedback         feedback

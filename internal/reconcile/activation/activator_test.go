@@ -344,6 +344,36 @@ func TestAHeldPruneIsReleasedOnceByAConfirmation(t *testing.T) {
 	})
 }
 
+// TestAConfirmationCountsUntilSomethingWasRemoved: a process that ends before would leave the user's word unheard for ever.
+func TestAConfirmationCountsUntilSomethingWasRemoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 20, Options{})
+		w.edit(onePolicy)
+		w.run()
+		w.edit(noRules)
+		w.settle()
+		w.idle = true
+		w.edit(noRules, cluster.AnnotationConfirmPrune, hashOf(noRules))
+		w.settle()
+		saved := func(why, want string) {
+			t.Helper()
+			before := w.Cluster.StatusMap().ResourceVersion
+			w.rest(w.StatusInterval)
+			w.settle()
+			got := status.Decode(w.Cluster.StatusMap().Data[status.KeyRecord])
+			if w.Limit.Held() || got.Confirmed != want || w.Cluster.StatusMap().ResourceVersion == before {
+				t.Errorf("%s: held is %t, the status says that %q was used up", why, w.Limit.Held(), got.Confirmed)
+			}
+		}
+		for _, ns := range w.Cluster.Namespaces() {
+			w.Attempted(w.Active(), ns.Name, false, false)
+		}
+		saved("no write succeeds", "")
+		w.work(w.Cluster.Namespaces()[0].Name)
+		saved("one copy is removed", hashOf(noRules))
+	})
+}
+
 func TestAConfirmationIsUsedUpForARestartToo(t *testing.T) {
 	for used, want := range map[string]bool{"": false, hashOf(noRules): true} {
 		synctest.Test(t, func(t *testing.T) {

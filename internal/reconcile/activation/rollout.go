@@ -16,6 +16,7 @@ type rollout struct {
 	pending  map[string]bool
 	waiting  map[string]bool       // those of them that were tried, and wait
 	budget   map[string]plan.Count // what the policy itself removes, where it removes anything, until that succeeded
+	removes  int                   // in how many namespaces the policy itself removes anything
 	failing  map[string]time.Time  // since when
 	total    int
 	finished func()
@@ -37,6 +38,7 @@ func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 			r.budget[ns] = n
 		}
 	}
+	r.removes = len(r.budget)
 }
 
 // attempted notes that a namespace was decided under a policy, whether all of it succeeded, and whether something of it waits for
@@ -83,6 +85,13 @@ func (r *rollout) allowed(of *policy.Policy, namespace string) plan.Count {
 		return plan.Count{}
 	}
 	return r.budget[namespace]
+}
+
+// removed reports whether something was removed of what the policy itself removes, or there is nothing of that.
+func (r *rollout) removed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.removes == 0 || len(r.budget) < r.removes
 }
 
 // done reports whether every namespace was tried under this policy.

@@ -55,7 +55,7 @@ func (a *Activator) saveStatus(ctx context.Context) time.Duration {
 	}
 	text, err := status.Record{
 		Status: a.state(), Observed: a.evaluator.evaluation.hash, Revision: a.evaluator.evaluation.revision,
-		RolledOut: a.rolledOut(), Confirmed: a.usedConfirmation, Attached: a.attached(), SourceHosts: a.sourceHosts(), Verified: a.Verifier.Known(), Totals: a.Reporter.Totals(),
+		RolledOut: a.rolledOut(), Confirmed: a.spentConfirmation(), Attached: a.attached(), SourceHosts: a.sourceHosts(), Verified: a.Verifier.Known(), Totals: a.Reporter.Totals(),
 		Rules: a.rules(), Summaries: a.sourceSummaries(),
 	}.Encode()
 	if err == nil {
