@@ -77,9 +77,12 @@ var (
 	missingPermission = regexp.MustCompile(`User "[^"]*" cannot [a-z]+ resource "[a-z/.]+" in API group "[^"]*"(?: in the namespace "[^"]*"| at the cluster scope)?`)
 	permissionVerb    = regexp.MustCompile(`" cannot ([a-z]+) resource "`)
 	permissionMessage = regexp.MustCompile(`^[a-z0-9.]+ (?:"[^"]*" )?is forbidden: ` + missingPermission.String())
-	quotaName         = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
-	policyName        = regexp.MustCompile(`^[a-z]+ "[^"]*" is (?:forbidden|invalid): (ValidatingAdmissionPolicy '[a-z0-9.-]+')`)
-	webhookName       = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
+	// Where an apply would make an object and the role lacks create, older API servers, such as 1.31, leave the reason out: withAuthorization in
+	// k8s.io/apiserver/pkg/endpoints/handlers.
+	mayNotCreate = regexp.MustCompile(`^[a-z0-9.]+ "[^"]*" is forbidden: $`)
+	quotaName    = regexp.MustCompile(`^(?:[a-z]+ "[^"]*" is forbidden: )?exceeded quota: [a-z0-9.-]+`)
+	policyName   = regexp.MustCompile(`^[a-z]+ "[^"]*" is (?:forbidden|invalid): (ValidatingAdmissionPolicy '[a-z0-9.-]+')`)
+	webhookName  = regexp.MustCompile(`^admission webhook "[A-Za-z0-9.-]+"`)
 )
 
 // ofEtcd are what etcd says of itself, which the API server passes on as it is and without a reason: else nobody is told more
@@ -99,7 +102,12 @@ var ofEtcd = map[string]bool{
 // MissingVerb returns the verb that no role permits, where that is why a write was refused; otherwise nothing.
 func MissingVerb(err error) string {
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) || !permissionMessage.MatchString(status.Status().Message) {
+	switch {
+	case !errors.As(err, &status):
+		return ""
+	case status.Status().Reason == metav1.StatusReasonForbidden && mayNotCreate.MatchString(status.Status().Message):
+		return "create"
+	case !permissionMessage.MatchString(status.Status().Message):
 		return ""
 	}
 	return permissionVerb.FindStringSubmatch(status.Status().Message)[1]

@@ -49,6 +49,22 @@ func TestWhatEtcdSaysOfItselfIsTold(t *testing.T) {
 	}
 }
 
+// TestTheVerbThatIsMissingIsFound where the API server says so, in the words of each version.
+func TestTheVerbThatIsMissingIsFound(t *testing.T) {
+	for message, want := range map[string]string{
+		`secrets "reg" is forbidden: User "u" cannot create resource "secrets" in API group "" in the namespace "a"`: "create",
+		`serviceaccounts "x" is forbidden: User "u" cannot patch resource "serviceaccounts" in API group ""`:         "patch",
+		`secrets "reg" is forbidden: `:                                                   "create", // 1.31, where an apply would have made it
+		`secrets "reg" is forbidden: somebody's own`:                                     "",
+		`admission webhook "a.example" denied the request: secrets "reg" is forbidden: `: "",
+	} {
+		err := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: message}}
+		if got := MissingVerb(err); got != want {
+			t.Errorf("%s: %q, want %q", message, got, want)
+		}
+	}
+}
+
 func TestWhatTheAPIServerSaysIsBounded(t *testing.T) {
 	err := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 422, Reason: metav1.StatusReasonInvalid, Details: &metav1.StatusDetails{}}}
 	for i := range 1000 {
