@@ -141,7 +141,9 @@ func (p *Program) Exits() int {
 	select {
 	case <-p.Ended:
 	case <-time.After(2 * time.Minute):
-		p.t.Fatalf("%s does not end", p.name)
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // it tells what its goroutines wait for
+		<-p.Ended
+		p.t.Fatalf("%s does not end:\n%s", p.name, p.Log)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
