@@ -16,7 +16,8 @@ const (
 	earlyTries = 6
 
 	// bulkSlots is how many slots a roll-out may use while something is urgent. More slots make a roll-out faster
-	// (docs/performance-log.md), but the API server then answers each request later, also those for a new namespace.
+	// (docs/performance-log.md), but the API server then answers each request later, also those for a new namespace. Where
+	// there are few slots, its turns while something urgent waits leave half of them: one that hangs has its slot for slotTime.
 	bulkSlots = 8
 	// urgentWindow is how long something counts as urgent after it came: longer than the cluster takes to make the default
 	// account of a new namespace, which is the next thing that is urgent.
@@ -149,7 +150,7 @@ func (q *Queue) waitForTurn(ctx context.Context) bool {
 func (q *Queue) turn(now time.Time) (wait time.Duration, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.lanes.fill(q.bulk >= bulkSlots)
+	q.lanes.fill(q.bulk >= min(bulkSlots, (q.slots+1)/2))
 	switch window := q.urgent.Sub(now); {
 	case q.working-min(q.slow, q.mostWithout()) >= q.slots:
 		return 0, false

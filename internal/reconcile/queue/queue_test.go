@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -160,6 +162,28 @@ func TestAStormOfWhatIsUrgentDelaysNobodyForLong(t *testing.T) {
 		}
 		if h.on["old"] == nil || h.Len() == 0 {
 			t.Errorf("it came when nothing else waited")
+		}
+	})
+}
+
+// TestWhatHangsLeavesSlotsToAStorm though it has turns, and there are few slots.
+func TestWhatHangsLeavesSlotsToAStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHands(t, 4)
+		defer h.done()
+		for i := range 100 {
+			h.AddUrgent(fmt.Sprintf("new-%02d", i))
+		}
+		h.addBulk(8)
+		h.want(t, "all slots are taken", 4)
+		for i := range 60 { // at once: what hangs has its slot
+			if name := fmt.Sprintf("new-%02d", i); h.on[name] == nil {
+				t.Fatalf("%s waits for what hangs: %v", name, slices.Sorted(maps.Keys(h.on)))
+			}
+			h.end(fmt.Sprintf("new-%02d", i), nil)
+		}
+		if h.on["bulk-00"] == nil || h.on["bulk-01"] == nil {
+			t.Error("what is not urgent had no turn")
 		}
 	})
 }
