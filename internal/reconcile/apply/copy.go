@@ -75,9 +75,5 @@ func (e *Executor) takeOwnership(ctx context.Context, namespace string, a plan.A
 }
 
 func (e *Executor) deleteCopy(ctx context.Context, live cluster.Object) error {
-	if err := e.client.Delete(ctx, kube.Secrets, live); err != nil {
-		return err
-	}
-	e.writes.Deleted(plan.KindSecret, kube.NameOf(live), live.GetUID())
-	return nil
+	return e.writes.Delete(plan.KindSecret, kube.NameOf(live), live.GetUID(), func() error { return e.client.Delete(ctx, kube.Secrets, live) })
 }

@@ -46,14 +46,11 @@ func NewOwnWrites() *OwnWrites {
 // remembered is dropped when it turns out to be stale.
 func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster.Object, error)) error {
 	key := kube.Key{Kind: kind, ObjectName: name}
-	w.mu.Lock()
-	w.inFlight[key] = underWay{}
-	w.mu.Unlock()
+	w.begin(key)
 	o, err := do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	meanwhile := w.inFlight[key]
-	delete(w.inFlight, key)
+	meanwhile := w.end(key)
 	switch {
 	case kube.Classify(err) == kube.Stale, apierrors.IsNotFound(err):
 		w.drop(key)
@@ -65,11 +62,30 @@ func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster
 	return err
 }
 
-// Deleted remembers that we deleted an object.
-func (w *OwnWrites) Deleted(kind plan.Kind, name cache.ObjectName, uid types.UID) {
+// Delete carries out a deletion and remembers it, unless its event overtook the answer: no other would come.
+func (w *OwnWrites) Delete(kind plan.Kind, name cache.ObjectName, uid types.UID, do func() error) error {
+	key := kube.Key{Kind: kind, ObjectName: name}
+	w.begin(key)
+	err := do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.remember(kube.Key{Kind: kind, ObjectName: name}, ownWrite{deleted: uid})
+	if meanwhile := w.end(key); err == nil && meanwhile.gone != uid {
+		w.remember(key, ownWrite{deleted: uid})
+	}
+	return err
+}
+
+// begin notes that a request is under way.
+func (w *OwnWrites) begin(key kube.Key) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inFlight[key] = underWay{}
+}
+
+// end notes that it was answered, and returns what was heard meanwhile. The lock is held.
+func (w *OwnWrites) end(key kube.Key) underWay {
+	defer delete(w.inFlight, key)
+	return w.inFlight[key]
 }
 
 // shows reports whether the caches have an object already, or a later version of it.

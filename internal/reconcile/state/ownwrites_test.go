@@ -94,7 +94,7 @@ func TestADeletionThatOvertakesTheAnswerIsNotForgotten(t *testing.T) {
 
 func TestADeletionOfOursIsKnownUntilItIsSeen(t *testing.T) {
 	w := NewOwnWrites()
-	w.Deleted(plan.KindSecret, regcred, "u")
+	_ = w.Delete(plan.KindSecret, regcred, "u", func() error { return nil })
 	if o := w.Latest(plan.KindSecret, regcred, version("u", "7"), ""); o != nil {
 		t.Error("the cache shows what we deleted")
 	}
@@ -161,7 +161,7 @@ func TestNothingIsLeftInANamespaceOnceTheCachesShowIt(t *testing.T) {
 	wants("all are shown", true, true)
 	w.Observe(plan.KindSecret, watch.Event{New: version("x", "10")})
 	wants("somebody else wrote", true, true)
-	w.Deleted(plan.KindSecret, regcred, "x")
+	_ = w.Delete(plan.KindSecret, regcred, "x", func() error { return nil })
 	wants("after a deletion", false, true)
 	w.Observe(plan.KindSecret, watch.Event{Old: version("x", "11")})
 	wants("that is shown", true, true)
@@ -193,6 +193,32 @@ func TestAnEventThatOvertookTheAnswer(t *testing.T) {
 		})
 		if got := w.NoneIn("a"); got != c.none {
 			t.Errorf("%s: nothing is left: %t", c.why, got)
+		}
+	}
+}
+
+// TestADeletionWhoseEventOvertookTheAnswer leaves nothing to remember, nor does one that was refused.
+func TestADeletionWhoseEventOvertookTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		gone types.UID // of the event; empty for none
+		err  error
+		none bool
+	}{
+		{"none did", "", nil, false},
+		{"its own", "x", nil, true},
+		{"that of an earlier object", "y", nil, false},
+		{"it was refused", "", errors.New("no answer"), true},
+	} {
+		w := NewOwnWrites()
+		err := w.Delete(plan.KindSecret, regcred, "x", func() error {
+			if c.gone != "" {
+				w.Observe(plan.KindSecret, watch.Event{Old: version(c.gone, "7")})
+			}
+			return c.err
+		})
+		if got := w.NoneIn("a"); got != c.none || !errors.Is(err, c.err) {
+			t.Errorf("%s: nothing is left: %t, %v", c.why, got, err)
 		}
 	}
 }
