@@ -154,6 +154,11 @@ func (e ownWrite) expired(version string) bool {
 	return err == nil && c >= 0
 }
 
+// follows reports whether we wrote an object after another one of its name was gone.
+func (e ownWrite) follows(gone cluster.Object) bool {
+	return e.object != nil && e.object.GetUID() != gone.GetUID() && older(gone, e.object)
+}
+
 // Observe takes note of an event, and reports whether it tells nothing that we did not write ourselves.
 func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
 	o := e.Object()
@@ -172,6 +177,8 @@ func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
 	switch {
 	case !ok:
 		return false
+	case e.New == nil && entry.follows(o):
+		return true // we made it anew since, which the caches are about to show
 	case e.New == nil:
 		w.drop(key)
 		return entry.object == nil && o.GetUID() == entry.deleted

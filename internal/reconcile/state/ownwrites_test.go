@@ -65,6 +65,8 @@ func TestEventsOfOwnWritesAreKnown(t *testing.T) {
 		{"its own event", watch.Event{New: version("u", "7")}, true, false},
 		{"somebody's, who wrote after it", watch.Event{New: version("u", "8")}, false, false},
 		{"somebody deleted it", watch.Event{Old: version("u", "7")}, false, false},
+		{"the deletion of one before it, told late", watch.Event{Old: version("earlier", "6")}, true, true},
+		{"the deletion of one after it", watch.Event{Old: version("later", "9")}, false, false},
 	} {
 		w := NewOwnWrites()
 		_ = w.Do(plan.KindSecret, regcred, func() (cluster.Object, error) { return version("u", "7"), nil })

@@ -89,7 +89,7 @@ func (w *Informer) poll(ctx context.Context) error {
 	}
 	// An object can come and go between two lists; if we wrote it, we would believe in it for ever.
 	for _, obj := range known {
-		if _, there, _ := before.Get(obj); !there {
+		if old, there, _ := before.Get(obj); !there || object(old).GetUID() != obj.GetUID() {
 			_ = before.Add(obj)
 		}
 	}

@@ -213,6 +213,36 @@ func TestAListTellsWhatIsNewChangedAndGone(t *testing.T) {
 	})
 }
 
+// TestAListTellsOfWhatWeMadeAnewThatItIsGone, and not of what was there before that, which would be an older event.
+func TestAListTellsOfWhatWeMadeAnewThatItIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		anew := &cluster.Meta{Namespace: "a", Name: "reg", UID: "anew", ResourceVersion: "7"}
+		s := &served{secrets: map[string]string{"a": "1"}}
+		g := s.group(Options{ListEvery: time.Minute, ListOnly: true, Unobserved: func(kube.Target) []cluster.Object { return []cluster.Object{anew} }})
+		spec := s.spec()
+		var gone []string
+		spec.OnEvent = func(e Event) {
+			if e.New == nil {
+				gone = append(gone, string(e.Old.GetUID()))
+			}
+		}
+		g.Add(spec)
+		ctx, cancel := context.WithCancel(t.Context())
+		g.Start(ctx)
+		defer func() {
+			cancel()
+			g.Wait(time.Minute)
+		}()
+		synctest.Wait()
+		s.change(func() { s.secrets = nil })
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Equal(gone, []string{"anew"}) {
+			t.Errorf("told to be gone are %q", gone)
+		}
+	})
+}
+
 func TestAListThatFailsKeepsTheCache(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &served{secrets: map[string]string{"a": "1"}}
