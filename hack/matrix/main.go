@@ -134,9 +134,13 @@ func onControlPlane(ctx context.Context, version, pattern string) (result, error
 	}
 	defer os.RemoveAll(folder)
 	file := filepath.Join(folder, "result.json")
-	// The folder that a control plane's command runs in is PWD.
+	here, err := os.Getwd()
+	if err != nil {
+		return result{}, err
+	}
 	cmd := exec.CommandContext(ctx, "go", "-C", "../controlplane", "run", ".", "run", "-version", version, "--",
 		self, "-run", pattern, inside, file)
+	cmd.Env = append(os.Environ(), "PWD="+here) // the folder that a control plane's command runs in
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	if err := cmd.Run(); err != nil {
