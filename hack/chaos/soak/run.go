@@ -117,6 +117,7 @@ func (s *soak) stop(home string, kill bool) {
 		p.Signal(syscall.SIGKILL)
 	} else {
 		p.Signal(syscall.SIGTERM)
+		p.Signal(syscall.SIGCONT) // or one that stands still never hears of it
 	}
 	p.Exits()
 }
