@@ -201,6 +201,9 @@ func (w *world) execute(ns string, p plan.Plan) {
 		case plan.Release:
 			sa := w.account(ns, a.Name)
 			sa.Applied, sa.OwnsList = false, false
+			if sa.Ledger == w.installation.Ledger(ns, nil) {
+				sa.Ledger = "" // it goes along
+			}
 		case plan.Delete:
 			delete(w.secrets, key)
 		case plan.Create, plan.Update, plan.Replace:
@@ -283,7 +286,7 @@ func randomCluster(r *rand.Rand) string {
 			}
 			add(`{kind: ServiceAccount, metadata: {name: %s, namespace: %s, annotations: {%s}, managedFields: [%s]}, imagePullSecrets: [%s]}`,
 				sa, ns, pick(r, "", "", "pullsecrets/added: one", `pullsecrets/added: "one,two"`, `pullsecrets/added: " gone, three"`,
-					`pullsecrets/added: "pullsecrets/a: one,two"`, `pullsecrets/added: "pullsecrets/pullsecrets: three"`, `pullsecrets/added: "other/a: one"`),
+					`pullsecrets/added: "pullsecrets/a: one,two"`, `pullsecrets/added: "pullsecrets/pullsecrets: three"`, `pullsecrets/added: "other/a: one"`, `pullsecrets/added: "pullsecrets/a:"`, `pullsecrets/added: "other/a:"`),
 				pick(r, "", `{manager: helm, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}, `)+
 					pick(r, "", "{manager: pullsecrets, operation: Apply, fieldsV1: {}}", `{manager: pullsecrets, operation: Apply, fieldsV1: {"f:imagePullSecrets": {}}}`),
 				strings.Join(list, ", "))
