@@ -75,5 +75,5 @@ func (e *Executor) takeOwnership(ctx context.Context, namespace string, a plan.A
 }
 
 func (e *Executor) deleteCopy(ctx context.Context, live cluster.Object) error {
-	return e.writes.Delete(plan.KindSecret, kube.NameOf(live), live.GetUID(), func() error { return e.client.Delete(ctx, kube.Secrets, live) })
+	return e.writes.Delete(plan.KindSecret, live, func() error { return e.client.Delete(ctx, kube.Secrets, live) })
 }

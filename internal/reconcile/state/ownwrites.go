@@ -33,7 +33,7 @@ type underWay struct {
 
 type ownWrite struct {
 	object  cluster.Object // as the API server returned it
-	deleted types.UID      // instead: an object that we deleted
+	deleted cluster.Object // as it was when we deleted it; nil if we wrote one
 }
 
 // NewOwnWrites returns one that remembers nothing.
@@ -62,15 +62,16 @@ func (w *OwnWrites) Do(kind plan.Kind, name cache.ObjectName, do func() (cluster
 	return err
 }
 
-// Delete carries out a deletion and remembers it, unless its event overtook the answer: no other would come.
-func (w *OwnWrites) Delete(kind plan.Kind, name cache.ObjectName, uid types.UID, do func() error) error {
-	key := kube.Key{Kind: kind, ObjectName: name}
+// Delete carries out the deletion of this version of an object and remembers it, unless its event overtook the answer: no other
+// would come.
+func (w *OwnWrites) Delete(kind plan.Kind, live cluster.Object, do func() error) error {
+	key := kube.Key{Kind: kind, ObjectName: kube.NameOf(live)}
 	w.begin(key)
 	err := do()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if meanwhile := w.end(key); err == nil && meanwhile.gone != uid {
-		w.remember(key, ownWrite{deleted: uid})
+	if meanwhile := w.end(key); err == nil && !meanwhile.past(live) {
+		w.remember(key, ownWrite{deleted: live})
 	}
 	return err
 }
@@ -91,6 +92,11 @@ func (w *OwnWrites) end(key kube.Key) underWay {
 // shows reports whether the caches have an object already, or a later version of it.
 func (u underWay) shows(o cluster.Object) bool {
 	return u.seen != nil && u.seen.GetUID() == o.GetUID() && !older(u.seen, o)
+}
+
+// past reports whether the caches are past an object: they show that it is gone, or a later one of its name.
+func (u underWay) past(o cluster.Object) bool {
+	return u.gone == o.GetUID() || u.seen != nil && u.seen.GetUID() != o.GetUID() && !older(u.seen, o)
 }
 
 // remember notes a write. The lock is held.
@@ -134,7 +140,7 @@ func (w *OwnWrites) Latest(kind plan.Kind, name cache.ObjectName, cached cluster
 	case !ok:
 		return cached
 	case entry.object == nil:
-		if cached != nil && cached.GetUID() == entry.deleted {
+		if cached != nil && (cached.GetUID() == entry.deleted.GetUID() || entry.follows(cached)) {
 			return nil
 		}
 		return cached
@@ -154,9 +160,13 @@ func (e ownWrite) expired(version string) bool {
 	return err == nil && c >= 0
 }
 
-// follows reports whether we wrote an object after another one of its name was gone.
-func (e ownWrite) follows(gone cluster.Object) bool {
-	return e.object != nil && e.object.GetUID() != gone.GetUID() && older(gone, e.object)
+// follows reports whether we wrote or deleted an object that came after another one of its name.
+func (e ownWrite) follows(earlier cluster.Object) bool {
+	last := e.object
+	if last == nil {
+		last = e.deleted
+	}
+	return last.GetUID() != earlier.GetUID() && older(earlier, last)
 }
 
 // Observe takes note of an event, and reports whether it tells nothing that we did not write ourselves.
@@ -177,13 +187,13 @@ func (w *OwnWrites) Observe(kind plan.Kind, e watch.Event) (own bool) {
 	switch {
 	case !ok:
 		return false
-	case e.New == nil && entry.follows(o):
-		return true // we made it anew since, which the caches are about to show
+	case entry.follows(o):
+		return true // told late: the caches are about to show what we did since
 	case e.New == nil:
 		w.drop(key)
-		return entry.object == nil && o.GetUID() == entry.deleted
+		return entry.object == nil && o.GetUID() == entry.deleted.GetUID()
 	case entry.object == nil:
-		if o.GetUID() == entry.deleted {
+		if o.GetUID() == entry.deleted.GetUID() {
 			return true // an update from before the deletion, seen late
 		}
 		w.drop(key)

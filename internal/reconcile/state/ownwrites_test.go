@@ -96,7 +96,7 @@ func TestADeletionThatOvertakesTheAnswerIsNotForgotten(t *testing.T) {
 
 func TestADeletionOfOursIsKnownUntilItIsSeen(t *testing.T) {
 	w := NewOwnWrites()
-	_ = w.Delete(plan.KindSecret, regcred, "u", func() error { return nil })
+	_ = w.Delete(plan.KindSecret, version("u", "7"), func() error { return nil })
 	if o := w.Latest(plan.KindSecret, regcred, version("u", "7"), ""); o != nil {
 		t.Error("the cache shows what we deleted")
 	}
@@ -163,7 +163,7 @@ func TestNothingIsLeftInANamespaceOnceTheCachesShowIt(t *testing.T) {
 	wants("all are shown", true, true)
 	w.Observe(plan.KindSecret, watch.Event{New: version("x", "10")})
 	wants("somebody else wrote", true, true)
-	_ = w.Delete(plan.KindSecret, regcred, "x", func() error { return nil })
+	_ = w.Delete(plan.KindSecret, version("x", "7"), func() error { return nil })
 	wants("after a deletion", false, true)
 	w.Observe(plan.KindSecret, watch.Event{Old: version("x", "11")})
 	wants("that is shown", true, true)
@@ -213,7 +213,7 @@ func TestADeletionWhoseEventOvertookTheAnswer(t *testing.T) {
 		{"it was refused", "", errors.New("no answer"), true},
 	} {
 		w := NewOwnWrites()
-		err := w.Delete(plan.KindSecret, regcred, "x", func() error {
+		err := w.Delete(plan.KindSecret, version("x", "7"), func() error {
 			if c.gone != "" {
 				w.Observe(plan.KindSecret, watch.Event{Old: version(c.gone, "7")})
 			}
