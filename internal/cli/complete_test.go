@@ -106,18 +106,25 @@ func TestAListThatDoesNotComeIsWaitedForOnce(t *testing.T) {
 
 // TestTheLastOfThousandsIsCompleted has an API server that cuts a list where a limit is given.
 func TestTheLastOfThousandsIsCompleted(t *testing.T) {
+	var all metav1.PartialObjectMetadataList
+	all.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadataList"))
+	for i := range 5000 {
+		all.Items = append(all.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("web-%04d", i)}})
+	}
+	whole, err := json.Marshal(all) // before the clock of a completion runs
+	if err != nil {
+		t.Fatal(err)
+	}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		last := 5000
-		if limit, err := strconv.Atoi(r.FormValue("limit")); err == nil {
-			last = limit
-		}
-		var list metav1.PartialObjectMetadataList
-		list.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("PartialObjectMetadataList"))
-		for i := range last {
-			list.Items = append(list.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("web-%04d", i)}})
-		}
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(list)
+		limit, err := strconv.Atoi(r.FormValue("limit"))
+		if err != nil {
+			_, _ = w.Write(whole)
+			return
+		}
+		cut := all
+		cut.Items = all.Items[:limit]
+		_ = json.NewEncoder(w).Encode(cut)
 	}))
 	defer server.Close()
 	kubeconfig := kubeconfigFor(t, server.URL)
