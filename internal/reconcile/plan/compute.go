@@ -129,6 +129,9 @@ func Compute(want policy.Desired, have Observed) Plan {
 			continue
 		}
 		owner, home := have.Installation.Owns(state.Secret, vouched(ledgers, name))
+		if other := keeper(ledgers, name); owner == cluster.Ours && other != "" && !state.Secret.HasMarks() {
+			owner, home = cluster.OtherInstallation, other
+		}
 		p.count(owner == cluster.Ours)
 		if action, ok := decideUnwanted(name, state, owner, home, have); ok {
 			copies = append(copies, action)

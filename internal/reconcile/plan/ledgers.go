@@ -56,6 +56,17 @@ func vouched(ledgers []ledger, name string) bool {
 	return slices.ContainsFunc(ledgers, func(l ledger) bool { return l.Vouches(name) })
 }
 
+// keeper is the home of another installation whose ledger in the namespace has a name; empty for none. Where somebody took a copy's
+// marks off, managedFields alone do not say which installation made it, and that one may be unable to put them back.
+func keeper(ledgers []ledger, name string) string {
+	for _, l := range ledgers {
+		if l.other != "" && slices.Contains(l.Ledger.Names, name) {
+			return l.other
+		}
+	}
+	return ""
+}
+
 // untracked are the names that nobody looked for.
 func (l ledger) untracked(have Observed) (names []string) {
 	for _, name := range l.names {
