@@ -19,7 +19,7 @@ demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FI
 .PHONY: test
 test: ## 25 minutes: run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
-	go -C hack/chaos test -count=1 ./proxy ./faults
+	go -C hack/chaos test -count=1 ./proxy ./faults ./load ./soak
 	go -C hack/matrix test -count=1 .
 	go -C hack/oracle test -count=1 .
 	go -C hack/registries test -count=1 .
@@ -53,9 +53,12 @@ monitoring-test: ## minutes, and more the first time, which builds Prometheus: a
 test-pure: ## run all tests that need no API server, in a minute
 	go test $$(go list ./... | grep -v /internal/e2e)
 
+.PHONY: chaos-test
+chaos-test: ## minutes: try what breaks things, and the oracle, before the rows of faults-test rely on them
+	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 ./proxy ./lab ./plane ./program
+
 .PHONY: faults-test
 faults-test: ## an hour: let everything go wrong between the program and the API server while it works, and look for what is lost; FAULT=NAME for one row of docs/reliability.md; TESTFLAGS=-update writes that page
-	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 ./proxy ./lab
 	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 -timeout 3h -run '$(if $(FAULT),,TestEachCheckFails|)TestFaults/$(FAULT)' $(TESTFLAGS) ./faults
 
 .PHONY: fuzz-oracle
