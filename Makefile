@@ -58,7 +58,7 @@ chaos-test: ## minutes: try what breaks things, and the oracle, before the rows 
 	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 ./proxy ./lab ./plane ./program
 
 .PHONY: faults-test
-faults-test: ## an hour: let everything go wrong between the program and the API server while it works, and look for what is lost; FAULT=NAME for one row of docs/reliability.md; TESTFLAGS=-update writes that page
+faults-test: ## two hours: let everything go wrong between the program and the API server while it works, and look for what is lost; FAULT=NAME for one row of docs/reliability.md; TESTFLAGS=-update writes that page
 	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 -timeout 3h -run '$(if $(FAULT),,TestEachCheckFails|)TestFaults/$(FAULT)' $(TESTFLAGS) ./faults
 
 .PHONY: fuzz-oracle
