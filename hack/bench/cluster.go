@@ -7,8 +7,6 @@ import (
 	"maps"
 	"os/exec"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -161,27 +159,7 @@ func (l *lab) copyNames(n int) (names []string) {
 
 // parallel calls f for each name, several at a time, and returns the first error.
 func (l *lab) parallel(workers int, names []string, f func(name string) error) error {
-	var next atomic.Int64
-	var first atomic.Pointer[error]
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(names) || first.Load() != nil {
-					return
-				}
-				if err := f(names[i]); err != nil {
-					first.CompareAndSwap(nil, &err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := first.Load(); err != nil {
-		return *err
-	}
-	return nil
+	return api.Parallel(workers, len(names), func(i int) error { return f(names[i]) })
 }
 
 // reset takes everything back that was distributed, by whomever.

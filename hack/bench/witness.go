@@ -8,10 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
@@ -55,35 +52,9 @@ func (l *lab) witness(copies []string) *witness {
 
 // follow starts a watch and waits until it is up to date.
 func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(u *unstructured.Unstructured, gone bool)) {
-	api := w.l.client.Resource(resource)
-	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.FieldSelector = selector
-				return api.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-				o.FieldSelector = selector
-				return api.Watch(ctx, o)
-			},
-		},
-		ObjectType: &unstructured.Unstructured{},
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(o any) { w.note(o, false, note) },
-			UpdateFunc: func(_, o any) { w.note(o, false, note) },
-			DeleteFunc: func(o any) { w.note(o, true, note) },
-		},
+	api.Follow(ctx, w.l.client.Resource(resource), metav1.ListOptions{FieldSelector: selector}, func(u *unstructured.Unstructured, gone bool) {
+		w.see(func() { note(u, gone) })
 	})
-	go informer.RunWithContext(ctx)
-	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
-}
-
-func (w *witness) note(o any, gone bool, note func(u *unstructured.Unstructured, gone bool)) {
-	u, ok := o.(*unstructured.Unstructured)
-	if !ok {
-		return
-	}
-	w.see(func() { note(u, gone) })
 }
 
 // see changes what the conditions look at, and has them look again.

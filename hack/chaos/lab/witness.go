@@ -10,11 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
@@ -123,32 +120,11 @@ func stateOf(said map[string]string) string {
 
 // follow starts a watch and waits until it is up to date.
 func (w *witness) follow(ctx context.Context, of dynamic.ResourceInterface, note func(u *unstructured.Unstructured, gone bool)) {
-	see := func(o any, gone bool) {
-		if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
-			o = last.Obj
-		}
-		if u, ok := o.(*unstructured.Unstructured); ok {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			note(u, gone)
-		}
-	}
-	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) { return of.List(ctx, o) },
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-				return of.Watch(ctx, o)
-			},
-		},
-		ObjectType: &unstructured.Unstructured{},
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(o any) { see(o, false) },
-			UpdateFunc: func(_, o any) { see(o, false) },
-			DeleteFunc: func(o any) { see(o, true) },
-		},
+	api.Follow(ctx, of, metav1.ListOptions{}, func(u *unstructured.Unstructured, gone bool) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		note(u, gone)
 	})
-	go informer.RunWithContext(ctx)
-	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
 }
 
 // view is what was seen last.

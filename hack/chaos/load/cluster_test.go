@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -73,7 +72,7 @@ func teamName(team int) string { return fmt.Sprintf("t%03d", team) }
 // fill makes the namespaces, each with its default account: the cluster makes those one after the other.
 func (c *cluster) fill(n, rules int) {
 	c.must(c.create(api.Namespaces, api.Object("v1", "Namespace", "", api.Home)))
-	c.must(parallel(24, n, func(i int) error {
+	c.must(api.Parallel(24, n, func(i int) error {
 		ns := c.ns(i)
 		if err := c.namespace(ns, 1+i%(rules-1)); err != nil {
 			return err
@@ -208,25 +207,4 @@ func (c *cluster) lease() (holder string, transitions int64) {
 	holder, _, _ = unstructured.NestedString(u.Object, "spec", "holderIdentity")
 	transitions, _, _ = unstructured.NestedInt64(u.Object, "spec", "leaseTransitions")
 	return holder, transitions
-}
-
-// parallel calls f for each number below n, several at a time, and returns the first error.
-func parallel(workers, n int, f func(i int) error) error {
-	var next atomic.Int64
-	var first atomic.Pointer[error]
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && first.Load() == nil; i = int(next.Add(1)) - 1 {
-				if err := f(i); err != nil {
-					first.CompareAndSwap(nil, &err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if err := first.Load(); err != nil {
-		return *err
-	}
-	return nil
 }

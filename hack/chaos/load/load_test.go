@@ -118,7 +118,7 @@ func (l *lab) edit(comment string) {
 func (l *lab) rotateAll(workers int) error {
 	names := sources(l.size.rules)
 	l.applied["secrets"] += len(names)
-	return parallel(workers, len(names), func(i int) error { return l.rotate(names[i]) })
+	return api.Parallel(workers, len(names), func(i int) error { return l.rotate(names[i]) })
 }
 
 // edits has the policy edited every second: every other edit gives a team a second copy, the others change a comment. A
@@ -196,7 +196,7 @@ func (l *lab) snatch(ns string, b *births) {
 // admission parameters. What is right with them there is seen by the program's own count of conflicts.
 func (l *lab) foreign(r *result) {
 	t := l.t
-	l.p.stop()
+	l.p.Stop()
 	l.component()
 	l.shared = true
 	l.start("-admission")
@@ -230,7 +230,7 @@ func (l *lab) foreign(r *result) {
 	l.rest(t)
 	after := l.requests()
 	r.ParametersTaken = after["APPLY admissionrules"] - before["APPLY admissionrules"]
-	l.check(parallel(8, stolen, func(i int) error {
+	l.check(api.Parallel(8, stolen, func(i int) error {
 		return l.client.Resource(api.Secrets).Namespace(l.ns(i)).Delete(l.ctx, copyName(0), metav1.DeleteOptions{})
 	}))
 	r.Needed += stolen
@@ -238,7 +238,7 @@ func (l *lab) foreign(r *result) {
 
 // restart ends the program and starts it anew. Ready is when it has read everything.
 func (l *lab) restart(r *result) {
-	l.p.stop()
+	l.p.Stop()
 	l.start()
 }
 
@@ -277,7 +277,7 @@ func (l *lab) until(what string, holds func() (why string)) {
 		if why = holds(); why == "" {
 			return
 		}
-		if !l.p.alive() {
+		if !l.p.Running() {
 			l.t.Fatalf("%s: the program ended:\n%s", what, l.p.tail(30))
 		}
 	}
@@ -382,7 +382,7 @@ func (b *births) end(r *result) {
 	close(b.stopped)
 	select {
 	case <-b.done:
-	case <-b.l.p.ended:
+	case <-b.l.p.Ended:
 		b.l.t.Fatalf("the program ended:\n%s", b.l.p.tail(30))
 	case <-time.After(patience):
 		b.l.profiles()
@@ -439,7 +439,7 @@ func (w *witness) madeAnew() int {
 
 // warnings are how many lines of the log are a warning or an error.
 func (p *process) warnings() int {
-	_, warned := p.lines(`"level":"warn"`)
-	_, failed := p.lines(`"level":"error"`)
+	warned := p.Log.Lines(`"level":"warn"`)
+	failed := p.Log.Lines(`"level":"error"`)
 	return len(warned) + len(failed)
 }

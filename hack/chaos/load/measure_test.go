@@ -57,7 +57,7 @@ func (l *lab) measure(t *testing.T, m measured) result {
 	copies, accounts := l.wanted()
 	l.p.forgetPeak()
 	process := l.p
-	lines, _ := l.p.lines()
+	lines := len(l.p.Log.Lines())
 	warned := l.p.warnings()
 	requests, cpu := l.requests(), l.p.measured()["process_cpu_seconds_total"]
 	_, transitions := l.lease()
@@ -84,10 +84,10 @@ func (l *lab) measure(t *testing.T, m measured) result {
 	r.takeRequests(l.requests(), requests, l.applied)
 	metrics := l.p.measured()
 	r.CPU = metrics["process_cpu_seconds_total"] - cpu
-	r.Peak = l.p.peak() >> 20
+	r.Peak = int(l.p.Usage().Peak >> 20)
 	now, _ := l.wanted()
 	r.Bound = bound(len(now), l.size.rules, l.size.namespaces)
-	all, _ := l.p.lines()
+	all := len(l.p.Log.Lines())
 	r.Lines, r.Warnings = all-lines, l.p.warnings()-warned
 	r.Status, _ = l.status()
 	r.StatusKiB = l.statusBytes() >> 10
@@ -136,7 +136,7 @@ func (l *lab) awaitRight(t *testing.T, m measured) {
 	t.Helper()
 	why := ""
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		if !l.p.alive() {
+		if !l.p.Running() {
 			t.Fatalf("the program ended:\n%s", l.p.tail(30))
 		}
 		if first, n := l.w.wrong(); n > 0 {

@@ -97,7 +97,7 @@ func TestUpgrade(t *testing.T) {
 			u.Left = l.withdraw(t)
 			u.Lost = l.w.lostOfOthers()
 			u.Fights += l.fights()
-			l.p.stop()
+			l.p.Stop()
 			t.Logf("%+v", u)
 			if u.Lost > 0 || u.Twice > 0 || u.Fights > 0 || u.Left > 0 {
 				t.Errorf("%d lost, %d made twice, %d fights, %d left", u.Lost, u.Twice, u.Fights, u.Left)
@@ -114,7 +114,7 @@ func newUpgrade(t *testing.T, kubeconfig, prefix string) *lab {
 	t.Helper()
 	l := newLab(t, kubeconfig, prefix, size{namespaces: *upgradeSize, rules: 3})
 	l.fill(l.size.namespaces, l.size.rules)
-	l.must(parallel(16, l.size.namespaces, func(i int) error {
+	l.must(api.Parallel(16, l.size.namespaces, func(i int) error {
 		ns := l.ns(i)
 		app := api.Object("v1", "ServiceAccount", ns, "app-theirs")
 		app.Object["imagePullSecrets"] = []any{map[string]any{"name": "theirs"}}
@@ -171,7 +171,7 @@ func (l *lab) takesOver(t *testing.T, u *upgraded, what, binary string, change f
 			return ""
 		})
 		u.Fights += l.fights()
-		from.stop()
+		from.Stop()
 		began = time.Now()
 		l.p = to
 	})
@@ -181,7 +181,7 @@ func (l *lab) takesOver(t *testing.T, u *upgraded, what, binary string, change f
 
 // fights are lines of the log that tell of one.
 func (l *lab) fights() int {
-	_, lines := l.p.lines(`"reason":"Contested"`)
+	lines := l.p.Log.Lines(`"reason":"Contested"`)
 	return len(lines)
 }
 

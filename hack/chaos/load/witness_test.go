@@ -10,11 +10,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	apiwatch "k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
@@ -70,41 +67,12 @@ func (c *cluster) witness(ctx context.Context) *witness {
 
 // follow starts a watch and waits until it is up to date.
 func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(key string, u *unstructured.Unstructured, gone bool)) {
-	client := w.c.client.Resource(resource)
-	see := func(o any, gone bool) {
-		if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
-			o = last.Obj
-		}
-		u := o.(*unstructured.Unstructured)
+	api.Follow(ctx, w.c.client.Resource(resource), metav1.ListOptions{LabelSelector: selector}, func(u *unstructured.Unstructured, gone bool) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.changes++
 		note(u.GetNamespace()+"/"+u.GetName(), u, gone)
-	}
-	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
-		ListerWatcher: &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.LabelSelector = selector
-				return client.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
-				o.LabelSelector = selector
-				return client.Watch(ctx, o)
-			},
-		},
-		ObjectType: &unstructured.Unstructured{},
-		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc: func(o any) { see(o, false) },
-			UpdateFunc: func(before, o any) {
-				if before.(*unstructured.Unstructured).GetResourceVersion() != o.(*unstructured.Unstructured).GetResourceVersion() {
-					see(o, false)
-				}
-			},
-			DeleteFunc: func(o any) { see(o, true) },
-		},
 	})
-	go informer.RunWithContext(ctx)
-	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
 }
 
 // theirsIn are the names that somebody else put into a list.

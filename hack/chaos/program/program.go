@@ -62,7 +62,7 @@ func Start(t *testing.T, o Options) *Program {
 	if o.Name == "" {
 		o.Name = "pullsecrets"
 	}
-	p := &Program{t: t, name: o.Name, Log: &harness.Buffer{}, Ended: make(chan struct{}), health: freeAddress(t), metrics: freeAddress(t)}
+	p := &Program{t: t, name: o.Name, Log: &harness.Buffer{}, Ended: make(chan struct{}), health: FreeAddress(t), metrics: FreeAddress(t)}
 	args := append([]string{o.Binary, "run", "-kubeconfig", o.Kubeconfig, "-namespace", o.Namespace, "-health-addr", p.health,
 		"-metrics-addr", p.metrics, "-log-format", "json"}, o.Args...)
 	p.cmd = p.limited(o, args)
@@ -97,7 +97,8 @@ func (p *Program) limited(o Options, args []string) *exec.Cmd {
 	return exec.Command("sh", append([]string{"-c", strings.Join(script, " && "), "sh"}, args...)...)
 }
 
-func freeAddress(t *testing.T) string {
+// FreeAddress is one of loopback that nobody listens on.
+func FreeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	harness.Must(t, err)
