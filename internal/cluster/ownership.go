@@ -25,7 +25,8 @@ const (
 // names the wrong one, and so makes nothing ours there.
 func (i Installation) For(namespace string) string { return i.Home + "/" + namespace }
 
-// Owns says whose a secret is, and for OtherInstallation the home of that one. It is the only place that decides this.
+// Owns says whose a secret is, and for OtherInstallation the home of that one. It and OwnsUnwanted are the only places that decide
+// this.
 // vouched says that a ledger in the secret's namespace vouches for its name, see Vouches.
 //
 // Earlier versions wrote no AnnotationFor. Such a copy is ours where managedFields say so; where a backup lost those,
@@ -51,6 +52,17 @@ func (i Installation) Owns(s *Secret, vouched bool) (owner Ownership, home strin
 		return OtherInstallation, home
 	}
 	return Ours, ""
+}
+
+// OwnsUnwanted is Owns for a secret that no rule asks for, which would be removed. keeper is the home of another installation whose
+// ledger in the namespace has its name, see KeptBy; empty for none. Where somebody took a copy's marks off, managedFields alone do
+// not say which installation made it, and that one may be unable to put them back.
+func (i Installation) OwnsUnwanted(s *Secret, vouched bool, keeper string) (owner Ownership, home string) {
+	owner, home = i.Owns(s, vouched)
+	if owner == Ours && keeper != "" && !s.HasMarks() {
+		return OtherInstallation, keeper
+	}
+	return owner, home
 }
 
 // marked reports whether a secret has the marks that earlier versions gave a copy.
@@ -106,6 +118,15 @@ func (i Installation) Noted(namespace string, l Ledger) (names []string, other s
 		return nil, l.Home
 	}
 	return nil, ""
+}
+
+// KeptBy returns the home of another installation that added a name to an account in a namespace, by the account's ledger; empty for
+// none.
+func (i Installation) KeptBy(namespace string, l Ledger, name string) string {
+	if _, other := i.Noted(namespace, l); slices.Contains(l.Names, name) {
+		return other
+	}
+	return ""
 }
 
 // NotedOn returns the names that the installation added to an account.

@@ -64,6 +64,31 @@ func TestWhoOwnsASecret(t *testing.T) {
 	}
 }
 
+// TestWhatIsUnwantedIsTheOthersWhoseLedgerNamesIt, where nothing but managedFields tells whose it is.
+func TestWhatIsUnwantedIsTheOthersWhoseLedgerNamesIt(t *testing.T) {
+	const applied = `managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`
+	for _, tt := range []struct {
+		why, metadata, ledger string
+		want                  Ownership
+		home                  string
+	}{
+		{"without marks, kept by another one", applied, "other/a: x,reg", OtherInstallation, "other"},
+		{"without marks, kept by nobody", applied, "", Ours, ""},
+		{"without marks, kept by us", applied, "home/a: reg", Ours, ""},
+		{"without marks, in a ledger of another namespace", applied, "other/b: reg", Ours, ""},
+		{"without marks, in a ledger that has another name", applied, "other/a: x", Ours, ""},
+		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, "other/a: reg", Ours, ""},
+		{"somebody else's", "labels: {}", "other/a: reg", Foreign, ""},
+	} {
+		by := Installation{Home: "home"}
+		u := object(t, "{type: kubernetes.io/dockerconfigjson, metadata: {namespace: a, name: reg, "+tt.metadata+"}}")
+		got, home := by.OwnsUnwanted(NewProjector(nil).Secret(u), false, by.KeptBy("a", ParseLedger(tt.ledger), "reg"))
+		if got != tt.want || home != tt.home {
+			t.Errorf("%s: got %v of %q, want %v of %q", tt.why, got, home, tt.want, tt.home)
+		}
+	}
+}
+
 func TestALedgerTellsWhoAddedWhatAndWhere(t *testing.T) {
 	for _, tt := range []struct {
 		text  string

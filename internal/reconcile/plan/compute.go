@@ -128,10 +128,7 @@ func Compute(want policy.Desired, have Observed) Plan {
 		if _, wanted := byName[name]; wanted || want.Protected[name] && !state.Forbidden {
 			continue
 		}
-		owner, home := have.Installation.Owns(state.Secret, vouched(ledgers, name))
-		if other := keeper(ledgers, name); owner == cluster.Ours && other != "" && !state.Secret.HasMarks() {
-			owner, home = cluster.OtherInstallation, other
-		}
+		owner, home := have.Installation.OwnsUnwanted(state.Secret, vouched(ledgers, name), keeper(ledgers, name, have))
 		p.count(owner == cluster.Ours)
 		if action, ok := decideUnwanted(name, state, owner, home, have); ok {
 			copies = append(copies, action)

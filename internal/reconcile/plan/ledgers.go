@@ -56,12 +56,11 @@ func vouched(ledgers []ledger, name string) bool {
 	return slices.ContainsFunc(ledgers, func(l ledger) bool { return l.Vouches(name) })
 }
 
-// keeper is the home of another installation whose ledger in the namespace has a name; empty for none. Where somebody took a copy's
-// marks off, managedFields alone do not say which installation made it, and that one may be unable to put them back.
-func keeper(ledgers []ledger, name string) string {
+// keeper is the home of another installation whose ledger in the namespace has a name; empty for none.
+func keeper(ledgers []ledger, name string, have Observed) string {
 	for _, l := range ledgers {
-		if l.other != "" && slices.Contains(l.Ledger.Names, name) {
-			return l.other
+		if other := have.Installation.KeptBy(have.Namespace.Name, l.Ledger, name); other != "" {
+			return other
 		}
 	}
 	return ""

@@ -227,7 +227,7 @@ func (c *Cluster) CopiesLeft(name string) bool {
 	}
 	for _, obj := range w.All() {
 		secret := obj.(*cluster.Secret)
-		if owner, _ := c.installation.Owns(secret, Vouched(c, secret)); owner == cluster.Ours {
+		if owner, _ := c.installation.OwnsUnwanted(secret, Vouched(c, secret), keeper(c, secret)); owner == cluster.Ours {
 			return true
 		}
 	}

@@ -118,3 +118,14 @@ func Vouched(v View, secret *cluster.Secret) bool {
 	accounts, _ := v.Accounts(secret.Namespace)
 	return slices.ContainsFunc(accounts, func(sa *cluster.ServiceAccount) bool { return cluster.ParseLedger(sa.Ledger).Vouches(secret.Name) })
 }
+
+// keeper is the home of another installation whose ledger in the secret's namespace has its name; empty for none.
+func keeper(v View, secret *cluster.Secret) string {
+	accounts, _ := v.Accounts(secret.Namespace)
+	for _, sa := range accounts {
+		if other := v.Installation().KeptBy(sa.Namespace, cluster.ParseLedger(sa.Ledger), secret.Name); other != "" {
+			return other
+		}
+	}
+	return ""
+}
