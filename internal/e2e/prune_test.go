@@ -222,3 +222,28 @@ func TestPruneOffOutlivesItsRule(t *testing.T) {
 	s.WantList(ns, "default", "+reg")
 	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
 }
+
+// While a rule does not prune, nothing notes who added its names. So a name that a team added by then stays when the rule prunes
+// later and goes.
+func TestPruneTurnedOnClaimsNoNames(t *testing.T) {
+	s := newSandbox(t)
+	s.Source("hub", api.Credential("hub.example", "one"))
+	s.Source("ghcr", api.Credential("ghcr.example", "one"))
+	ns := s.Namespace("a")
+	s.Start()
+	const other = `
+- name: ghcr
+  secrets: [{source: {name: ghcr}, name: PREFIXghcr}]
+  namespaces: {include: ["PREFIX*"]}
+`
+	s.Revised("Ready", other)
+	s.WantList(ns, "default", "+ghcr") // so the list is one that the controller wrote
+	s.Merge(api.Accounts, ns, "default", s.Expand(`{"imagePullSecrets":[{"name":"PREFIXghcr"},{"name":"PREFIXreg"}]}`))
+	s.Revised("Ready", other+harness.OneRule+"  prune: false\n")
+	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
+	s.Revised("Ready", other+harness.OneRule)
+	s.WantLedger(ns, "default", "ghcr")
+	s.Revised("Ready", other)
+	s.WantNoCopy(ns, "reg")
+	s.WantList(ns, "default", "+ghcr", "+reg")
+}

@@ -243,7 +243,7 @@ func (j *judgement) ledger(a *object, keeper string, noted []string) {
 		switch {
 		case !asked:
 			j.differ("account %s has the name %s in the ledger of %s, and no rule asks for it; its list is %v", a.key, name, keeper, a.list)
-		case j.theirs[a.uid][name] && !j.stays[a.uid+" "+name]:
+		case j.theirs[a.uid][name]:
 			j.differ("account %s has the name %s in the ledger of %s, although somebody else added it", a.key, name, keeper)
 		case !w.copies[name].prune:
 			j.differ("account %s has the name %s in the ledger of %s, although its rule does not prune", a.key, name, keeper)

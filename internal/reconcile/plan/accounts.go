@@ -10,7 +10,8 @@ import (
 // is there already is neither written nor claimed, so that two polite controllers come to rest.
 //
 // A name that is wanted but may not be added now is not removed either. Where the rule that decides a copy does not
-// prune, the copy's name stays out of the ledger.
+// prune, the copy's name stays out of the ledger. It stays out of it when that rule prunes later: nothing tells any more whether we
+// added it or somebody else did.
 //
 // An account that is being deleted and waits for its finalizers is treated like any other: until it is gone, pods start with
 // it and get its list.
@@ -75,7 +76,7 @@ func decideAccount(account policy.Account, ledger ledger, copies map[string]want
 }
 
 // nextList works out the list and the ledger. held says that names stay which would be removed otherwise, adopted
-// that the ledger takes over names that imagepullsecret-patcher added, or that were to stay for ever.
+// that the ledger takes over names that imagepullsecret-patcher added.
 //
 // A name whose copy nobody looked for is kept: with the name, the ledger would lose what tells that the copy is ours. So is one
 // that the next policy has the API server add: all is decided again as soon as that is in force.
@@ -107,8 +108,7 @@ func nextList(account policy.Account, ledger []string, copies map[string]wantedC
 	for _, n := range account.Names {
 		c := copies[n.Name]
 		present := slices.Contains(account.PullSecrets, n.Name)
-		ours := c.adopted || c.kept && account.Applied // although it is there already
-		if !c.referable || present && !ours || n.Keep && !present {
+		if !c.referable || present && !c.adopted || n.Keep && !present {
 			continue
 		}
 		if !present {

@@ -108,12 +108,8 @@ func Compute(want policy.Desired, have Observed) Plan {
 		live.owner, live.home = have.Installation.Owns(live.Secret, vouched(ledgers, c.Name))
 		action, referable := decideCopy(c, live, have)
 		copies = append(copies, action)
-		ours := live.owner == cluster.Ours
-		p.count(ours && !live.protected)
-		byName[c.Name] = wantedCopy{
-			referable: referable, prune: c.Rule.Prune,
-			adopted: action.AfterAccounts && !ours, kept: action.AfterAccounts && ours,
-		}
+		p.count(live.owner == cluster.Ours && !live.protected)
+		byName[c.Name] = wantedCopy{referable: referable, prune: c.Rule.Prune, adopted: action.AfterAccounts}
 	}
 	have.awaited = awaited(want.Copies, copies, have)
 	for name := range have.Copies {
@@ -198,7 +194,6 @@ type wantedCopy struct {
 	referable bool // its name may be added
 	prune     bool // the rule that decides it prunes
 	adopted   bool // it is being taken over from imagepullsecret-patcher, which added its name too
-	kept      bool // it was to stay for ever until now, so its names are in no ledger yet
 }
 
 // rank orders the kinds of action: a pod that starts without the reference lacks it for ever, one that starts

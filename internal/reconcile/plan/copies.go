@@ -113,8 +113,6 @@ func adoptable(live *cluster.Secret) bool { return live.Ancestor && live.Marks.F
 
 // decideOurs decides on a copy of ours that is wanted and whose source can be used.
 func decideOurs(action Action, want policy.Copy, live *cluster.Secret, after cluster.Marks) Action {
-	// The names of a copy that was to stay were kept out of the ledgers. They go in before its mark does, which tells.
-	action.AfterAccounts = live.Marks.Prune == "false" && want.Rule.Prune
 	switch {
 	case !live.SameContent(want.State.Source.Secret):
 		action.Reason = SourceChanged

@@ -48,7 +48,7 @@ var AccountWrites = []Meaning{
 	{Reason: NamesNotWanted, Says: "the list has names that we added and no rule asks for any more"},
 	{Reason: NamesMoved, Says: "the list has names that the API server adds to pods by now (`attach: pods`), so it need not have them"},
 	{Reason: NamesChanged, Says: "names are added to the list, and others removed"},
-	{Reason: NamesAdopted, Says: "names in the list count as added by us from now on: those of a copy that is adopted, or whose rule prunes again"},
+	{Reason: NamesAdopted, Says: "names in the list count as added by us from now on: those of a copy that is adopted"},
 	{Reason: LedgerStale, Says: "the list is right, but the annotation `pullsecrets/added`, our record of what we added, is not"},
 	{Reason: NothingOfOurs, Says: "nothing of ours is left in the list, so it is given back to its owners"},
 	{Reason: NamesPromised, Says: "others use the list too, and the API server itself keeps our names in it (`-admission`), so the list need not be ours and is given back"},

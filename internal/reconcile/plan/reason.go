@@ -22,7 +22,7 @@ const (
 	NamesNotWanted Reason = "NamesNotWanted"
 	NamesMoved     Reason = "NamesMoved"
 	NamesChanged   Reason = "NamesChanged"
-	NamesAdopted   Reason = "NamesAdopted" // see Adopted, and prune: false turned on again
+	NamesAdopted   Reason = "NamesAdopted" // see Adopted
 	LedgerStale    Reason = "LedgerStale"
 	NothingOfOurs  Reason = "NothingOfOurs"
 	NamesPromised  Reason = "NamesPromised"
