@@ -3,6 +3,7 @@ package admission
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -164,30 +166,44 @@ func (o Dependencies) withoutRetained() Dependencies {
 // What comes last and says the same as the rule itself makes no difference, and is left out: so the many rules that
 // give out one secret are as small as if each were alone.
 func earlierEntries(p *policy.Policy, i int, s policy.Secret, o Dependencies) (out []any) {
-	rule, keep := p.Rules[i], 0
-	add := func(name, namespaces map[string]any, matters bool) {
+	rule := p.Rules[i]
+	add := func(name, namespaces map[string]any) {
 		name["namespaces"] = namespaces
 		out = append(out, name)
-		if matters {
-			keep = len(out)
-		}
 	}
 	// The namesake of a copy that is the source of a rule is never written.
 	if at := namesakes(p, s); len(at) > 0 {
-		add(nameEntry(s.Name, false, false), exactly(at), true)
+		add(nameEntry(s.Name, false, false), exactly(at))
 	}
 	if at := selectable(rule.Namespaces, o.Blocked[s.Name]); len(at) > 0 {
-		add(nameEntry(s.Name, false, false), exactly(at), true)
+		add(nameEntry(s.Name, false, false), exactly(at))
 	}
-	for _, other := range p.Rules[:i] {
-		for _, t := range other.Secrets {
-			if t.Name == s.Name {
-				same := t.Source == s.Source
-				add(nameEntry(s.Name, same, same && other.Prune), matcher(other.Namespaces), !same || other.Prune != rule.Prune)
+	n, keep := 0, 0
+	for other, same := range earlierRules(p, i, s) {
+		if n++; !same || other.Prune != rule.Prune {
+			keep = n
+		}
+	}
+	for other, same := range earlierRules(p, i, s) {
+		if keep--; keep < 0 {
+			break
+		}
+		add(nameEntry(s.Name, same, same && other.Prune), matcher(other.Namespaces))
+	}
+	return out
+}
+
+// earlierRules are the rules before a rule that have a secret of the same name, and whether it is of the same source.
+func earlierRules(p *policy.Policy, i int, s policy.Secret) iter.Seq2[*policy.Rule, bool] {
+	return func(yield func(*policy.Rule, bool) bool) {
+		for _, other := range p.Rules[:i] {
+			for _, t := range other.Secrets {
+				if t.Name == s.Name && !yield(other, t.Source == s.Source) {
+					return
+				}
 			}
 		}
 	}
-	return out[:keep]
 }
 
 // selectable are those of these namespaces that a rule can select, by their names: elsewhere it adds nothing anyway, and need not be
@@ -301,12 +317,9 @@ func size(v any) int {
 	return len(text)
 }
 
-// namesakes are the namespaces in which a secret of a copy's name is another source.
-func namesakes(p *policy.Policy, s policy.Secret) (namespaces []string) {
-	for _, source := range p.Sources() {
-		if source.Name == s.Name && source != s.Source {
-			namespaces = append(namespaces, source.Namespace)
-		}
-	}
-	return namespaces
+// namesakes are the namespaces in which a secret of a copy's name is another source, sorted.
+func namesakes(p *policy.Policy, s policy.Secret) []string {
+	return slices.DeleteFunc(p.SourceNamespaces(s.Name), func(namespace string) bool {
+		return s.Source == types.NamespacedName{Namespace: namespace, Name: s.Name}
+	})
 }

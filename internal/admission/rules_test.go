@@ -140,6 +140,27 @@ func TestARuleBeyondTheBudgetIsRefused(t *testing.T) {
 	}
 }
 
+// TestRulesThatShareANameCostNoMoreThanThemselves: what the earlier ones say of it is left out, and must not be made for that. With
+// 500 rules it was most of a gigabyte.
+func TestRulesThatShareANameCostNoMoreThanThemselves(t *testing.T) {
+	allocations := func(rules int) float64 {
+		text := ""
+		for i := range rules {
+			text += fmt.Sprintf("- {name: r%d, secrets: [{source: {name: s}}], namespaces: {include: [team-%d]}}\n", i, i)
+		}
+		p := policyOf(t, text)
+		blocked := Dependencies{Namespace: "own", Blocked: map[string][]string{"s": {"team-1", "team-7"}}}
+		return testing.AllocsPerRun(1, func() {
+			if made, errs := Rules(p, blocked); len(made) != rules || len(errs) > 0 {
+				t.Fatal(len(made), errs)
+			}
+		})
+	}
+	if few, many := allocations(50), allocations(200); many > 6*few {
+		t.Errorf("%.0f allocations for 50 rules, %.0f for 200", few, many)
+	}
+}
+
 func TestKubectlShowsAllNamesOfAParameter(t *testing.T) {
 	var secrets []string
 	for i := range 40 {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -91,8 +92,21 @@ func (p *Policy) Sources() []types.NamespacedName {
 			out = append(out, types.NamespacedName{Namespace: namespace, Name: name})
 		}
 	}
-	slices.SortFunc(out, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+	slices.SortFunc(out, func(a, b types.NamespacedName) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+	})
 	return out
+}
+
+// SourceNamespaces are the namespaces that have a source of this name, sorted.
+func (p *Policy) SourceNamespaces(name string) (namespaces []string) {
+	for namespace, names := range p.sources {
+		if _, ok := names[name]; ok {
+			namespaces = append(namespaces, namespace)
+		}
+	}
+	slices.Sort(namespaces)
+	return namespaces
 }
 
 // Verifies reports whether the registries of a source are asked before it is copied: where one secret that is made of it says
