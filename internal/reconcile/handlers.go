@@ -55,7 +55,7 @@ func (c *Controller) accountEvent(e watch.Event, own bool) {
 
 func (c *Controller) copyEvent(e watch.Event, own bool) {
 	if !own {
-		c.enqueue(e.Object().GetNamespace(), false)
+		c.enqueue(e.Object().GetNamespace(), e.New == nil) // without it, pods cannot pull
 	}
 }
 
