@@ -85,6 +85,7 @@ func (l *lab) measure(t *testing.T, m measured) result {
 	metrics := l.p.measured()
 	r.CPU = metrics["process_cpu_seconds_total"] - cpu
 	r.Peak = int(l.p.Usage().Peak >> 20)
+	l.profileAfter(m.name)
 	now, _ := l.wanted()
 	r.Bound = bound(len(now), l.size.rules, l.size.namespaces)
 	all := len(l.p.Log.Lines())
@@ -261,6 +262,13 @@ func (r *result) takeRequests(after, before, applied map[string]int) {
 func (l *lab) profileDuring(row string) {
 	if folder := os.Getenv("LOAD_PROFILES"); folder != "" {
 		go l.p.profileTo("profile?seconds=15", filepath.Join(folder, "cpu-"+row))
+	}
+}
+
+// profileAfter keeps a profile of what is on the program's heap after a row where LOAD_PROFILES names a folder.
+func (l *lab) profileAfter(row string) {
+	if folder := os.Getenv("LOAD_PROFILES"); folder != "" {
+		l.p.profileTo("heap", filepath.Join(folder, "heap-"+row))
 	}
 }
 
