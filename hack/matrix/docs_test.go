@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -117,6 +118,28 @@ TestTool  since  before : jq is not installed`
 	}
 	if !strings.Contains(progress.String(), "why") || !strings.Contains(progress.String(), "pass TestPart (0.0s)") {
 		t.Errorf("it prints\n%s", &progress)
+	}
+}
+
+// Tests that a panic, os.Exit or the time limit kept from running are in no event, and so in no result: there must be none then.
+func TestTestsThatAreBrokenOffGiveNoResult(t *testing.T) {
+	for name, end := range map[string]string{
+		"a panic": `{"Action":"fail","Test":"TestB"}
+{"Action":"output","Output":"FAIL\tp\t0.1s\n"}
+{"Action":"fail","Package":"p"}`,
+		"the time limit": `{"Action":"run","Test":"TestB"}
+{"Action":"output","Test":"TestB","Output":"panic: test timed out after 1h40m0s\n"}
+{"Action":"output","Output":"FAIL\tp\t6000.1s\n"}
+{"Action":"fail","Package":"p"}`,
+		"a kill": `{"Action":"output","Output":"FAIL\n"}`,
+	} {
+		c := newCollector(io.Discard)
+		if err := c.read(strings.NewReader(`{"Action":"fail","Test":"TestA"}` + "\n" + end + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if c.ended {
+			t.Errorf("%s: the tests are taken for ended: %+v", name, c.result())
+		}
 	}
 }
 

@@ -76,7 +76,8 @@ type collector struct {
 	outcome  map[string]string // by test or subtest: pass, fail or skip
 	skips    map[string]string // what those said that were skipped
 	names    []string          // of tests and subtests, in the order in which they ended
-	ended    bool              // the package's own end was seen
+	summed   bool              // PASS or FAIL was said of all tests together: no panic or timeout kept the last ones from running
+	ended    bool              // and the package's own end was seen
 }
 
 func newCollector(progress io.Writer) *collector {
@@ -107,6 +108,7 @@ func (c *collector) take(e event) {
 	switch e.Action {
 	case "output":
 		c.output[e.Test] += e.Output
+		c.summed = c.summed || e.Test == "" && (e.Output == "PASS\n" || e.Output == "FAIL\n")
 		return
 	case "build-output":
 		fmt.Fprint(c.progress, e.Output)
@@ -118,7 +120,7 @@ func (c *collector) take(e event) {
 	said := c.output[e.Test]
 	delete(c.output, e.Test)
 	if e.Test == "" {
-		c.ended = true
+		c.ended = c.summed
 		if len(c.outcome) == 0 || e.Action == "fail" {
 			fmt.Fprint(c.progress, said)
 		}
