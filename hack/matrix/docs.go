@@ -90,7 +90,11 @@ func versions(known []string, all results) string {
 			failed = code(r.Failed)
 		}
 		if len(r.Again) > 0 {
-			failed += "; at the second try these passed: " + code(r.Again)
+			at := ""
+			if len(r.AgainAt) > 0 {
+				at = ", at " + code(r.AgainAt) + ","
+			}
+			failed += "; at the second try" + at + " these passed: " + code(r.Again)
 		}
 		passed := fmt.Sprint(r.Passed)
 		if part > 0 {

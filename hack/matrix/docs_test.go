@@ -145,16 +145,41 @@ func TestTestsThatAreBrokenOffGiveNoResult(t *testing.T) {
 
 // What failed and passes when it runs again is told apart from what passed at once.
 func TestARepetitionIsSaid(t *testing.T) {
-	first := result{Version: "1.34.4", Passed: 10, Failed: []string{"TestA", "TestB"}}
-	r := first.repeated(result{Version: "1.34.4", Passed: 1, Failed: []string{"TestB"}})
-	if r.Passed != 11 || strings.Join(r.Failed, " ") != "TestB" || strings.Join(r.Again, " ") != "TestA" {
-		t.Errorf("got %+v", r)
+	first := result{Version: "1.34.4", Commit: "abc", Passed: 10, Failed: []string{"TestA", "TestB"}}
+	r, err := first.repeated(result{Version: "1.34.4", Commit: "abc", Passed: 1, Failed: []string{"TestB"}})
+	if err != nil || r.Passed != 11 || strings.Join(r.Failed, " ") != "TestB" || strings.Join(r.Again, " ") != "TestA" {
+		t.Errorf("got %+v, %v", r, err)
 	}
 	text := versions([]string{"1.35.4", "1.34.4"}, results{r})
 	for _, want := range []string{"| 1.35.4 | not tried yet |", "| 1.34.4 | 11 | 0 | `TestB`; at the second try these passed: `TestA` |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("lacks %q:\n%s", want, text)
 		}
+	}
+}
+
+// A second try on another commit says nothing of the first, and the page says so.
+func TestARepetitionOnAnotherCommitIsSaid(t *testing.T) {
+	first := result{Version: "1.34.4", Commit: "abc", Passed: 10, Failed: []string{"TestA"}}
+	r, err := first.repeated(result{Version: "1.34.4", Commit: "def", Passed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, want := versions([]string{"1.34.4"}, results{r}), "none; at the second try, at `def`, these passed: `TestA` | `abc` |"
+	if !strings.Contains(text, want) {
+		t.Errorf("lacks %q:\n%s", want, text)
+	}
+}
+
+// What did not run at the second try did not pass.
+func TestWhatDoesNotRunAgainDoesNotPass(t *testing.T) {
+	first := result{Version: "1.34.4", Passed: 10, Failed: []string{"TestA", "TestB"}}
+	r, err := first.repeated(result{Version: "1.34.4", Passed: 1, Skipped: []skip{{Test: "TestB", What: "jq is not installed"}}})
+	if err != nil || r.Passed != 11 || len(r.Failed) != 0 || strings.Join(r.Again, " ") != "TestA" || len(r.Skipped) != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	if r, err := first.repeated(result{Version: "1.34.4", Passed: 1}); err == nil {
+		t.Errorf("one of two is there no more, and it says %+v", r)
 	}
 }
 

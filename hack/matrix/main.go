@@ -94,7 +94,10 @@ func (o options) one(ctx context.Context, version string) error {
 	}
 	before, pattern := all.of(version), o.pattern
 	if o.again {
-		if before == nil || len(before.Failed) == 0 {
+		if before == nil {
+			return fmt.Errorf("%s was not tried yet: run all tests, without -again", version)
+		}
+		if len(before.Failed) == 0 {
 			fmt.Printf("%s: nothing failed\n", version)
 			return nil
 		}
@@ -105,7 +108,9 @@ func (o options) one(ctx context.Context, version string) error {
 		return fmt.Errorf("%s: %w", version, err)
 	}
 	if o.again {
-		now = before.repeated(now)
+		if now, err = before.repeated(now); err != nil {
+			return fmt.Errorf("%s: %w", version, err)
+		}
 	}
 	fmt.Printf("%s: %d passed, %d not run, %d failed: %s\n", version, now.Passed, len(now.Skipped), len(now.Failed), strings.Join(now.Failed, ", "))
 	if o.pattern == "" {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"regexp"
@@ -18,7 +19,8 @@ type result struct {
 	Commit  string   `json:"commit"`  // what was tested
 	Passed  int      `json:"passed"`  // tests, without those of which every case was skipped
 	Failed  []string `json:"failed,omitempty"`
-	Again   []string `json:"again,omitempty"` // those of Passed that had failed the first time
+	Again   []string `json:"again,omitempty"`   // those of Passed that had failed the first time
+	AgainAt []string `json:"againAt,omitempty"` // the commits of their second tries, where those are others
 	Skipped []skip   `json:"skipped,omitempty"`
 }
 
@@ -123,18 +125,29 @@ func (c *collector) onlySkipped(test string) bool {
 	return some
 }
 
-// repeated is the result after those that failed ran again.
-func (r result) repeated(now result) result {
-	out := r
-	out.Failed = now.Failed
-	out.Passed += now.Passed
-	for _, test := range r.Failed {
-		if !slices.Contains(now.Failed, test) {
-			out.Again = append(slices.Clone(out.Again), test)
+// repeated is the result after those that failed ran again. One that was skipped then did not pass; and where one is there no
+// more, nobody knows of it.
+func (r result) repeated(now result) (result, error) {
+	open := slices.Clone(now.Failed)
+	for _, s := range now.Skipped {
+		if len(s.Cases) == 0 {
+			open = append(open, s.Test)
 		}
 	}
+	passed := slices.DeleteFunc(slices.Clone(r.Failed), func(test string) bool { return slices.Contains(open, test) })
+	if len(passed) != now.Passed {
+		return r, fmt.Errorf("of %s, which failed, %d passed and %d did not: run all tests, without -again", strings.Join(r.Failed, ", "), now.Passed, len(open))
+	}
+	out := r
+	out.Failed, out.Passed = now.Failed, r.Passed+now.Passed
+	out.Skipped = slices.Concat(r.Skipped, now.Skipped)
+	slices.SortStableFunc(out.Skipped, func(a, b skip) int { return cmp.Compare(a.Test, b.Test) })
+	out.Again = slices.Concat(r.Again, passed)
 	slices.Sort(out.Again)
-	return out
+	if len(passed) > 0 && now.Commit != r.Commit && !slices.Contains(r.AgainAt, now.Commit) {
+		out.AgainAt = append(slices.Clone(r.AgainAt), now.Commit)
+	}
+	return out, nil
 }
 
 type results []result
