@@ -77,12 +77,12 @@ func versions(known []string, all results) string {
 			rows = append(rows, []string{v, "not tried yet", "", "", ""})
 			continue
 		}
-		whole, part := 0, 0
+		whole, part := 0, map[string]bool{}
 		for _, s := range r.Skipped {
 			if len(s.Cases) == 0 {
 				whole++
 			} else {
-				part++
+				part[s.Test] = true // which has an entry for each reason
 			}
 		}
 		failed := "none"
@@ -97,8 +97,8 @@ func versions(known []string, all results) string {
 			failed += "; at the second try" + at + " these passed: " + code(r.Again)
 		}
 		passed := fmt.Sprint(r.Passed)
-		if part > 0 {
-			passed += fmt.Sprintf(", %d of them in part", part)
+		if len(part) > 0 {
+			passed += fmt.Sprintf(", %d of them in part", len(part))
 		}
 		rows = append(rows, []string{v, passed, fmt.Sprint(whole), failed, "`" + r.Commit + "`"})
 	}
@@ -134,13 +134,6 @@ func needs(known []string, all results) string {
 	})
 	rows := [][]string{}
 	for _, r := range list {
-		what := r.What
-		if r.Since != "" {
-			what = fmt.Sprintf("Kubernetes %s: %s", r.Since, r.What)
-		}
-		if r.Before != "" {
-			what = fmt.Sprintf("a Kubernetes before %s: %s", r.Before, r.What)
-		}
 		var tests []string
 		for test, cases := range r.tests {
 			name := "`" + test + "`"
@@ -152,7 +145,7 @@ func needs(known []string, all results) string {
 			tests = append(tests, name)
 		}
 		slices.Sort(tests)
-		rows = append(rows, []string{what, strings.Join(r.on, ", "), fmt.Sprintf("%d: %s", len(tests), strings.Join(tests, ", "))})
+		rows = append(rows, []string{r.needs(), strings.Join(r.on, ", "), fmt.Sprintf("%d: %s", len(tests), strings.Join(tests, ", "))})
 	}
 	return table([]string{"what they need", "not run on", "tests"}, rows)
 }

@@ -87,6 +87,11 @@ const events = `{"Action":"start","Package":"p"}
 {"Action":"output","Test":"TestAll/two","Output":"    b_test.go:7: needs Kubernetes 1.36: foos of a/v1; this is 1.34.4\n"}
 {"Action":"skip","Test":"TestAll/two"}
 {"Action":"pass","Test":"TestAll"}
+{"Action":"output","Test":"TestSeveral/one","Output":"    a_test.go:20: needs Kubernetes 1.36: foos of a/v1; this is 1.34.4\n"}
+{"Action":"skip","Test":"TestSeveral/one"}
+{"Action":"output","Test":"TestSeveral/two","Output":"    a_test.go:1: jq is not installed\n"}
+{"Action":"skip","Test":"TestSeveral/two"}
+{"Action":"pass","Test":"TestSeveral"}
 {"Action":"fail","Test":"TestFails/one"}
 {"Action":"output","Test":"TestFails","Output":"    a_test.go:3: why\n"}
 {"Action":"fail","Test":"TestFails","Elapsed":2}
@@ -112,6 +117,7 @@ func TestWhatComesOfTheEvents(t *testing.T) {
 TestNew  since 1.36 before : foos of a/v1
 TestOld  since  before 1.36: no foos of a/v1
 TestPart two/deep since 1.36 before : foos of a/v1
+TestSeveral  since  before : Kubernetes 1.36: foos of a/v1; jq is not installed
 TestTool  since  before : jq is not installed`
 	if g := strings.Join(got, "\n"); g != want {
 		t.Errorf("got\n%s\nwant\n%s", g, want)
@@ -180,6 +186,15 @@ func TestWhatDoesNotRunAgainDoesNotPass(t *testing.T) {
 	}
 	if r, err := first.repeated(result{Version: "1.34.4", Passed: 1}); err == nil {
 		t.Errorf("one of two is there no more, and it says %+v", r)
+	}
+}
+
+// A test that is run in part for two reasons is one test.
+func TestATestIsCountedOnce(t *testing.T) {
+	r := result{Version: "1.34.4", Passed: 3, Skipped: []skip{
+		{Test: "TestA", Cases: []string{"x"}, What: "jq"}, {Test: "TestA", Cases: []string{"y"}, What: "fish"}, {Test: "TestB", What: "jq"}}}
+	if text, want := versions([]string{"1.34.4"}, results{r}), "| 1.34.4 | 3, 1 of them in part | 1 |"; !strings.Contains(text, want) {
+		t.Errorf("lacks %q:\n%s", want, text)
 	}
 }
 

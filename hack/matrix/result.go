@@ -72,10 +72,8 @@ func (c *collector) result() (r result) {
 			s.Test = name
 			r.Skipped = append(r.Skipped, s)
 		case "pass":
-			if skips, all := c.cases(name); all {
-				s := skips[0]
-				s.Cases = nil
-				r.Skipped = append(r.Skipped, s)
+			if skips, ran := c.cases(name); !ran && len(skips) > 0 {
+				r.Skipped = append(r.Skipped, whole(skips))
 			} else {
 				r.Passed++
 				r.Skipped = append(r.Skipped, skips...)
@@ -87,10 +85,33 @@ func (c *collector) result() (r result) {
 	return r
 }
 
-// cases are those of a test that were skipped, one entry for each reason, and whether these are all that it has, for one
-// reason.
-func (c *collector) cases(test string) (skips []skip, all bool) {
-	ran := false
+// whole is that a test was not run, by what its cases need.
+func whole(skips []skip) skip {
+	one := skips[0]
+	if len(skips) > 1 {
+		var all []string
+		for _, s := range skips {
+			all = append(all, s.needs())
+		}
+		one = skip{Test: one.Test, What: strings.Join(all, "; ")}
+	}
+	one.Cases = nil
+	return one
+}
+
+// needs is what the test needs, in words.
+func (s skip) needs() string {
+	switch {
+	case s.Before != "":
+		return fmt.Sprintf("a Kubernetes before %s: %s", s.Before, s.What)
+	case s.Since != "":
+		return fmt.Sprintf("Kubernetes %s: %s", s.Since, s.What)
+	}
+	return s.What
+}
+
+// cases are those of a test that were skipped, one entry for each reason, and whether any other was run.
+func (c *collector) cases(test string) (skips []skip, ran bool) {
 	for _, name := range c.names {
 		sub, ok := strings.CutPrefix(name, test+"/")
 		if !ok {
@@ -108,7 +129,7 @@ func (c *collector) cases(test string) (skips []skip, all bool) {
 		}
 		skips[i].Cases = append(skips[i].Cases, sub)
 	}
-	return skips, !ran && len(skips) == 1
+	return skips, ran
 }
 
 // onlySkipped reports whether a subtest has cases of its own, and each was skipped.
