@@ -10,10 +10,11 @@ import (
 
 // take merges results into the JSON file, and writes the page.
 func take(document string, files []string) error {
-	all, err := read(document + ".json")
+	known, err := releases()
 	if err != nil {
 		return err
 	}
+	var all results
 	for _, file := range files {
 		more, err := read(file)
 		if err != nil {
@@ -23,8 +24,23 @@ func take(document string, files []string) error {
 			return fmt.Errorf("%s has no results", file)
 		}
 		for _, r := range more {
-			all = all.put(r)
+			if !slices.Contains(known, r.Version) || r.Passed+len(r.Failed) == 0 {
+				return fmt.Errorf("%s has a result of %d tests on Kubernetes %q; there are %s", file, r.Passed+len(r.Failed), r.Version, strings.Join(known, ", "))
+			}
 		}
+		all = append(all, more...)
+	}
+	return keep(document, all...)
+}
+
+// keep puts results into the JSON file as it is now, an hour after the tests began, and writes the page.
+func keep(document string, newer ...result) error {
+	all, err := read(document + ".json")
+	if err != nil {
+		return err
+	}
+	for _, r := range newer {
+		all = all.put(r)
 	}
 	if err := all.save(document + ".json"); err != nil {
 		return err

@@ -264,6 +264,14 @@ func TestResultsOfElsewhereAreTaken(t *testing.T) {
 	if err := take(document, []string{part + ".nothing"}); err == nil {
 		t.Error("a file that is not there was taken")
 	}
+	for _, r := range []result{{Version: known[0]}, {Version: "1.3.0", Passed: 5}} {
+		if err := (results{r}).save(part); err != nil {
+			t.Fatal(err)
+		}
+		if err := take(document, []string{part}); err == nil {
+			t.Errorf("%+v was taken", r)
+		}
+	}
 }
 
 func TestAVersionThatIsNotBuiltIsRefused(t *testing.T) {

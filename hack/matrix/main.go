@@ -114,10 +114,7 @@ func (o options) one(ctx context.Context, version string) error {
 	}
 	fmt.Printf("%s: %d passed, %d not run, %d failed: %s\n", version, now.Passed, len(now.Skipped), len(now.Failed), strings.Join(now.Failed, ", "))
 	if o.pattern == "" {
-		if err := all.put(now).save(document + ".json"); err != nil {
-			return err
-		}
-		if err := write(document); err != nil {
+		if err := keep(document, now); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ func suite(ctx context.Context, file, pattern string) error {
 	if err != nil {
 		return err
 	}
-	commit, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=7", "HEAD").Output()
+	tested, err := commit(ctx)
 	if err != nil {
 		return fmt.Errorf("ask git for the commit: %w", err)
 	}
@@ -45,11 +45,28 @@ func suite(ctx context.Context, file, pattern string) error {
 	if err == nil && !c.ended {
 		err = errors.New("the tests did not come to their end")
 	}
+	if err == nil && r.Passed+len(r.Failed)+len(r.Skipped) == 0 {
+		err = fmt.Errorf("there is no test %q", pattern)
+	}
 	if err != nil {
 		return err
 	}
-	r.Version, r.Commit = version, strings.TrimSpace(string(commit))
+	r.Version, r.Commit = version, tested
 	return results{r}.save(file)
+}
+
+// commit is what is tested; -dirty is that something differs from it, other than what came of the versions before.
+func commit(ctx context.Context) (string, error) {
+	hash, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=7", "HEAD").Output()
+	if err != nil {
+		return "", err
+	}
+	err = exec.CommandContext(ctx, "git", "diff", "--quiet", "HEAD", "--", ":(top)", ":(exclude)"+document+".*").Run()
+	name := strings.TrimSpace(string(hash))
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return name + "-dirty", nil
+	}
+	return name, err
 }
 
 // serverVersion is the API server's own, such as 1.34.4.
