@@ -35,6 +35,7 @@ func suite(ctx context.Context, file, pattern string) error {
 	}
 	c := newCollector(os.Stdout)
 	if err := c.read(out); err != nil {
+		_ = cmd.Cancel() // or it waits for ever for somebody who reads on
 		return errors.Join(err, cmd.Wait())
 	}
 	r := c.result()
