@@ -114,7 +114,6 @@ func (s *soak) remove(ctx context.Context, resource schema.GroupVersionResource,
 		if which != nil && !which(o) {
 			return false, nil
 		}
-		s.world.deleted[o.uid] = true // before, or the event may be faster
 		err = s.client.Resource(resource).Namespace(k.ns).Delete(ctx, k.name, metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: ptr(u.GetUID()), ResourceVersion: ptr(u.GetResourceVersion())},
 		})
@@ -123,6 +122,9 @@ func (s *soak) remove(ctx context.Context, resource schema.GroupVersionResource,
 			return false, nil
 		case apierrors.IsConflict(err):
 			continue
+		}
+		if err == nil { // events are judged later
+			s.world.deleted[o.uid] = true
 		}
 		return err == nil, err
 	}
