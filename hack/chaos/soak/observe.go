@@ -56,6 +56,13 @@ func (w *witness) taken() []event {
 	return taken
 }
 
+// missed is how often something may not have been seen.
+func (w *witness) missed() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gaps
+}
+
 // follow begins with a list and follows until ctx ends.
 func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource) {
 	var objects map[key]*object

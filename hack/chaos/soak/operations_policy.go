@@ -170,7 +170,7 @@ func newSelector(label string, values []string, r *rand.Rand) *selector {
 	return s
 }
 
-// edited is a policy in which one thing is another, in words too.
+// editedPolicy is a policy in which one thing is another, in words too.
 func editedPolicy(s *soak, home string, p policy, r *rand.Rand) (policy, string) {
 	rules := slices.Clone(p.Rules)
 	most := map[string]int{first: 7, second: 3}[home]

@@ -255,6 +255,9 @@ func (j *judgement) ledger(a *object, keeper string, noted []string) {
 func (j *judgement) feedback(home string) {
 	cm := j.seen.policies[home]
 	if cm == nil {
+		if j.texts[home] != "" {
+			j.differ("the policy of %s is gone, and nobody of the soak deleted it", home)
+		}
 		return
 	}
 	if got := cm.annotations["pullsecrets/observed-revision"]; got != j.revisions[home] {

@@ -164,6 +164,7 @@ func TestTheOracleFindsWhatIsBroken(t *testing.T) {
 			s.policies[first] = &object{annotations: map[string]string{"pullsecrets/observed-revision": "v1"}}
 			w.revisions[first] = "v2"
 		}, `is at revision v2, and what was observed is "v1"`},
+		"a policy is gone": {func(w *world, _ *seen) { w.texts[second] = "rules: []" }, "the policy of second is gone"},
 		"an invalid policy is accepted": {func(w *world, s *seen) {
 			s.policies[first] = &object{annotations: map[string]string{"pullsecrets/status": "Ready"}}
 			w.invalid[first] = true

@@ -51,6 +51,9 @@ func (s *soak) figures() string {
 	sorted := slices.Sorted(slices.Values(s.right))
 	text := fmt.Sprintf("seed %d: %d rounds, %d operations; right after %s in the middle and %s at most", s.seed, len(sorted), s.done,
 		sorted[len(sorted)/2].Round(10*time.Millisecond), sorted[len(sorted)-1].Round(10*time.Millisecond))
+	if gaps := s.witness.missed(); gaps > 0 {
+		text += fmt.Sprintf("\n%4d times a watch of the soak's own began anew, and what was put right again meanwhile was not seen", gaps)
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.faults)) {
 		text += fmt.Sprintf("\n%4d rounds with the fault: %s", s.faults[name], name)
 	}

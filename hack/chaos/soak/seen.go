@@ -117,7 +117,7 @@ func (o *object) has(name string) bool { return slices.Contains(o.list, name) }
 // optedOut is what the annotation says on a namespace or an account.
 func (o *object) optedOut() bool { return o.annotations["pullsecrets/exclude"] == "true" }
 
-// content is the value of the one key that the type has; ok is false where a secret is of no use to a kubelet.
+// content is the value of the one key that the type has; empty where a secret is of another type.
 func (o *object) content() string {
 	switch o.typ {
 	case typeConfigJSON:
