@@ -28,8 +28,10 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := sync.OnceValue(func() *lab.Lab { return lab.New(t, config) }) // not for rows with a control plane of their own
+	played := 0
 	for _, r := range append(rows(), brokenRows()...) {
 		t.Run(r.name, func(t *testing.T) {
+			played++
 			var s *stage
 			if r.stage != nil {
 				s = r.stage(t)
@@ -45,6 +47,9 @@ func TestFaults(t *testing.T) {
 				save(t, out)
 			}
 		})
+	}
+	if played == 0 {
+		t.Error("there is no row of this name: see the last column of docs/reliability.md")
 	}
 }
 
@@ -64,6 +69,10 @@ func keepLogs(t *testing.T, s *stage) {
 // save writes what came of a row into the page and the file beside it.
 func save(t *testing.T, newer result) {
 	t.Helper()
+	if newer.Namespaces != lab.Usual {
+		t.Errorf("the page is of %d namespaces, not of %d", lab.Usual, newer.Namespaces)
+		return
+	}
 	all, err := table.Read[result](key)
 	if err == nil {
 		err = write(merge(all, newer, names()))
@@ -78,8 +87,8 @@ func write(all []result) error {
 	return errors.Join(table.Save(key, all), table.Fill("faults", render(all)), table.Fill("faults-summary", sumUp(all)))
 }
 
-// TestThePageHasEachRow holds that docs/reliability.md says what docs/reliability.json does, and that both have each row and no
-// other.
+// TestThePageHasEachRow holds that docs/reliability.md says what docs/reliability.json does, and that both have each row as it
+// is now and no other.
 func TestThePageHasEachRow(t *testing.T) {
 	all, err := table.Read[result](key)
 	if err != nil {
@@ -93,9 +102,17 @@ func TestThePageHasEachRow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	are := map[string]row{}
+	for _, r := range rows() {
+		are[r.name] = r
+	}
 	var measured []string
 	for _, r := range all {
 		measured = append(measured, r.Name)
+		if is := are[r.Name]; r.Namespaces != lab.Usual || r.Fault != is.fault || r.During != is.during.name {
+			t.Errorf("%s was measured with %q during %s in %d namespaces, and now is %q during %s in %d; run: make faults-test FAULT=%s TESTFLAGS=-update",
+				r.Name, r.Fault, r.During, r.Namespaces, is.fault, is.during.name, lab.Usual, r.Name)
+		}
 		if r.Lost != 0 || r.Twice != 0 {
 			t.Errorf("%s: %d lost, %d made twice", r.Name, r.Lost, r.Twice)
 		}

@@ -33,12 +33,15 @@ func patience() time.Duration {
 	return 5 * time.Minute
 }
 
-// Size is how many namespaces a lab has: what the environment variable CHAOS_NAMESPACES says, else 300.
+// Usual is how many namespaces a lab has where nothing else is said.
+const Usual = 300
+
+// Size is how many namespaces a lab has: what the environment variable CHAOS_NAMESPACES says, else the usual number.
 func Size() int {
 	if n, err := strconv.Atoi(os.Getenv("CHAOS_NAMESPACES")); err == nil && n > 0 {
 		return n
 	}
-	return 300
+	return Usual
 }
 
 // accounts are the service accounts in each namespace; the cluster makes the first one itself.
