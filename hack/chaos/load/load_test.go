@@ -39,19 +39,29 @@ func TestLoad(t *testing.T) {
 	if kubeconfig == "" {
 		t.Skip("PULLSECRETS_TEST_KUBECONFIG names no cluster: make load-test starts one")
 	}
+	if *namespaces < 20 || *rules < 2 {
+		t.Fatalf("-namespaces %d -rules %d: at least 20 and 2 are needed", *namespaces, *rules)
+	}
 	ready := sync.OnceValue(func() *lab { return converged(t, kubeconfig) })
+	played := 0
 	for _, m := range rows {
 		t.Run(m.name, func(t *testing.T) {
+			played++
 			l := ready()
 			l.t = t
 			r := l.rollout
 			if m.load != nil {
 				r = l.measure(t, m)
+			} else if l.whole.Failed() { // it was measured before this row began
+				t.Fatal("the roll-out failed")
 			}
 			if *update && !t.Failed() {
 				save(t, r)
 			}
 		})
+	}
+	if played == 0 {
+		t.Errorf("there is no row of this name, but %q", names())
 	}
 }
 
@@ -157,13 +167,13 @@ func (l *lab) storm(r *result) {
 			ns := l.ns(i * (l.size.namespaces / 20))
 			accounts.account(ns, fmt.Sprintf("app-%02d", i))
 			l.snatch(l.ns(i*(l.size.namespaces/20)+1), copies)
-			r.Needed++ // what was snatched is to be made anew
 		})
 	})
 	pace(10*time.Second, l.size.storm, func(i int) {
 		births.bear(fmt.Sprintf("%sstorm-%03d", l.prefix, i), 1+i%(l.size.rules-1))
 	})
 	wg.Wait()
+	r.Needed += 20 // what was snatched is to be made anew
 	l.ended = time.Now()
 	births.end(r)
 	var served result

@@ -149,7 +149,12 @@ func (l *lab) awaitRight(t *testing.T, m measured) {
 				continue
 			}
 		}
-		if metrics := l.p.measured(); metrics["pullsecrets_queue_length"] > 0 || metrics["pullsecrets_oldest_unsynced_seconds"] > 0 {
+		metrics := l.p.measured()
+		if len(metrics) == 0 {
+			why = "it does not tell its metrics"
+			continue
+		}
+		if metrics["pullsecrets_queue_length"] > 0 || metrics["pullsecrets_oldest_unsynced_seconds"] > 0 {
 			why = fmt.Sprintf("the queue has %v, the oldest of %v s", metrics["pullsecrets_queue_length"], metrics["pullsecrets_oldest_unsynced_seconds"])
 			continue
 		}

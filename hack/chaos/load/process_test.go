@@ -54,16 +54,6 @@ func (p *process) measured() map[string]float64 {
 	return out
 }
 
-// sum adds up the samples of a metric.
-func sum(metrics map[string]float64, name string) (total float64) {
-	for key, value := range metrics {
-		if key == name || strings.HasPrefix(key, name+"{") {
-			total += value
-		}
-	}
-	return total
-}
-
 // forgetPeak begins to measure the peak anew.
 func (p *process) forgetPeak() {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.PID()), []byte("5"), 0o600)

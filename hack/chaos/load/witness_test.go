@@ -145,18 +145,3 @@ func (w *witness) made(key string, before types.UID) bool {
 	got, ok := w.copies[key]
 	return ok && got.uid != before
 }
-
-// complete reports whether a namespace has its copies, and an account of it their names.
-func (w *witness) complete(account string, names []string, contents map[string]string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !same(w.accounts[account].names, names) {
-		return false
-	}
-	for key, want := range contents {
-		if w.copies[key].content != want {
-			return false
-		}
-	}
-	return true
-}
