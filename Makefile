@@ -19,7 +19,7 @@ demo: build ## see it work, on a cluster of yours in seconds (DEMO_KUBECONFIG=FI
 .PHONY: test
 test: ## 25 minutes: run all tests, on a real API server that is built and started for them
 	go -C hack/bench test -count=1 .
-	go -C hack/chaos test -count=1 ./proxy ./faults ./load ./soak
+	go -C hack/chaos test -count=1 ./proxy ./faults ./lab ./load ./soak
 	go -C hack/matrix test -count=1 .
 	go -C hack/oracle test -count=1 .
 	go -C hack/registries test -count=1 .

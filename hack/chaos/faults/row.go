@@ -84,6 +84,7 @@ func (r row) run(s *stage) result {
 		out.Requests += n
 	}
 	out.Writes, out.Unchanged, out.Refused = c.Accepted, c.Unchanged, c.Refused
+	s.must(s.Lab.CatchUp())
 	out.States = s.Lab.States()
 	said.count(&out)
 	r.judge(s, &out)

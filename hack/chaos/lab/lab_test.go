@@ -124,6 +124,9 @@ func TestTheOracleSeesWhatIsWrong(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantWords(t, "lost", lost, tt.lost)
+			if err := l.CatchUp(); err != nil {
+				t.Fatal(err)
+			}
 			if tt.twice != "" {
 				l.mustBecome(t, func() error { return differences(l.Twice()) }, tt.twice)
 			}

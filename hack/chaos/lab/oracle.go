@@ -103,6 +103,40 @@ func (l *Lab) Mark() {
 	}
 }
 
+// CatchUp waits until the lab's own watches have seen what there is: after the API server was away they come back late, and what
+// they have not seen counts neither for Twice nor for States. Everybody has to be at rest.
+func (l *Lab) CatchUp() error {
+	return l.await("the lab's watches have seen everything", func() error {
+		now, err := l.list()
+		if err != nil {
+			return err
+		}
+		said, err := l.said()
+		if err != nil {
+			return err
+		}
+		_, states := l.witness.sinceForgotten()
+		return l.caughtUp(now, l.witness.view(), stateOf(said), states)
+	})
+}
+
+// caughtUp returns nil if what was seen by watches is what there is now.
+func (l *Lab) caughtUp(now, seen view, state string, states []string) error {
+	var wrong []string
+	for _, ns := range l.Names {
+		for _, name := range copies {
+			key := ns + "/" + name
+			if is, was := now.secrets[key].uid, seen.secrets[key].uid; is != was {
+				wrong = append(wrong, fmt.Sprintf("copy %s has the UID %q, and %q was seen last", key, is, was))
+			}
+		}
+	}
+	if state != "" && (len(states) == 0 || states[len(states)-1] != state) {
+		wrong = append(wrong, fmt.Sprintf("the status is %q, and of %q the last was seen", state, states))
+	}
+	return differences(wrong)
+}
+
 // Twice tells which copies were made anew since Mark although every policy since then wanted them: the kubelet knows an image's
 // credential by its secret's UID.
 func (l *Lab) Twice() (twice []string) {
