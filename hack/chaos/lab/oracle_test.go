@@ -1,7 +1,13 @@
 package lab
 
 import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -30,5 +36,18 @@ func TestWatchesThatAreBehindAreToldOf(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: it says %v", what, err)
 		}
+	}
+}
+
+// TestOnlyWhatMayHaveBeenDoneIsInDoubt tells a write that nobody answered from one that nobody got.
+func TestOnlyWhatMayHaveBeenDoneIsInDoubt(t *testing.T) {
+	o := &other{unsure: map[string]bool{}}
+	refused := fmt.Errorf("update: %w", os.NewSyscallError("connect", syscall.ECONNREFUSED))
+	o.doubt("a/done", nil)
+	o.doubt("a/refused", refused)
+	o.doubt("", errors.New("unexpected EOF"))
+	o.doubt("a/broken-off", errors.New("unexpected EOF"))
+	if got := slices.Collect(maps.Keys(o.unsure)); !slices.Equal(got, []string{"a/broken-off"}) {
+		t.Errorf("in doubt: %q", got)
 	}
 }

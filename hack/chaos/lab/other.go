@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
@@ -100,6 +101,7 @@ func (o *other) work() {
 	case 3:
 		err = o.applied(ns, account, o.name("applied"))
 	case 4:
+		key = "" // a label is in no list
 		_, err = o.l.Client.Resource(api.Accounts).Namespace(ns).Patch(o.l.ctx, account, types.MergePatchType,
 			fmt.Appendf(nil, `{"metadata":{"labels":{"others":"%d"}}}`, o.serial), metav1.PatchOptions{FieldManager: "somebody"})
 	case 5:
@@ -109,9 +111,23 @@ func (o *other) work() {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.Writes++; err != nil {
+	o.Writes++
+	o.doubt(key, err)
+}
+
+// doubt notes that nobody knows whether a write took place. One that reached no API server did not: else everything would be in
+// doubt while that is away, and nothing of it could be lost.
+func (o *other) doubt(key string, err error) {
+	if err != nil && key != "" && !utilnet.IsConnectionRefused(err) {
 		o.unsure[key] = true
 	}
+}
+
+// Unsure is of how many lists and secrets of others Lost knows nothing.
+func (l *Lab) Unsure() int {
+	l.other.mu.Lock()
+	defer l.other.mu.Unlock()
+	return len(l.other.unsure)
 }
 
 // entry adds one to a list.
