@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -84,6 +86,25 @@ func TestEachCheckFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWritesThatAreHeldUpArriveOnce lets them go as a row does, and as its end does that failed before.
+func TestWritesThatAreHeldUpArriveOnce(t *testing.T) {
+	h := newHeldUp()
+	wrote := make(chan struct{})
+	go h.fault().Request(httptest.NewRecorder(), httptest.NewRequest("PATCH", "/api/v1/namespaces/a/secrets/x", nil),
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(wrote) }))
+	for h.some() != nil {
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case <-wrote:
+		t.Error("it was not held up")
+	default:
+	}
+	h.arrive()
+	h.letGo()
+	<-wrote
 }
 
 func TestLinesOfALogAreCounted(t *testing.T) {

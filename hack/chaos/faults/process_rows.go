@@ -57,7 +57,7 @@ func onOwnPlane(rows ...row) []row {
 }
 
 // killed has a process of the control plane killed, and started again as soon as the row says. The fault ends when the API
-// server answers again: how hanging it takes to start is no matter of this program's.
+// server answers again: how long it takes to start is no matter of this program's.
 func killed(name, process string, during activity) row {
 	return struck(name, process+" is killed, and started again", during, briefly, func(s *stage) func() {
 		one := s.plane.Process(process)

@@ -117,6 +117,7 @@ func (s *stage) lost(leader *program.Program) {
 func lateWrites(name string, during activity) row {
 	return twoReplicas(name, "of two replicas, the leader hangs for longer than its Lease, and its writes arrive after newer ones of the other", during, hanging, func(s *stage, two pair) func() {
 		late := newHeldUp()
+		s.t.Cleanup(late.letGo) // also where the row fails before: the proxy waits for them when it is closed
 		remove := s.Proxy.Inject(late.fault())
 		s.await("writes are on their way", late.some)
 		two.leader.Signal(syscall.SIGSTOP)
@@ -137,10 +138,14 @@ type heldUp struct {
 	holding bool
 	held    int
 	arrived chan struct{}
+	letGo   func() // closes arrived
 	through sync.WaitGroup
 }
 
-func newHeldUp() *heldUp { return &heldUp{holding: true, arrived: make(chan struct{})} }
+func newHeldUp() *heldUp {
+	arrived := make(chan struct{})
+	return &heldUp{holding: true, arrived: arrived, letGo: sync.OnceFunc(func() { close(arrived) })}
+}
 
 func (h *heldUp) fault() proxy.Fault {
 	return proxy.Fault{Request: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -179,6 +184,6 @@ func (h *heldUp) noMore() {
 
 // arrive lets those go on that wait, and returns when the API server has answered them.
 func (h *heldUp) arrive() {
-	close(h.arrived)
+	h.letGo()
 	h.through.Wait()
 }

@@ -39,7 +39,7 @@ func distribute(t *testing.T, l *Lab, p Policy) {
 func TestTheOracleSeesWhatIsWrong(t *testing.T) {
 	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
 	if kubeconfig == "" {
-		t.Skip("needs an API server: run make faults-test")
+		t.Skip("needs an API server: run make chaos-test")
 	}
 	t.Setenv("CHAOS_NAMESPACES", "8")
 	config, _, err := api.Connect(kubeconfig)
@@ -160,7 +160,7 @@ func (l *Lab) mustBecome(t *testing.T, of func() error, words string) {
 func TestOthersLoseNothingToThemselves(t *testing.T) {
 	kubeconfig := os.Getenv("PULLSECRETS_TEST_KUBECONFIG")
 	if kubeconfig == "" {
-		t.Skip("needs an API server: run make faults-test")
+		t.Skip("needs an API server: run make chaos-test")
 	}
 	t.Setenv("CHAOS_NAMESPACES", "8")
 	config, _, err := api.Connect(kubeconfig)
