@@ -27,10 +27,15 @@ import (
 var Patience = patience()
 
 func patience() time.Duration {
-	if d, err := time.ParseDuration(os.Getenv("CHAOS_PATIENCE")); err == nil && d > 0 {
-		return d
+	text := os.Getenv("CHAOS_PATIENCE")
+	if text == "" {
+		return 5 * time.Minute
 	}
-	return 5 * time.Minute
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		panic(fmt.Sprintf("CHAOS_PATIENCE=%s is no time, such as 30s", text))
+	}
+	return d
 }
 
 // Usual is how many namespaces a lab has where nothing else is said.
@@ -38,10 +43,15 @@ const Usual = 300
 
 // Size is how many namespaces a lab has: what the environment variable CHAOS_NAMESPACES says, else the usual number.
 func Size() int {
-	if n, err := strconv.Atoi(os.Getenv("CHAOS_NAMESPACES")); err == nil && n > 0 {
-		return n
+	text := os.Getenv("CHAOS_NAMESPACES")
+	if text == "" {
+		return Usual
 	}
-	return Usual
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		panic(fmt.Sprintf("CHAOS_NAMESPACES=%s is no number of namespaces", text))
+	}
+	return n
 }
 
 // accounts are the service accounts in each namespace; the cluster makes the first one itself.
@@ -124,26 +134,9 @@ func (l *Lab) create(resource schema.GroupVersionResource, u *unstructured.Unstr
 	return err
 }
 
-// each calls f for all namespaces, several at a time, and returns an error of one of them.
+// each calls f for all namespaces, several at a time, until there is an error.
 func (l *Lab) each(f func(i int, ns string) error) error {
-	var wg sync.WaitGroup
-	slots, failed := make(chan struct{}, 8), make(chan error, len(l.Names))
-	for i, ns := range l.Names {
-		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			if err := f(i, ns); err != nil {
-				failed <- err
-			}
-		})
-	}
-	wg.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return api.Parallel(8, len(l.Names), func(i int) error { return f(i, l.Names[i]) })
 }
 
 // await waits until f returns nil.
