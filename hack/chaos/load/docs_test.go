@@ -22,29 +22,32 @@ func TestThePageHasEachRow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var measured []string
+	var there []string
 	for _, r := range load {
-		measured = append(measured, r.Row)
+		there = append(there, r.Row)
+		if i := slices.IndexFunc(rows, func(m measured) bool { return m.name == r.Row }); i >= 0 && rows[i].what != r.What {
+			t.Errorf("%s was measured as %q, and now is %q; run: make load-test LOAD=%s TESTFLAGS=-update", r.Row, r.What, rows[i].what, r.Row)
+		}
 		if r.Twice != 0 || r.Leader != "kept" || r.Peak > r.Bound || r.Status != "Ready" {
 			t.Errorf("%s: %d made twice, the Lease %s, %d of %d MiB, %s", r.Row, r.Twice, r.Leader, r.Peak, r.Bound, r.Status)
 		}
 	}
-	if !slices.Equal(measured, still(names())) {
-		t.Errorf("docs/reliability.json has the rows %q, and there are %q; run: make load-test TESTFLAGS=-update", measured, still(names()))
+	if !slices.Equal(there, still(names())) {
+		t.Errorf("docs/reliability.json has the rows %q, and there are %q; run: make load-test TESTFLAGS=-update", there, still(names()))
 	}
 	upgrades, err := table.Read[upgraded](upgradeKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured = nil
+	there = nil
 	for _, u := range upgrades {
-		measured = append(measured, u.Commit)
-		if u.Lost != 0 || u.Twice != 0 {
-			t.Errorf("from %s: %d lost, %d made twice", u.Commit, u.Lost, u.Twice)
+		there = append(there, u.Commit)
+		if u.Lost != 0 || u.Twice != 0 || u.Fights != 0 || u.Left != 0 {
+			t.Errorf("from %s: %d lost, %d made twice, %d fights, %d left", u.Commit, u.Lost, u.Twice, u.Fights, u.Left)
 		}
 	}
-	if !slices.Equal(measured, still(commits())) {
-		t.Errorf("docs/reliability.json has the upgrades %q, and there are %q; run: make load-test TESTFLAGS=-update", measured, still(commits()))
+	if !slices.Equal(there, still(commits())) {
+		t.Errorf("docs/reliability.json has the upgrades %q, and there are %q; run: make load-test TESTFLAGS=-update", there, still(commits()))
 	}
 	for block, want := range map[string]string{key: render(load), upgradeKey: renderUpgrades(upgrades)} {
 		got, err := table.Filled(block)
