@@ -116,8 +116,8 @@ func (s *soak) stop(home string, kill bool) {
 	if kill {
 		p.Signal(syscall.SIGKILL)
 	} else {
+		p.Signal(syscall.SIGCONT) // or one that stands still never hears of the other; after that it may have ended
 		p.Signal(syscall.SIGTERM)
-		p.Signal(syscall.SIGCONT) // or one that stands still never hears of it
 	}
 	p.Exits()
 }
