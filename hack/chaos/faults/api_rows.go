@@ -108,7 +108,8 @@ var apiRows = []row{
 
 	// Bookmarks that are lost, and events that are late.
 	{name: "bookmarks-start", fault: "no bookmark arrives", during: start, lasts: usual, begin: inject(proxy.LoseBookmarks())},
-	{name: "bookmarks-idle", fault: "no bookmark arrives", during: idle, lasts: usual, begin: inject(proxy.LoseBookmarks())},
+	// The API server sends one a minute to each watch.
+	{name: "bookmarks-idle", fault: "no bookmark arrives", during: idle, lasts: long + usual, begin: inject(proxy.LoseBookmarks())},
 	{name: "late-rotation", fault: "all events are late by a minute", during: rotation, lasts: long, begin: inject(proxy.DelayEvents(time.Minute))},
 	{name: "late-edit", fault: "all events are late by 10 s", during: edits, lasts: 2 * usual, begin: inject(proxy.DelayEvents(10 * time.Second))},
 	{name: "late-roll-out", fault: "events of service accounts are late by a minute", during: rollOut, lasts: long,

@@ -37,6 +37,7 @@ var broken = []struct {
 		go writeForEver(s)
 		return func() {}
 	}}, "nothing is to be done, and"},
+	{row{name: "broken-nothing", begin: inject(proxy.On(proxy.Named("nobody"), proxy.Reset()))}, "the fault met no request and no event"},
 	{row{name: "broken-log", begin: byHand(func(s *stage) error {
 		_, err := s.Programs[0].Log.Write([]byte(strings.Repeat(`{"level":"warn","message":"again 7"}`+"\n"+`{"level":"warn","message":"again 8"}`+"\n", 10)))
 		return err

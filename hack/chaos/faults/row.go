@@ -35,17 +35,25 @@ func names() (all []string) {
 	return all
 }
 
-// inject is the usual way to begin a fault: in the proxy.
+// inject is the usual way to begin a fault: in the proxy. One of the faults has to meet something, or the row tells of none.
 func inject(faults ...proxy.Fault) func(s *stage) (end func()) {
 	return func(s *stage) func() {
 		var ends []func()
+		var counts []func() int
 		for _, f := range faults {
-			ends = append(ends, s.Proxy.Inject(f))
+			counted, met := proxy.Counted(f)
+			ends, counts = append(ends, s.Proxy.Inject(counted)), append(counts, met)
 		}
 		return func() {
-			for _, end := range ends {
+			all := 0
+			for i, end := range ends {
 				end()
+				all += counts[i]()
 			}
+			if len(faults) > 0 && all == 0 {
+				s.t.Error("the fault met no request and no event: nothing happened")
+			}
+			s.t.Logf("the fault met %d requests and events", all)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func On(match Match, f Fault) Fault {
 				f.Request(w, r, next)
 				return
 			}
-			next.ServeHTTP(w, r)
+			pass(w, r, next)
 		}
 	}
 	if f.Event != nil {
@@ -107,7 +107,7 @@ func CutBody() Fault {
 	return Fault{
 		Request: func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 			if Watches(r) {
-				next.ServeHTTP(w, r)
+				pass(w, r, next)
 				return
 			}
 			answered := newRecorder()

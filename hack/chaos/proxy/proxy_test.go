@@ -281,6 +281,59 @@ func TestWritesThatChangeNothingAreCounted(t *testing.T) {
 	}
 }
 
+func TestWhatAFaultMetIsCounted(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fault  Fault
+		writes int // that it was done to, of one list and one write
+		lists  int
+	}{
+		"all":                        {Delay(time.Millisecond), 1, 1},
+		"writes alone":               {On(Writes, Answer(500, 0)), 1, 0},
+		"writes that are lists":      {On(Writes, On(Lists, Answer(500, 0))), 0, 0},
+		"carried out, and reset":     {On(Writes, Carried(Reset())), 1, 0},
+		"what is old":                {StaleLists("5"), 0, 1},
+		"what is gone":               {Gone(), 0, 1},
+		"nothing, but for its event": {LoseBookmarks(), 0, 0},
+	} {
+		_, p, do := setUp(t)
+		counted, met := Counted(tt.fault)
+		p.Inject(On(Named("other"), Reset())) // lets all pass, after this one and before it
+		p.Inject(counted)
+		p.Inject(On(Named("other"), Reset()))
+		for _, ask := range []struct {
+			method, path string
+			want         int
+		}{{"GET", aList, tt.lists}, {"PATCH", anApply, tt.writes}} {
+			before := met()
+			if resp, err := do(ask.method, ask.path, "changed"); err == nil {
+				text(t, resp, err)
+			}
+			for deadline := time.Now().Add(5 * time.Second); met()-before != ask.want; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) { // it is counted when the request is over, which its client does not wait for
+					t.Fatalf("%s: %s met %d, want %d", name, ask.method, met()-before, ask.want)
+				}
+			}
+		}
+	}
+}
+
+func TestWhatAFaultOfEventsMetIsCounted(t *testing.T) {
+	s, p, do := setUp(t)
+	watch := running(t, s, do)
+	counted, met := Counted(LoseBookmarks())
+	p.Inject(counted)
+	for i, e := range []string{"MODIFIED", "BOOKMARK"} {
+		s.events <- e
+		if e == "BOOKMARK" {
+			s.events <- "MODIFIED"
+		}
+		next(t, watch)
+		if met() != i {
+			t.Errorf("after %s it met %d", e, met())
+		}
+	}
+}
+
 func TestAListIsCutInTheMiddle(t *testing.T) {
 	_, p, do := setUp(t)
 	p.Inject(On(Lists, CutBody()))

@@ -18,7 +18,7 @@ func StaleLists(version string) Fault {
 		case a.Streamed:
 			streamStale(w, r, next, version)
 		default:
-			next.ServeHTTP(w, r)
+			pass(w, r, next)
 		}
 	}}
 }
