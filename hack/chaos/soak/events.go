@@ -14,10 +14,14 @@ type event struct {
 
 // judgeEvents goes through everything that was written in the round by others than the operations, and returns what
 // must not be, also where it was put right again: an entry or a secret of others that was taken, a source that was written,
-// a copy that was made anew without need.
+// a copy that was made anew without need, or that nobody asked for.
 func (w *world) judgeEvents() (differences []string) {
 	for _, e := range w.events {
-		if e.before == nil || w.versions[e.version] {
+		if w.versions[e.version] {
+			continue
+		}
+		if e.before == nil {
+			differences = append(differences, w.made(e)...)
 			continue
 		}
 		b := e.before
@@ -35,6 +39,14 @@ func (w *world) judgeEvents() (differences []string) {
 	}
 	slices.Sort(differences)
 	return slices.Compact(differences)
+}
+
+// made judges a secret that a program made.
+func (w *world) made(e event) []string {
+	if k := e.after.key; e.secret && !w.swept[k.ns] && len(w.ever[k]) == 0 {
+		return []string{fmt.Sprintf("secret %s was made at version %s, and no rule asked for it at any time", k, e.version)}
+	}
+	return nil
 }
 
 // removed are the names that a write of a program took from an account although no ledger had them.

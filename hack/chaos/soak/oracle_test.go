@@ -190,6 +190,7 @@ func TestTheOracleFindsWhatIsLostOnTheWay(t *testing.T) {
 	lost.list = []string{"regcred", "ghcr"}
 	kept := *account
 	kept.list = []string{"theirs-1", "ghcr"}
+	nobodys := &object{key: key{"team-01", "nobodys"}}
 	copied, foreign, source := right.secrets[key{"team-01", "regcred"}], right.secrets[key{"team-03", "pull-a"}], right.secrets[key{first, "hub"}]
 	for name, c := range map[string]struct {
 		event event
@@ -203,6 +204,8 @@ func TestTheOracleFindsWhatIsLostOnTheWay(t *testing.T) {
 		"a secret of others":       {event{secret: true, before: foreign, version: "9"}, "team-03/pull-a of somebody else was deleted"},
 		"a source":                 {event{secret: true, before: source, after: source, version: "9"}, "source pullsecrets/hub was written"},
 		"an update of a copy":      {event{secret: true, before: copied, after: copied, version: "9"}, ""},
+		"a new copy":               {event{secret: true, after: copied, version: "9"}, ""},
+		"a copy nobody asks for":   {event{secret: true, after: nobodys, version: "9"}, "team-01/nobodys was made at version 9, and no rule asked for it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := place()
@@ -214,6 +217,20 @@ func TestTheOracleFindsWhatIsLostOnTheWay(t *testing.T) {
 				t.Errorf("it says %q, and should say %q", got, c.want)
 			}
 		})
+	}
+}
+
+// TestANameThatIsNotedIsExcusedNoMore: one of a rule that did not prune stays, until a ledger has it.
+func TestANameThatIsNotedIsExcusedNoMore(t *testing.T) {
+	w, right := place()
+	a := right.accounts[key{"team-01", "default"}]
+	a.list, a.annotations = []string{"regcred", "ghcr"}, map[string]string{"pullsecrets/added": first + "/team-01: regcred"}
+	for _, name := range []string{"regcred", "ghcr", "gone"} {
+		w.stays[a.uid+" "+name] = true
+	}
+	w.forget(right)
+	if want := map[string]bool{a.uid + " ghcr": true}; !maps.Equal(w.stays, want) {
+		t.Errorf("what may stay is %v, and should be %v", w.stays, want)
 	}
 }
 

@@ -194,8 +194,9 @@ func (w *world) forget(s *seen) {
 		}
 	}
 	for _, a := range s.accounts {
+		_, noted := a.ledger()
 		for _, name := range a.list {
-			there[a.uid+" "+name] = true
+			there[a.uid+" "+name] = !slices.Contains(noted, name) // one that is noted goes with its rule
 		}
 	}
 	for what := range w.stays {
