@@ -85,9 +85,9 @@ ifeq ($(LOAD),)
 endif
 
 .PHONY: node-test
-node-test: build bin/node ## minutes: let a real kubelet and containerd pull from registries with passwords; skipped where the machine permits no user namespaces
+node-test: build bin/node ## minutes: let a real kubelet and containerd pull from registries with passwords; skipped where the machine permits no user namespaces; NODE=1.35 for a node and control plane of that version
 	@if cd hack/node && $(CURDIR)/bin/node check; then \
-		go test -count=1 $(TESTFLAGS) . && go test -count=1 $(TESTFLAGS) -exec '$(CURDIR)/bin/node run --' ./pulls; \
+		go test -count=1 $(TESTFLAGS) . && go test -count=1 $(TESTFLAGS) -exec '$(CURDIR)/bin/node run $(if $(NODE),-version $(NODE) )--' ./pulls; \
 	else echo "node-test: skipped"; fi
 
 .PHONY: bin/node

@@ -18,10 +18,12 @@ import (
 
 const usage = `node runs a real Kubernetes node with its control plane and two registries.
 
-  node run -- COMMAND [ARG ...]   start all, run COMMAND beside it, end all
-  node build                      build what that takes; prints its folder
-  node check                      say whether this machine can do it
-  node rotate REGISTRY            for COMMAND: give registry1 or registry2 a new password
+  node run [-version VERSION] -- COMMAND [ARG ...]   start all, run COMMAND beside it, end all
+  node build [-version VERSION]                      build what that takes; prints its folder
+  node check                                         say whether this machine can do it
+  node rotate REGISTRY                               for COMMAND: give registry1 or registry2 a new password
+
+With -version 1.35, kubelet, scheduler and control plane are those of that release.
 
 COMMAND runs as root of a user namespace, in the network of the node, with
   KUBECONFIG         the administrator's
@@ -55,6 +57,10 @@ func command(ctx context.Context, args []string) error {
 		return flag.ErrHelp
 	}
 	name, rest := args[0], args[1:]
+	version := ""
+	if (name == "run" || name == "build") && len(rest) > 1 && rest[0] == "-version" {
+		version, rest = rest[1], rest[2:]
+	}
 	if len(rest) > 0 && rest[0] == "--" {
 		rest = rest[1:]
 	}
@@ -62,7 +68,7 @@ func command(ctx context.Context, args []string) error {
 	case name == "check" && len(rest) == 0:
 		return check(ctx)
 	case name == "build" && len(rest) == 0:
-		bin, err := build(ctx)
+		bin, err := build(ctx, version)
 		if err == nil {
 			fmt.Println(bin)
 		}
@@ -70,7 +76,7 @@ func command(ctx context.Context, args []string) error {
 	case name == "rotate" && len(rest) == 1:
 		return rotate(rest[0])
 	case name == "run" && len(rest) > 0:
-		return run(ctx, rest)
+		return run(ctx, version, rest)
 	case name == stageInit: // see namespaces.go
 		return initProcess(rest)
 	case name == stageNode:
@@ -81,12 +87,12 @@ func command(ctx context.Context, args []string) error {
 	return flag.ErrHelp
 }
 
-// run starts the namespaces with everything in them, and ends them.
-func run(ctx context.Context, args []string) error {
+// run starts the namespaces with everything of a version in them, and ends them.
+func run(ctx context.Context, version string, args []string) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
-	bin, err := build(ctx)
+	bin, err := build(ctx, version)
 	if err != nil {
 		return err
 	}

@@ -76,12 +76,28 @@ func tried(namespace string) string {
 	return out
 }
 
+// needsMutation skips a test where the API server is of before 1.36, and fails it where a newer one lacks what it needs.
+func needsMutation(t *testing.T) {
+	t.Helper()
+	if out := kubectl(t, "get", "--raw", "/apis/admissionregistration.k8s.io/v1"); strings.Contains(out, `"mutatingadmissionpolicies"`) {
+		return
+	}
+	version := kubectl(t, "get", "--raw", "/version")
+	if strings.Contains(version, `"minor": "35"`) || strings.Contains(version, `"minor":"35"`) {
+		t.Skip("needs Kubernetes 1.36: mutatingadmissionpolicies of admissionregistration.k8s.io/v1")
+	}
+	t.Fatalf("this API server has no mutatingadmissionpolicies: %s", version)
+}
+
 func removeAdmission() {
 	_, _ = tryKubectl("", "delete", "mutatingadmissionpolicybinding,mutatingadmissionpolicy", "pullsecrets", "pullsecrets-pods")
 }
 
 func installPolicy(t *testing.T, policy, end string, flags ...string) {
 	t.Helper()
+	if strings.Contains(end, "components/admission") {
+		needsMutation(t)
+	}
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(repository, "kustomize"))); err != nil {
 		t.Fatal(err)
