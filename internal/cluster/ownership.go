@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -54,13 +56,15 @@ func (i Installation) Owns(s *Secret, vouched bool) (owner Ownership, home strin
 	return Ours, ""
 }
 
-// OwnsUnwanted is Owns for a secret that no rule asks for, which would be removed. keeper is the home of another installation whose
-// ledger in the namespace has its name, see KeptBy; empty for none. Where somebody took a copy's marks off, managedFields alone do
-// not say which installation made it, and that one may be unable to put them back.
-func (i Installation) OwnsUnwanted(s *Secret, vouched bool, keeper string) (owner Ownership, home string) {
+// OwnsUnwanted is Owns for a secret that no rule asks for, which would be removed. keeper is the home of another installation that it
+// may be of, see Keeper, and is only asked where nothing else tells. Where somebody took a copy's marks off, managedFields alone do not say which installation
+// made it, and that one may be unable to put them back.
+func (i Installation) OwnsUnwanted(s *Secret, vouched bool, keeper func() string) (owner Ownership, home string) {
 	owner, home = i.Owns(s, vouched)
-	if owner == Ours && keeper != "" && !s.HasMarks() {
-		return OtherInstallation, keeper
+	if owner == Ours && !s.HasMarks() {
+		if other := keeper(); other != "" {
+			return OtherInstallation, other
+		}
 	}
 	return owner, home
 }
@@ -120,11 +124,33 @@ func (i Installation) Noted(namespace string, l Ledger) (names []string, other s
 	return nil, ""
 }
 
-// KeptBy returns the home of another installation that added a name to an account in a namespace, by the account's ledger; empty for
-// none.
-func (i Installation) KeptBy(namespace string, l Ledger, name string) string {
-	if _, other := i.Noted(namespace, l); slices.Contains(l.Names, name) {
-		return other
+// Keeper returns the home of another installation that a secret in a namespace may be of, if it has no marks: one whose ledger
+// there has the secret's name. Where nobody's ledger has it, as without service accounts, it is one that serves the namespace at
+// all, by a ledger or by the mark of another secret. Empty for none.
+func (i Installation) Keeper(namespace, name string, ledgers []Ledger, secrets iter.Seq[*Secret]) string {
+	serve := map[string]bool{}
+	ours := false
+	for _, l := range ledgers {
+		_, other := i.Noted(namespace, l)
+		switch named := slices.Contains(l.Names, name); {
+		case other != "" && named:
+			return other
+		case other != "":
+			serve[other] = true
+		case named:
+			ours = true
+		}
+	}
+	if ours {
+		return ""
+	}
+	for s := range secrets {
+		if home, of, _ := strings.Cut(s.Marks.For, "/"); of == namespace && home != i.Home && home != "" {
+			serve[home] = true
+		}
+	}
+	if homes := slices.Sorted(maps.Keys(serve)); len(homes) > 0 {
+		return homes[0]
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,25 +65,40 @@ func TestWhoOwnsASecret(t *testing.T) {
 	}
 }
 
-// TestWhatIsUnwantedIsTheOthersWhoseLedgerNamesIt, where nothing but managedFields tells whose it is.
-func TestWhatIsUnwantedIsTheOthersWhoseLedgerNamesIt(t *testing.T) {
+// TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace, where nothing but managedFields tells whose it is.
+func TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace(t *testing.T) {
 	const applied = `managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`
 	for _, tt := range []struct {
-		why, metadata, ledger string
-		want                  Ownership
-		home                  string
+		why, metadata string
+		ledgers       []string
+		mark          string // of another secret there
+		want          Ownership
+		home          string
 	}{
-		{"without marks, kept by another one", applied, "other/a: x,reg", OtherInstallation, "other"},
-		{"without marks, kept by nobody", applied, "", Ours, ""},
-		{"without marks, kept by us", applied, "home/a: reg", Ours, ""},
-		{"without marks, in a ledger of another namespace", applied, "other/b: reg", Ours, ""},
-		{"without marks, in a ledger that has another name", applied, "other/a: x", Ours, ""},
-		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, "other/a: reg", Ours, ""},
-		{"somebody else's", "labels: {}", "other/a: reg", Foreign, ""},
+		{"without marks, kept by another one", applied, []string{"other/a: x,reg"}, "", OtherInstallation, "other"},
+		{"without marks, kept by nobody", applied, []string{""}, "", Ours, ""},
+		{"without marks, kept by us", applied, []string{"home/a: reg"}, "", Ours, ""},
+		{"without marks, kept by us, and another one is there", applied, []string{"other/a: x", "home/a: reg"}, "other/a", Ours, ""},
+		{"without marks, kept by us in the form of earlier versions", applied, []string{"reg"}, "other/a", Ours, ""},
+		{"without marks, kept by both", applied, []string{"home/a: reg", "other/a: reg"}, "", OtherInstallation, "other"},
+		{"without marks, in a ledger of another namespace", applied, []string{"other/b: reg"}, "", Ours, ""},
+		{"without marks, another one gave another name", applied, []string{"other/a: x"}, "", OtherInstallation, "other"},
+		{"without marks, another one keeps a ledger without names", applied, []string{"other/a:"}, "", OtherInstallation, "other"},
+		{"without marks, another one has a copy", applied, nil, "other/a", OtherInstallation, "other"},
+		{"without marks, beside a copy of ours", applied, nil, "home/a", Ours, ""},
+		{"without marks, beside one that was copied", applied, nil, "other/b", Ours, ""},
+		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, []string{"other/a: reg"}, "other/a", Ours, ""},
+		{"somebody else's", "labels: {}", []string{"other/a: reg"}, "", Foreign, ""},
 	} {
+		var ledgers []Ledger
+		for _, text := range tt.ledgers {
+			ledgers = append(ledgers, ParseLedger(text))
+		}
 		by := Installation{Home: "home"}
 		u := object(t, "{type: kubernetes.io/dockerconfigjson, metadata: {namespace: a, name: reg, "+tt.metadata+"}}")
-		got, home := by.OwnsUnwanted(NewProjector(nil).Secret(u), false, by.KeptBy("a", ParseLedger(tt.ledger), "reg"))
+		beside := &Secret{Marks: Marks{For: tt.mark}}
+		keeper := func() string { return by.Keeper("a", "reg", ledgers, slices.Values([]*Secret{beside})) }
+		got, home := by.OwnsUnwanted(NewProjector(nil).Secret(u), false, keeper)
 		if got != tt.want || home != tt.home {
 			t.Errorf("%s: got %v of %q, want %v of %q", tt.why, got, home, tt.want, tt.home)
 		}

@@ -134,6 +134,7 @@ func stripCopy(s *soak, r *rand.Rand) *operation {
 	return s.changeCopy(fmt.Sprintf("secret %s loses its labels and annotations", k), k, func(u *unstructured.Unstructured) {
 		u.SetLabels(nil)
 		u.SetAnnotations(nil)
+		s.world.bare[string(u.GetUID())] = true
 	})
 }
 

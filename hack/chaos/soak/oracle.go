@@ -126,6 +126,8 @@ func (j *judgement) foreignSecret(o *object) {
 	switch {
 	case f == nil && o.applied && j.waits(o): // somebody took its marks off, and it gets them with its source
 		return
+	case f == nil && o.applied && j.bare[o.uid] && strings.HasPrefix(o.ns, "both-") && !j.asked(o): // nothing tells whose it is
+		return
 	case f == nil && slices.Contains(copyNames, o.name):
 		j.differ("secret %s is nobody's of the soak, and has no mark that says for whom it is", o.key)
 		return
@@ -141,6 +143,14 @@ func (j *judgement) foreignSecret(o *object) {
 			j.differ("secret %s of somebody else should be taken over: rule %s of %s says force", o.key, c.rule, home)
 		}
 	}
+}
+
+// asked reports whether a rule asks for a copy of a secret's name there.
+func (j *judgement) asked(o *object) bool {
+	return slices.ContainsFunc(homes, func(home string) bool {
+		_, ok := j.wants[home].copies[o.name]
+		return ok
+	})
 }
 
 // waits reports whether a copy is asked for whose source cannot be used, so that nothing is written of it.

@@ -79,6 +79,7 @@ type notes struct {
 	foreign map[key]*object            // secrets of others, as they wrote them last
 	edited  map[key]bool               // copies with content that somebody gave them while it cannot be mended
 	stays   map[string]bool            // what may stay although nothing asks for it: UID or place, and name
+	bare    map[string]bool            // UIDs of copies whose marks somebody took off
 
 	start    *seen                // how all was when the round began
 	states   []*seen              // how all was after each operation of the round
@@ -101,7 +102,7 @@ func newWorld() *world {
 		namespaces: map[string]*space{}, sources: map[string]map[string]*source{}, rules: map[string]policy{}, repairs: map[string]*repairs{},
 		notes: notes{
 			texts: map[string]string{}, invalid: map[string]bool{}, revisions: map[string]string{},
-			theirs: map[string]map[string]bool{}, foreign: map[key]*object{}, edited: map[key]bool{}, stays: map[string]bool{},
+			theirs: map[string]map[string]bool{}, foreign: map[key]*object{}, edited: map[key]bool{}, stays: map[string]bool{}, bare: map[string]bool{},
 		},
 	}
 	for _, home := range homes {

@@ -124,7 +124,8 @@ func Compute(want policy.Desired, have Observed) Plan {
 		if _, wanted := byName[name]; wanted || want.Protected[name] && !state.Forbidden {
 			continue
 		}
-		owner, home := have.Installation.OwnsUnwanted(state.Secret, vouched(ledgers, name), keeper(ledgers, name, have))
+		keeper := func() string { return keeper(ledgers, name, have) }
+		owner, home := have.Installation.OwnsUnwanted(state.Secret, vouched(ledgers, name), keeper)
 		p.count(owner == cluster.Ours)
 		if action, ok := decideUnwanted(name, state, owner, home, have); ok {
 			copies = append(copies, action)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -56,14 +57,24 @@ func vouched(ledgers []ledger, name string) bool {
 	return slices.ContainsFunc(ledgers, func(l ledger) bool { return l.Vouches(name) })
 }
 
-// keeper is the home of another installation whose ledger in the namespace has a name; empty for none.
+// keeper is another installation that a secret without marks may be of, see cluster.Installation.Keeper.
 func keeper(ledgers []ledger, name string, have Observed) string {
+	var all []cluster.Ledger
 	for _, l := range ledgers {
-		if other := have.Installation.KeptBy(have.Namespace.Name, l.Ledger, name); other != "" {
-			return other
+		all = append(all, l.Ledger)
+	}
+	return have.Installation.Keeper(have.Namespace.Name, name, all, SecretsOf(have.Copies))
+}
+
+// SecretsOf are the secrets that there are under copy names.
+func SecretsOf(copies map[string]CopyState) iter.Seq[*cluster.Secret] {
+	return func(yield func(*cluster.Secret) bool) {
+		for _, c := range copies {
+			if c.Secret != nil && !yield(c.Secret) {
+				return
+			}
 		}
 	}
-	return ""
 }
 
 // untracked are the names that nobody looked for.

@@ -227,7 +227,8 @@ func (c *Cluster) CopiesLeft(name string) bool {
 	}
 	for _, obj := range w.All() {
 		secret := obj.(*cluster.Secret)
-		if owner, _ := c.installation.OwnsUnwanted(secret, Vouched(c, secret), keeper(c, secret)); owner == cluster.Ours {
+		keeper := func() string { return keeper(c, secret) }
+		if owner, _ := c.installation.OwnsUnwanted(secret, Vouched(c, secret), keeper); owner == cluster.Ours {
 			return true
 		}
 	}

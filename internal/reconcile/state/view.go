@@ -119,13 +119,13 @@ func Vouched(v View, secret *cluster.Secret) bool {
 	return slices.ContainsFunc(accounts, func(sa *cluster.ServiceAccount) bool { return cluster.ParseLedger(sa.Ledger).Vouches(secret.Name) })
 }
 
-// keeper is the home of another installation whose ledger in the secret's namespace has its name; empty for none.
+// keeper is another installation that a secret without marks may be of, see cluster.Installation.Keeper.
 func keeper(v View, secret *cluster.Secret) string {
 	accounts, _ := v.Accounts(secret.Namespace)
+	var ledgers []cluster.Ledger
 	for _, sa := range accounts {
-		if other := v.Installation().KeptBy(sa.Namespace, cluster.ParseLedger(sa.Ledger), secret.Name); other != "" {
-			return other
-		}
+		ledgers = append(ledgers, cluster.ParseLedger(sa.Ledger))
 	}
-	return ""
+	copies, _ := v.Copies(secret.Namespace, &policy.Policy{})
+	return v.Installation().Keeper(secret.Namespace, secret.Name, ledgers, plan.SecretsOf(copies))
 }
