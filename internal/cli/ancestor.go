@@ -39,6 +39,7 @@ type ancestor struct {
 	excludeAnnotation, deletePods, watchPath *setting
 	reconciles                               *setting
 	healthAddr, metricsAddr, metricsSecure   *setting
+	noMemoryLimit, memoryShare               *setting
 
 	all []*setting
 

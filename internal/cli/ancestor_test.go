@@ -233,6 +233,8 @@ func TestSettingsOfTheAncestorThatAreRefused(t *testing.T) {
 		{"no name of an account", nil, []string{"CONFIG_SERVICEACCOUNTS=Foo"}, `CONFIG_SERVICEACCOUNTS: "Foo" can match nothing: names are in lower case`},
 		{"no name of an excluded namespace", []string{"-excluded-namespaces=Kube"}, nil, `-excluded-namespaces: "Kube" can match nothing: names are in lower case`},
 		{"no name of an annotation", []string{"-force"}, []string{"CONFIG_EXCLUDE_ANNOTATION=a/b/c"}, `CONFIG_EXCLUDE_ANNOTATION: "a/b/c" is not the name of an annotation, such as example.com/exclude`},
+		{"no share", []string{"-auto-memlimit-ratio=1.5"}, nil, `-auto-memlimit-ratio: "1.5" is no share: give a number above 0 and at most 1, such as 0.9`},
+		{"not even a number", []string{"-auto-memlimit-ratio=NaN"}, nil, `-auto-memlimit-ratio: "NaN" is no share: give a number above 0 and at most 1, such as 0.9`},
 		{"no number", []string{"-max-concurrent-reconciles=many"}, nil, `-max-concurrent-reconciles: "many" is no whole number`},
 		{"two clusters", []string{"-running-in-cluster", "-kubeconfig=x"}, nil,
 			"-running-in-cluster: means the cluster that the pod runs in, and -kubeconfig another: give only one of them"},

@@ -72,6 +72,7 @@ func (f *evictFlags) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	limitMemory(usualMemoryShare, log)
 	config, err := f.kube.config()
 	if err != nil {
 		return err

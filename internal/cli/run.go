@@ -110,6 +110,9 @@ func (f *runFlags) run(ctx context.Context, fs *flag.FlagSet, stdout, stderr io.
 	for _, w := range f.warnings {
 		log.Warn().Msg(w)
 	}
+	if a := f.ancestor; !a.noMemoryLimit.boolean() {
+		limitMemory(a.memoryShare.share(), log)
+	}
 	cfg, config, err := f.configured(log)
 	if err != nil {
 		return err

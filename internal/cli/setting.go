@@ -16,6 +16,7 @@ const (
 	boolSetting
 	durationSetting
 	numberSetting
+	shareSetting
 )
 
 // setting is a setting of imagepullsecret-patcher: a flag that may have a CONFIG_ variable besides our own. Its text is
@@ -54,6 +55,11 @@ func (s *setting) duration() time.Duration {
 func (s *setting) number() int {
 	n, _ := strconv.Atoi(s.text) // judged before
 	return n
+}
+
+func (s *setting) share() float64 {
+	f, _ := strconv.ParseFloat(s.text, 64) // judged before
+	return f
 }
 
 // list splits at commas.
@@ -118,6 +124,10 @@ func (s *setting) check() error {
 	case numberSetting:
 		if _, err := strconv.Atoi(s.text); err != nil {
 			return s.problem("%s is no whole number", s.value())
+		}
+	case shareSetting:
+		if f, err := strconv.ParseFloat(s.text, 64); err != nil || !(f > 0 && f <= 1) { // so that NaN is none
+			return s.problem("%s is no share: give a number above 0 and at most 1, such as 0.9", s.value())
 		}
 	case durationSetting:
 		d, err := time.ParseDuration(s.text)

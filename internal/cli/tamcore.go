@@ -30,10 +30,14 @@ func (a *ancestor) addTamcore() {
 	a.metricsAddr = add(setting{name: "metrics-bind-address", usage: "the same `ADDRESS` as -metrics-addr; 0 for none"})
 	a.metricsSecure = add(setting{name: "metrics-secure", kind: boolSetting, text: "false",
 		usage: "no metrics for -metrics-bind-address, because there are none with TLS"})
-	for _, name := range []string{"no-auto-maxprocs", "no-auto-memlimit", "zap-devel"} {
+	a.noMemoryLimit = add(setting{name: "no-auto-memlimit", kind: boolSetting, text: "false",
+		usage: "do not collect garbage more often as memory comes near the container's limit" + asAncestor})
+	a.memoryShare = add(setting{name: "auto-memlimit-ratio", kind: shareSetting, text: "0.9",
+		usage: "`SHARE` of the container's memory limit that garbage may not go beyond" + asAncestor})
+	for _, name := range []string{"no-auto-maxprocs", "zap-devel"} {
 		add(setting{name: name, kind: boolSetting, text: "false", noEffect: true, usage: "without effect" + asAncestor})
 	}
-	for _, name := range []string{"auto-memlimit-ratio", "zap-encoder", "zap-log-level", "zap-stacktrace-level", "zap-time-encoding"} {
+	for _, name := range []string{"zap-encoder", "zap-log-level", "zap-stacktrace-level", "zap-time-encoding"} {
 		add(setting{name: name, noEffect: true, usage: "`VALUE` without effect" + asAncestor})
 	}
 }

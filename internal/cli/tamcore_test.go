@@ -109,7 +109,7 @@ func TestWhatIsNotDoneIsSaid(t *testing.T) {
 		{"by a policy too", []string{"-deletepods"}, nil, []string{"-deletepods: pods "}},
 		{"the file is followed", []string{"-force", "--watchdockerconfigjsonpath=false"}, nil, []string{"-watchdockerconfigjsonpath: "}},
 		{"no TLS", []string{"-force", "-metrics-secure"}, nil, []string{"-metrics-secure: "}},
-		{"no effect", []string{"-force", "-zap-devel", "--zap-log-level=canary", "-no-auto-memlimit"}, nil, []string{"without effect here: -no-auto-memlimit, -zap-devel, -zap-log-level"}},
+		{"no effect", []string{"-force", "-zap-devel", "--zap-log-level=canary", "-no-auto-maxprocs", "-no-auto-memlimit", "-auto-memlimit-ratio=0.5"}, nil, []string{"without effect here: -no-auto-maxprocs, -zap-devel, -zap-log-level"}},
 		{"an annotation for a policy", nil, map[string]string{"CONFIG_EXCLUDE_ANNOTATION": "canary"}, []string{"CONFIG_EXCLUDE_ANNOTATION: without effect, because the rules come from a policy"}},
 	} {
 		t.Run(c.why, func(t *testing.T) {
