@@ -21,6 +21,7 @@ import (
 var (
 	namespaces = flag.Int("namespaces", 500, "`NUMBER` of namespaces that are there")
 	rules      = flag.Int("rules", 50, "`NUMBER` of rules of the policy")
+	memory     = flag.Int64("memory", 0, "`MIB` of memory that the program may have, as a container's limit; 0 for none")
 	update     = flag.Bool("update", false, "write docs/reliability.json and the tables of it")
 )
 

@@ -24,7 +24,7 @@ type process struct {
 func start(t *testing.T, binary, kubeconfig string, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, profile: program.FreeAddress(t)}
-	p.Program = program.Start(t, program.Options{Binary: binary, Kubeconfig: kubeconfig, Args: append([]string{"-pprof-addr", p.profile}, args...)})
+	p.Program = program.Start(t, program.Options{Binary: binary, Kubeconfig: kubeconfig, Memory: *memory << 20, Args: append([]string{"-pprof-addr", p.profile}, args...)})
 	return p
 }
 
