@@ -4,10 +4,12 @@ package program
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -97,10 +99,15 @@ func (p *Program) limited(o Options, args []string) *exec.Cmd {
 	return exec.Command("sh", append([]string{"-c", strings.Join(script, " && "), "sh"}, args...)...)
 }
 
-// FreeAddress is one of loopback that nobody listens on.
+// FreeAddress is one of loopback that nobody listens on. It is of a host that nobody else uses: until the program listens on it, a
+// connection of anybody else might get the port of a shared one.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" { // where all of 127.0.0.0/8 is loopback
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	harness.Must(t, err)
 	defer listener.Close()
 	return listener.Addr().String()
