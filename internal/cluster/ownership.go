@@ -131,13 +131,13 @@ func (i Installation) Keeper(namespace, name string, ledgers []Ledger, secrets i
 	serve := map[string]bool{}
 	ours := false
 	for _, l := range ledgers {
-		_, other := i.Noted(namespace, l)
-		switch named := slices.Contains(l.Names, name); {
-		case other != "" && named:
+		noted, other := i.Noted(namespace, l)
+		switch {
+		case other != "" && slices.Contains(l.Names, name):
 			return other
 		case other != "":
 			serve[other] = true
-		case named:
+		case slices.Contains(noted, name):
 			ours = true
 		}
 	}

@@ -87,6 +87,8 @@ func TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace(t *testing.T) {
 		{"without marks, another one has a copy", applied, nil, "other/a", OtherInstallation, "other"},
 		{"without marks, beside a copy of ours", applied, nil, "home/a", Ours, ""},
 		{"without marks, beside one that was copied", applied, nil, "other/b", Ours, ""},
+		{"without marks, and our ledger came from another namespace", applied, []string{"home/b: reg"}, "other/a", OtherInstallation, "other"},
+		{"without marks, and so did a third one's", applied, []string{"third/b: reg"}, "other/a", OtherInstallation, "other"},
 		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, []string{"other/a: reg"}, "other/a", Ours, ""},
 		{"somebody else's", "labels: {}", []string{"other/a: reg"}, "", Foreign, ""},
 	} {
