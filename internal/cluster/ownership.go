@@ -126,7 +126,7 @@ func (i Installation) Noted(namespace string, l Ledger) (names []string, other s
 
 // Keeper returns the home of another installation that a secret in a namespace may be of, if it has no marks: one whose ledger
 // there has the secret's name. Where nobody's ledger has it, as without service accounts, it is one that serves the namespace at
-// all, by a ledger or by the mark of another secret. Empty for none.
+// all, by a ledger or by the marks of another secret. Empty for none.
 func (i Installation) Keeper(namespace, name string, ledgers []Ledger, secrets iter.Seq[*Secret]) string {
 	serve := map[string]bool{}
 	ours := false
@@ -145,7 +145,7 @@ func (i Installation) Keeper(namespace, name string, ledgers []Ledger, secrets i
 		return ""
 	}
 	for s := range secrets {
-		if home, of, _ := strings.Cut(s.Marks.For, "/"); of == namespace && home != i.Home && home != "" {
+		if owner, home := i.Owns(s, true); owner == OtherInstallation {
 			serve[home] = true
 		}
 	}

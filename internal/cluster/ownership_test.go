@@ -67,40 +67,47 @@ func TestWhoOwnsASecret(t *testing.T) {
 
 // TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace, where nothing but managedFields tells whose it is.
 func TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace(t *testing.T) {
-	const applied = `managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`
+	const (
+		applied = `managedFields: [{manager: pullsecrets, operation: Apply, fieldsV1: {"f:data": {"f:.dockerconfigjson": {}}}}]`
+		earlier = applied + ", labels: {app.kubernetes.io/managed-by: pullsecrets}, annotations: {pullsecrets/rule: r, "
+	)
 	for _, tt := range []struct {
 		why, metadata string
 		ledgers       []string
-		mark          string // of another secret there
+		beside        string // of another secret there
 		want          Ownership
 		home          string
 	}{
 		{"without marks, kept by another one", applied, []string{"other/a: x,reg"}, "", OtherInstallation, "other"},
 		{"without marks, kept by nobody", applied, []string{""}, "", Ours, ""},
 		{"without marks, kept by us", applied, []string{"home/a: reg"}, "", Ours, ""},
-		{"without marks, kept by us, and another one is there", applied, []string{"other/a: x", "home/a: reg"}, "other/a", Ours, ""},
-		{"without marks, kept by us in the form of earlier versions", applied, []string{"reg"}, "other/a", Ours, ""},
+		{"without marks, kept by us, and another one is there", applied, []string{"other/a: x", "home/a: reg"}, "annotations: {pullsecrets/for: other/a}", Ours, ""},
+		{"without marks, kept by us in the form of earlier versions", applied, []string{"reg"}, "annotations: {pullsecrets/for: other/a}", Ours, ""},
 		{"without marks, kept by both", applied, []string{"home/a: reg", "other/a: reg"}, "", OtherInstallation, "other"},
 		{"without marks, in a ledger of another namespace", applied, []string{"other/b: reg"}, "", Ours, ""},
 		{"without marks, another one gave another name", applied, []string{"other/a: x"}, "", OtherInstallation, "other"},
 		{"without marks, another one keeps a ledger without names", applied, []string{"other/a:"}, "", OtherInstallation, "other"},
-		{"without marks, another one has a copy", applied, nil, "other/a", OtherInstallation, "other"},
-		{"without marks, beside a copy of ours", applied, nil, "home/a", Ours, ""},
-		{"without marks, beside one that was copied", applied, nil, "other/b", Ours, ""},
-		{"without marks, and our ledger came from another namespace", applied, []string{"home/b: reg"}, "other/a", OtherInstallation, "other"},
-		{"without marks, and so did a third one's", applied, []string{"third/b: reg"}, "other/a", OtherInstallation, "other"},
-		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, []string{"other/a: reg"}, "other/a", Ours, ""},
+		{"without marks, another one has a copy", applied, nil, "annotations: {pullsecrets/for: other/a}", OtherInstallation, "other"},
+		{"without marks, beside a copy of ours", applied, nil, "annotations: {pullsecrets/for: home/a}", Ours, ""},
+		{"without marks, beside one that was copied", applied, nil, "annotations: {pullsecrets/for: other/b}", Ours, ""},
+		{"without marks, and our ledger came from another namespace", applied, []string{"home/b: reg"}, "annotations: {pullsecrets/for: other/a}", OtherInstallation, "other"},
+		{"without marks, and so did a third one's", applied, []string{"third/b: reg"}, "annotations: {pullsecrets/for: other/a}", OtherInstallation, "other"},
+		{"without marks, another one has a copy of an earlier version", applied, nil, earlier + "pullsecrets/source: other/more}", OtherInstallation, "other"},
+		{"without marks, beside one of an earlier version that is ours", applied, nil, earlier + "pullsecrets/source: vault/more}", Ours, ""},
+		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, []string{"other/a: reg"}, "annotations: {pullsecrets/for: other/a}", Ours, ""},
 		{"somebody else's", "labels: {}", []string{"other/a: reg"}, "", Foreign, ""},
 	} {
 		var ledgers []Ledger
 		for _, text := range tt.ledgers {
 			ledgers = append(ledgers, ParseLedger(text))
 		}
-		by := Installation{Home: "home"}
-		u := object(t, "{type: kubernetes.io/dockerconfigjson, metadata: {namespace: a, name: reg, "+tt.metadata+"}}")
-		beside := &Secret{Marks: Marks{For: tt.mark}}
-		keeper := func() string { return by.Keeper("a", "reg", ledgers, slices.Values([]*Secret{beside})) }
-		got, home := by.OwnsUnwanted(NewProjector(nil).Secret(u), false, keeper)
+		by := Installation{Home: "home", Sources: []string{"vault"}}
+		secret := func(name, metadata string) *Secret {
+			return NewProjector(nil).Secret(object(t, "{type: kubernetes.io/dockerconfigjson, metadata: {namespace: a, name: "+name+", "+metadata+"}}"))
+		}
+		unwanted, beside := secret("reg", tt.metadata), secret("more", tt.beside)
+		keeper := func() string { return by.Keeper("a", "reg", ledgers, slices.Values([]*Secret{unwanted, beside})) }
+		got, home := by.OwnsUnwanted(unwanted, false, keeper)
 		if got != tt.want || home != tt.home {
 			t.Errorf("%s: got %v of %q, want %v of %q", tt.why, got, home, tt.want, tt.home)
 		}
