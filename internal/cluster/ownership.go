@@ -57,11 +57,12 @@ func (i Installation) Owns(s *Secret, vouched bool) (owner Ownership, home strin
 }
 
 // OwnsUnwanted is Owns for a secret that no rule asks for, which would be removed. keeper is the home of another installation that it
-// may be of, see Keeper, and is only asked where nothing else tells. Where somebody took a copy's marks off, managedFields alone do not say which installation
-// made it, and that one may be unable to put them back.
+// may be of, see Keeper, and is only asked where nothing else tells: where somebody took AnnotationFor off a copy, managedFields do
+// not say which installation made it, and its source may be in a namespace that both have sources in. That one may be unable to
+// put the mark back.
 func (i Installation) OwnsUnwanted(s *Secret, vouched bool, keeper func() string) (owner Ownership, home string) {
 	owner, home = i.Owns(s, vouched)
-	if owner == Ours && !s.HasMarks() {
+	if owner == Ours && s.Marks.For == "" {
 		if other := keeper(); other != "" {
 			return OtherInstallation, other
 		}
@@ -124,7 +125,7 @@ func (i Installation) Noted(namespace string, l Ledger) (names []string, other s
 	return nil, ""
 }
 
-// Keeper returns the home of another installation that a secret in a namespace may be of, if it has no marks: one whose ledger
+// Keeper returns the home of another installation that a secret in a namespace may be of, if it has no AnnotationFor: one whose ledger
 // there has the secret's name. Where nobody's ledger has it, as without service accounts, it is one that serves the namespace at
 // all, by a ledger or by the marks of another secret. Empty for none.
 func (i Installation) Keeper(namespace, name string, ledgers []Ledger, secrets iter.Seq[*Secret]) string {

@@ -94,6 +94,9 @@ func TestWhatIsUnwantedIsTheOthersWhoServeTheNamespace(t *testing.T) {
 		{"without marks, and so did a third one's", applied, []string{"third/b: reg"}, "annotations: {pullsecrets/for: other/a}", OtherInstallation, "other"},
 		{"without marks, another one has a copy of an earlier version", applied, nil, earlier + "pullsecrets/source: other/more}", OtherInstallation, "other"},
 		{"without marks, beside one of an earlier version that is ours", applied, nil, earlier + "pullsecrets/source: vault/more}", Ours, ""},
+		{"with all marks but for whom, from where both may have sources", earlier + "pullsecrets/source: vault/hub}", nil, "annotations: {pullsecrets/for: other/a}", OtherInstallation, "other"},
+		{"the same, kept by us", earlier + "pullsecrets/source: vault/hub}", []string{"home/a: reg"}, "annotations: {pullsecrets/for: other/a}", Ours, ""},
+		{"the same, and nobody else is there", earlier + "pullsecrets/source: vault/hub}", nil, "", Ours, ""},
 		{"with our mark, kept by another one", "annotations: {pullsecrets/for: home/a}, " + applied, []string{"other/a: reg"}, "annotations: {pullsecrets/for: other/a}", Ours, ""},
 		{"somebody else's", "labels: {}", []string{"other/a: reg"}, "", Foreign, ""},
 	} {
