@@ -61,7 +61,7 @@ var Fine = []Meaning{
 	{Reason: OwnSource, Says: "it is the source itself"},
 	{Reason: BeingDeleted, Says: "it is being deleted, and waits for its finalizers; what follows is decided when it is gone"},
 	{Reason: PruneOff, Says: "no rule asks for it any more, and its rule said that it stays (prune: false)"},
-	{Reason: OthersCopy, Says: "no rule asks for it; the installation of pullsecrets in namespace HOME made it: it is left alone"},
+	{Reason: OthersCopy, Says: "no rule asks for it; the installation of pullsecrets in namespace HOME made it, or may have, where its marks are gone: it is left alone"},
 	{Reason: Overridden, Says: "rule WINNER, which stands before this one, makes the copy of this name here from another source, and says `override: true`: that is meant, and this rule adds nothing"},
 	{Reason: SourceVerifying, Says: "the copy is to be written, and waits until the registries were asked whether they take the credential (`verify: true`); that takes a minute at most"},
 	{Reason: ReplacementAwaited, Says: "no rule asks for it any more; it stays until the copy is there that its rule or source has in its place, whose registries are still asked or refuse the credential"},
