@@ -54,9 +54,12 @@ func (c *Controller) accountEvent(e watch.Event, own bool) {
 }
 
 func (c *Controller) copyEvent(e watch.Event, own bool) {
-	if !own {
-		c.enqueue(e.Object().GetNamespace(), e.New == nil) // without it, pods cannot pull
+	if own {
+		return
 	}
+	name := e.Object().GetNamespace()
+	ns := c.cluster.Namespace(name)
+	c.enqueue(name, e.New == nil && ns != nil && !ns.Terminating) // without it, pods cannot pull; those of a namespace that goes need not
 }
 
 // sourceChanged has everything decided again with the sources as they are now. An informer that became settled or forbidden may

@@ -15,20 +15,25 @@ func TestWhatIsUrgent(t *testing.T) {
 	p := largePolicy(t, 1)
 	ins, haves := largeCluster(p, 1, 2, true)
 	namespace := ins[0].Namespace
+	ending := *namespace
+	ending.Name, ending.Terminating = "ending", true
+	ins, haves = append(ins, policy.Inputs{Namespace: &ending}), append(haves, plan.Observed{})
 	account := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: namespace.Name, Name: "default"}}
 	secret := &cluster.Secret{Meta: cluster.Meta{Namespace: namespace.Name, Name: "reg"}}
+	last := &cluster.Secret{Meta: cluster.Meta{Namespace: ending.Name, Name: "reg"}}
 	for name, tt := range map[string]struct {
 		happens func(c *Controller)
 		urgent  bool
 	}{
-		"a new namespace":              {func(c *Controller) { c.namespaceEvent(watch.Event{New: namespace}) }, true},
-		"a new account":                {func(c *Controller) { c.accountEvent(watch.Event{New: account}, false) }, true},
-		"a namespace that was there":   {func(c *Controller) { c.namespaceEvent(watch.Event{New: namespace, Initial: true}) }, false},
-		"a namespace that goes":        {func(c *Controller) { c.namespaceEvent(watch.Event{Old: namespace}) }, false},
-		"an account that changes":      {func(c *Controller) { c.accountEvent(watch.Event{Old: account, New: account}, false) }, false},
-		"a copy that somebody deletes": {func(c *Controller) { c.copyEvent(watch.Event{Old: secret}, false) }, true},
-		"a copy that somebody edits":   {func(c *Controller) { c.copyEvent(watch.Event{Old: secret, New: secret}, false) }, false},
-		"a roll-out":                   {func(c *Controller) { c.requeueAll(nil) }, false},
+		"a new namespace":                 {func(c *Controller) { c.namespaceEvent(watch.Event{New: namespace}) }, true},
+		"a new account":                   {func(c *Controller) { c.accountEvent(watch.Event{New: account}, false) }, true},
+		"a namespace that was there":      {func(c *Controller) { c.namespaceEvent(watch.Event{New: namespace, Initial: true}) }, false},
+		"a namespace that goes":           {func(c *Controller) { c.namespaceEvent(watch.Event{Old: namespace}) }, false},
+		"an account that changes":         {func(c *Controller) { c.accountEvent(watch.Event{Old: account, New: account}, false) }, false},
+		"a copy that somebody deletes":    {func(c *Controller) { c.copyEvent(watch.Event{Old: secret}, false) }, true},
+		"a copy that somebody edits":      {func(c *Controller) { c.copyEvent(watch.Event{Old: secret, New: secret}, false) }, false},
+		"a copy of a namespace that goes": {func(c *Controller) { c.copyEvent(watch.Event{Old: last}, false) }, false},
+		"a roll-out":                      {func(c *Controller) { c.requeueAll(nil) }, false},
 	} {
 		c := cached(p, ins, haves)
 		c.activator.Activate(t.Context(), p)
