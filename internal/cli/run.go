@@ -67,7 +67,7 @@ func runCommand(stdout, stderr io.Writer) *ffcli.Command {
 func (f *runFlags) register(fs *flag.FlagSet) {
 	f.kube.register(fs)
 	f.registerPlace(fs)
-	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces that are worked on at a time; while a namespace or service account is new, a roll-out uses 8 of them")
+	fs.IntVar(&f.workers, "workers", 48, "`NUMBER` of namespaces that are worked on at a time; while a namespace or service account is new, or somebody deleted a copy, a roll-out uses 8 of them")
 	fs.IntVar(&f.maxPrune, "max-prune", 50, "`PERCENT` of all copies, and of all references, that may be removed at once without confirmation")
 	fs.IntVar(&f.maxFailing, "max-failing", 10, "`PERCENT` of the selected namespaces that may have problems of their own before the policy counts as Degraded; 0 for none")
 	fs.DurationVar(&f.expiry, "expiry-warning", plan.ExpiryWarning, "`DURATION` before a credential of a source ends to say so, but not before the last third of its life; 0 for never")

@@ -30,8 +30,8 @@ const (
 	overflowFactor, mostOverflow = 4, 64
 )
 
-// Queue is the work queue of namespaces, and hands them out. One that is new, or has a new service account, goes before
-// those that only wait for a roll-out: there a pod may be about to start. The others have an eighth of the turns all the same.
+// Queue is the work queue of namespaces, and hands them out. One that is new, or has a new service account, or lost a copy, goes
+// before those that only wait for a roll-out: there a pod may be about to start. The others have an eighth of the turns all the same.
 type Queue struct {
 	workqueue.TypedRateLimitingInterface[string]
 	lanes *lanes
