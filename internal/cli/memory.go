@@ -12,7 +12,8 @@ import (
 const usualMemoryShare = 0.9
 
 // limitMemory has garbage collected more often as memory comes near the limit of the process' cgroup. Go lets as much garbage gather
-// as there is in use, whatever the limit, and the kernel ends a process that goes beyond it. GOMEMLIMIT in the environment wins.
+// as there is in use, whatever the limit, and the kernel ends a process that goes beyond it. GOMEMLIMIT and AUTOMEMLIMIT
+// in the environment win.
 func limitMemory(share float64, log zerolog.Logger) {
 	switch limit, err := memlimit.Set(memlimit.WithRatio(share)); {
 	case err != nil: // on a machine without cgroups, for example

@@ -189,6 +189,21 @@ func TestMigrateKnowsTamcoresImage(t *testing.T) {
 	}
 }
 
+// TestMigrateKeepsWhatIsSaidOfMemory: a policy has no place for it, and the controller has the same flags.
+func TestMigrateKeepsWhatIsSaidOfMemory(t *testing.T) {
+	for given, want := range map[string]string{
+		"-secretname=reg":           "",
+		"-auto-memlimit-ratio=0.75": `: ["-auto-memlimit-ratio=0.75"]`,
+		"-no-auto-memlimit":         `: ["-no-auto-memlimit"]`,
+		"-no-auto-memlimit=false":   "",
+	} {
+		text, err := printed(t, deployment(t, "ghcr.io/tamcore/imagepullsecret-patcher:v1", []string{"-dockerconfigjsonpath=/secrets/x", given}, nil), "-o", "values")
+		if _, list, _ := strings.Cut(text, "\nextraArgs"); err != nil || strings.TrimSpace(list) != want {
+			t.Errorf("%s: %v\n%s", given, err, text)
+		}
+	}
+}
+
 // TestMigrateFindsTheAncestorAmongOthers gives all Deployments of a cluster, of which another has a flag of the same name.
 func TestMigrateFindsTheAncestorAmongOthers(t *testing.T) {
 	other := strings.ReplaceAll(string(deployment(t, "example.com/sync:v1", []string{"--force"}, nil)), "name: patcher", "name: sync")

@@ -84,6 +84,12 @@ func (m *migration) arguments() (out []string) {
 	if a.reconciles.given != "" {
 		out = append(out, "-workers="+strconv.Itoa(m.settings.workers))
 	}
+	switch {
+	case a.noMemoryLimit.boolean():
+		out = append(out, "-no-auto-memlimit")
+	case a.memoryShare.given != "":
+		out = append(out, "-auto-memlimit-ratio="+strconv.FormatFloat(a.memoryShare.share(), 'g', -1, 64))
+	}
 	return out
 }
 
