@@ -59,7 +59,7 @@ chaos-test: ## minutes: try what breaks things, and the oracle, before the rows 
 
 .PHONY: faults-test
 faults-test: ## two hours: let everything go wrong between the program and the API server while it works, and look for what is lost; FAULT=NAME for one row of docs/reliability.md; TESTFLAGS=-update writes that page
-	$(CONTROLPLANE) run -- go -C hack/chaos test -count=1 -timeout 3h -run '$(if $(FAULT),,TestEachCheckFails|)TestFaults/$(FAULT)' $(TESTFLAGS) ./faults
+	$(CONTROLPLANE) run -- go -C hack/chaos test ./faults -count=1 -timeout 3h -run '$(if $(FAULT),,TestEachCheckFails|)TestFaults/$(FAULT)' $(TESTFLAGS)
 
 .PHONY: fuzz-oracle
 fuzz-oracle: ## look for a credential that the kubelet judges otherwise; FUZZTIME=10m
