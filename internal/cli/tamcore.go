@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func (a *ancestor) addTamcore() {
 		usage: "no metrics for -metrics-bind-address, because there are none with TLS"})
 	a.noMemoryLimit = add(setting{name: "no-auto-memlimit", kind: boolSetting, text: "false",
 		usage: "do not collect garbage more often as memory comes near the container's limit" + asAncestor})
-	a.memoryShare = add(setting{name: "auto-memlimit-ratio", kind: shareSetting, text: "0.9",
+	a.memoryShare = add(setting{name: "auto-memlimit-ratio", kind: shareSetting, text: fmt.Sprint(usualMemoryShare),
 		usage: "`SHARE` of the container's memory limit that garbage may not go beyond" + asAncestor})
 	for _, name := range []string{"no-auto-maxprocs", "zap-devel"} {
 		add(setting{name: name, kind: boolSetting, text: "false", noEffect: true, usage: "without effect" + asAncestor})

@@ -57,9 +57,12 @@ func (c *Controller) copyEvent(e watch.Event, own bool) {
 	if own {
 		return
 	}
-	name := e.Object().GetNamespace()
-	ns := c.cluster.Namespace(name)
-	c.enqueue(name, e.New == nil && ns != nil && !ns.Terminating) // without it, pods cannot pull; those of a namespace that goes need not
+	name, urgent := e.Object().GetNamespace(), false
+	if e.New == nil { // without it, pods cannot pull; those of a namespace that goes need not
+		ns := c.cluster.Namespace(name)
+		urgent = ns != nil && !ns.Terminating
+	}
+	c.enqueue(name, urgent)
 }
 
 // sourceChanged has everything decided again with the sources as they are now. An informer that became settled or forbidden may
