@@ -9,13 +9,13 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 
 	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
@@ -126,7 +126,7 @@ func (f *checkFlags) open(stdin io.Reader, stderr io.Writer) (checkOrigin, error
 	if err != nil {
 		return checkOrigin{}, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return checkOrigin{}, fmt.Errorf("make a client: %w", err)
 	}

@@ -13,11 +13,11 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/inspect/coverage"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // The exit status of coverage.
@@ -162,7 +162,7 @@ func (f *coverageFlags) report(ctx context.Context, query inspect.CoverageQuery,
 	if err != nil {
 		return nil, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

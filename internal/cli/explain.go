@@ -11,10 +11,10 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/inspect/tell"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // explainFlags are the flags of explain, as they are given.
@@ -117,7 +117,7 @@ func (f *explainFlags) explain(ctx context.Context, documents map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

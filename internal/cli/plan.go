@@ -8,11 +8,11 @@ import (
 	"io"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/cli/policyfile"
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // The exit status of plan.
@@ -140,7 +140,7 @@ func (f *planFlags) open(stdin io.Reader, stderr io.Writer) (origin, error) {
 	if err != nil {
 		return origin{}, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return origin{}, fmt.Errorf("make a client: %w", err)
 	}

@@ -11,11 +11,11 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/manifest"
 	"github.com/pullsecrets/pullsecrets/internal/rbac"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // rbacFlags are the flags of rbac, as they are given.
@@ -114,7 +114,7 @@ func (f *rbacFlags) namesInUse(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

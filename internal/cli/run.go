@@ -12,11 +12,11 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/election"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -158,7 +158,7 @@ func (f *runFlags) configured(log zerolog.Logger) (cfg reconcile.Config, config 
 		config.Wrap(cfg.Election.Guard)
 	}
 	config.Wrap(withPlainWatches)
-	if cfg.Client, err = dynamic.NewForConfig(config); err != nil {
+	if cfg.Client, err = kube.NewDynamic(config); err != nil {
 		return cfg, nil, fmt.Errorf("make a client: %w", err)
 	}
 	if f.admission {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/inspect/overview"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // The exit status of status.
@@ -96,7 +97,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return exitError{statusUnknown, err}
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return exitError{statusUnknown, fmt.Errorf("make a client: %w", err)}
 	}

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"encoding/base64"
+	"maps"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -15,8 +18,19 @@ type ConfigMap struct {
 }
 
 // NewConfigMap copies a v1 ConfigMap.
-func NewConfigMap(u *unstructured.Unstructured) *ConfigMap {
-	cm := &ConfigMap{Meta: newMeta(u), Annotations: u.GetAnnotations(), BinaryData: map[string][]byte{}}
+func NewConfigMap(o metav1.Object) *ConfigMap {
+	cm := &ConfigMap{Meta: newMeta(o), Annotations: o.GetAnnotations(), BinaryData: map[string][]byte{}}
+	switch o := o.(type) {
+	case *corev1.ConfigMap:
+		cm.Data = o.Data
+		maps.Copy(cm.BinaryData, o.BinaryData)
+	case *unstructured.Unstructured:
+		cm.fill(o)
+	}
+	return cm
+}
+
+func (cm *ConfigMap) fill(u *unstructured.Unstructured) {
 	cm.Data, _, _ = unstructured.NestedStringMap(u.Object, "data")
 	binary, _, _ := unstructured.NestedStringMap(u.Object, "binaryData")
 	for key, text := range binary {
@@ -25,5 +39,4 @@ func NewConfigMap(u *unstructured.Unstructured) *ConfigMap {
 			cm.BinaryData[key] = value
 		}
 	}
-	return cm
 }

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -24,7 +23,7 @@ type Meta struct {
 	Deleting        bool // it has a deletionTimestamp
 }
 
-func newMeta(u *unstructured.Unstructured) Meta {
+func newMeta(u metav1.Object) Meta {
 	return Meta{
 		Namespace:       intern(u.GetNamespace()),
 		Name:            intern(u.GetName()),

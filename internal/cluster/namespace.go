@@ -3,6 +3,8 @@ package cluster
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -16,9 +18,8 @@ type Namespace struct {
 }
 
 // NewNamespace shrinks a v1 Namespace. optOut are other annotations that opt it out.
-func NewNamespace(u *unstructured.Unstructured, optOut ...string) *Namespace {
+func NewNamespace(u metav1.Object, optOut ...string) *Namespace {
 	annotations := u.GetAnnotations()
-	phase, _, _ := unstructured.NestedString(u.Object, "status", "phase")
 	ns := &Namespace{
 		Meta:     newMeta(u),
 		Labels:   NewLabels(u.GetLabels()),
@@ -26,8 +27,18 @@ func NewNamespace(u *unstructured.Unstructured, optOut ...string) *Namespace {
 
 		KeepsPods: keepsPods(annotations),
 	}
-	ns.Terminating = ns.Deleting || phase == "Terminating"
+	ns.Terminating = ns.Deleting || phaseOf(u) == string(corev1.NamespaceTerminating)
 	return ns
+}
+
+func phaseOf(o metav1.Object) (phase string) {
+	switch o := o.(type) {
+	case *corev1.Namespace:
+		phase = string(o.Status.Phase)
+	case *unstructured.Unstructured:
+		phase, _, _ = unstructured.NestedString(o.Object, "status", "phase")
+	}
+	return phase
 }
 
 // optsOut reports whether one of these annotations is "true".

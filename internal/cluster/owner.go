@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"encoding/json"
+	"time"
 	"unique"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,7 +18,11 @@ type Owner struct {
 
 // owners reads metadata.managedFields: whether we have an Apply entry of our own, whether that owns the field at path
 // (in the f: notation of fieldsV1) or one of its parents as a whole, and who else does.
-func owners(u *unstructured.Unstructured, path ...string) (applied, owned bool, others []Owner) {
+func owners(o metav1.Object, path ...string) (applied, owned bool, others []Owner) {
+	u, ok := o.(*unstructured.Unstructured)
+	if !ok {
+		return decodedOwners(o, path)
+	}
 	metadata, _ := u.Object["metadata"].(map[string]any)
 	entries, _ := metadata["managedFields"].([]any)
 	for _, e := range entries {
@@ -39,8 +45,26 @@ func owners(u *unstructured.Unstructured, path ...string) (applied, owned bool, 
 	return applied, owned, others
 }
 
+// decodedOwners is owners of an object that was decoded to its type, where fieldsV1 is still a text.
+func decodedOwners(o metav1.Object, path []string) (applied, owned bool, others []Owner) {
+	for _, e := range o.GetManagedFields() {
+		owner := e.FieldsV1 != nil && ownsText([]byte(e.FieldsV1.GetRawString()), path)
+		switch {
+		case e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply:
+			applied, owned = true, owned || owner
+		case owner:
+			at := ""
+			if e.Time != nil {
+				at = e.Time.UTC().Format(time.RFC3339)
+			}
+			others = append(others, Owner{Manager: intern(e.Manager), Operation: intern(string(e.Operation)), Time: at})
+		}
+	}
+	return applied, owned, others
+}
+
 // othersOwn reports whether others own a label or an annotation.
-func othersOwn(u *unstructured.Unstructured, kind, name string) bool {
+func othersOwn(u metav1.Object, kind, name string) bool {
 	_, _, others := owners(u, "f:metadata", kind, "f:"+name)
 	return len(others) > 0
 }
@@ -52,6 +76,25 @@ func owns(fields map[string]any, path []string) bool {
 			return false
 		}
 		if len(child) == 0 {
+			return true
+		}
+		fields = child
+	}
+	return true
+}
+
+// ownsText is owns of a text, of which it decodes what is on the path alone.
+func ownsText(fields []byte, path []string) bool {
+	for _, step := range path {
+		var children map[string]json.RawMessage
+		if json.Unmarshal(fields, &children) != nil {
+			return false
+		}
+		child, ok := children[step]
+		if !ok || child[0] != '{' {
+			return false
+		}
+		if string(child) == "{}" {
 			return true
 		}
 		fields = child

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
@@ -54,22 +56,21 @@ type Source struct {
 }
 
 // Secret shrinks a v1 Secret to a projection.
-func (p *Projector) Secret(u *unstructured.Unstructured) *Secret {
+func (p *Projector) Secret(u metav1.Object) *Secret {
 	s, _ := p.project(u)
 	return s
 }
 
 // Source shrinks a v1 Secret and keeps the bytes of its credential.
-func (p *Projector) Source(u *unstructured.Unstructured) *Source {
+func (p *Projector) Source(u metav1.Object) *Source {
 	s, value := p.project(u)
 	at, ok := expires(u.GetAnnotations())
 	return &Source{Secret: s, Credential: NewCredential(value), Created: u.GetCreationTimestamp().Time, Expires: at, BadExpires: !ok}
 }
 
-func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
+func (p *Projector) project(u metav1.Object) (*Secret, []byte) {
 	labels, annotations := u.GetLabels(), u.GetAnnotations()
-	secretType, _ := u.Object["type"].(string)
-	immutable, _ := u.Object["immutable"].(bool)
+	secretType, immutable := kindOfSecret(u)
 	s := &Secret{
 		Meta:      newMeta(u),
 		Type:      intern(secretType),
@@ -84,18 +85,11 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 		Ancestor: labels[LabelManagedBy] == AncestorManager || annotations[LabelManagedBy] == AncestorManager,
 	}
 	key := DataKey(secretType)
-	data, _ := u.Object["data"].(map[string]any)
-	encoded, found := data[key].(string)
-	for name := range data {
-		if name != key {
-			s.OtherKeys = append(s.OtherKeys, intern(name))
-		}
-	}
-	slices.Sort(s.OtherKeys)
+	s.OtherKeys = otherKeys(u, key)
 	s.Applied, s.OwnsData, s.Owners = owners(u, "f:data", "f:"+key)
 	s.MarksKept = len(s.Owners) > 0 && (othersOwn(u, "f:annotations", AnnotationFor) ||
 		othersOwn(u, "f:labels", LabelManagedBy) && othersOwn(u, "f:annotations", AnnotationSource))
-	value, f := dataValue(key, encoded, found, s.OtherKeys)
+	value, f := dataValue(u, key, s.OtherKeys)
 	if f.defect == "" {
 		s.Content, s.Defect, s.Cause = p.Content(secretType, value)
 		s.Broken = s.Defect != "" && broken(secretType, value)
@@ -105,17 +99,59 @@ func (p *Projector) project(u *unstructured.Unstructured) (*Secret, []byte) {
 	return s, nil
 }
 
-// dataValue decodes the value under the data key of a secret's type.
-func dataValue(key, encoded string, found bool, others []string) ([]byte, fault) {
-	switch {
-	case key == "":
-		return nil, wrongType
-	case !found:
-		return nil, missingKey(key, others)
+func kindOfSecret(o metav1.Object) (secretType string, immutable bool) {
+	switch o := o.(type) {
+	case *corev1.Secret:
+		secretType, immutable = string(o.Type), o.Immutable != nil && *o.Immutable
+	case *unstructured.Unstructured:
+		secretType, _ = o.Object["type"].(string)
+		immutable, _ = o.Object["immutable"].(bool)
 	}
-	value, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		return nil, notBase64(key, encoded)
+	return secretType, immutable
+}
+
+// otherKeys returns the data keys of a secret besides this one, sorted.
+func otherKeys(o metav1.Object, key string) (others []string) {
+	add := func(name string) {
+		if name != key {
+			others = append(others, intern(name))
+		}
+	}
+	switch o := o.(type) {
+	case *corev1.Secret:
+		for name := range o.Data {
+			add(name)
+		}
+	case *unstructured.Unstructured:
+		data, _ := o.Object["data"].(map[string]any)
+		for name := range data {
+			add(name)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// dataValue returns the value under the data key of a secret's type, decoded.
+func dataValue(o metav1.Object, key string, others []string) (value []byte, f fault) {
+	if key == "" {
+		return nil, wrongType
+	}
+	found, encoded := false, ""
+	switch o := o.(type) {
+	case *corev1.Secret:
+		value, found = o.Data[key]
+	case *unstructured.Unstructured:
+		data, _ := o.Object["data"].(map[string]any)
+		if encoded, found = data[key].(string); found {
+			var err error
+			if value, err = base64.StdEncoding.DecodeString(encoded); err != nil {
+				return nil, notBase64(key, encoded)
+			}
+		}
+	}
+	if !found {
+		return nil, missingKey(key, others)
 	}
 	return value, fault{}
 }

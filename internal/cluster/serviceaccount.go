@@ -1,6 +1,12 @@
 package cluster
 
-import "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
 
 // ServiceAccount is a service account as rules see it, with its list of pull secrets.
 type ServiceAccount struct {
@@ -16,7 +22,7 @@ type ServiceAccount struct {
 }
 
 // NewServiceAccount shrinks a v1 ServiceAccount. optOut are other annotations that opt it out.
-func NewServiceAccount(u *unstructured.Unstructured, optOut ...string) *ServiceAccount {
+func NewServiceAccount(u metav1.Object, optOut ...string) *ServiceAccount {
 	annotations := u.GetAnnotations()
 	sa := &ServiceAccount{
 		Meta:     newMeta(u),
@@ -26,13 +32,24 @@ func NewServiceAccount(u *unstructured.Unstructured, optOut ...string) *ServiceA
 	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
 	sa.Ledger = intern(sa.Ledger)
 	sa.Applied, sa.OwnsList, sa.Owners = owners(u, "f:imagePullSecrets")
-	if list, ok := u.Object["imagePullSecrets"].([]any); ok && len(list) > 0 {
-		sa.PullSecrets = make([]string, 0, len(list))
+	sa.PullSecrets = pullSecrets(u)
+	return sa
+}
+
+// pullSecrets returns the names in an account's list; nil where it is empty.
+func pullSecrets(o metav1.Object) (names []string) {
+	switch o := o.(type) {
+	case *corev1.ServiceAccount:
+		for _, entry := range o.ImagePullSecrets {
+			names = append(names, intern(entry.Name))
+		}
+	case *unstructured.Unstructured:
+		list, _ := o.Object["imagePullSecrets"].([]any)
 		for _, e := range list {
 			entry, _ := e.(map[string]any)
 			name, _ := entry["name"].(string)
-			sa.PullSecrets = append(sa.PullSecrets, intern(name))
+			names = append(names, intern(name))
 		}
 	}
-	return sa
+	return slices.Clip(names)
 }

@@ -198,6 +198,13 @@ func losesBookmarks(resp *http.Response) (end func()) {
 	return func() { _ = out.Close() }
 }
 
+// inJSON is a request for an answer that a proxy can read.
+func inJSON(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept", "application/json")
+	return r
+}
+
 // pipedBody ends both ends of a body that is read through a pipe.
 type pipedBody struct {
 	*io.PipeReader
@@ -217,14 +224,14 @@ func TestAProxyThatBreaksWatchListsIsNotWaitedFor(t *testing.T) {
 		said  int
 	}{
 		{"it loses bookmarks", func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			resp, err := next.RoundTrip(r)
+			resp, err := next.RoundTrip(inJSON(r))
 			if err == nil {
 				losesBookmarks(resp)
 			}
 			return resp, err
 		}, 1},
 		{"it ends watches before their bookmark", func(r *http.Request, next http.RoundTripper) (*http.Response, error) {
-			resp, err := next.RoundTrip(r)
+			resp, err := next.RoundTrip(inJSON(r))
 			if err == nil {
 				time.AfterFunc(1500*time.Millisecond, losesBookmarks(resp))
 			}

@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/evict/decide"
@@ -105,8 +106,8 @@ func (e *Evictor) stuck() (pods []*cluster.Pod, newest map[types.UID]time.Time) 
 
 func (e *Evictor) decide(pod *cluster.Pod) decide.Verdict {
 	in := decide.Input{Pod: pod, Status: e.known, Owners: e.Owners}
-	in.Namespace, _ = e.namespaces.Get(pod.Namespace).(*cluster.Namespace)
-	in.Account, _ = e.accounts.Get(pod.Namespace + "/" + pod.Account).(*cluster.ServiceAccount)
+	in.Namespace, _ = e.namespaces.Get(cache.ObjectName{Name: pod.Namespace}).(*cluster.Namespace)
+	in.Account, _ = e.accounts.Get(cache.ObjectName{Namespace: pod.Namespace, Name: pod.Account}).(*cluster.ServiceAccount)
 	return decide.Decide(in)
 }
 

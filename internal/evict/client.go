@@ -7,6 +7,8 @@ import (
 
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // NewClient returns the client of an Evictor. By itself client-go waits and sends a request again that was refused with 429; of
@@ -14,7 +16,7 @@ import (
 func NewClient(config *rest.Config) (dynamic.Interface, error) {
 	config = rest.CopyConfig(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return refusals{next} })
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}

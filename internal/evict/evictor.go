@@ -11,10 +11,12 @@ import (
 
 	"github.com/rs/zerolog"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/flowcontrol"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -83,7 +85,7 @@ func New(cfg Config) *Evictor {
 		Client: cfg.Client, OnState: changed, OnListing: func(kube.Target) {}, OnPlainLists: e.throttled.PlainLists,
 		Unobserved: func(kube.Target) []cluster.Object { return nil },
 	})
-	add := func(what kube.Target, project func(*unstructured.Unstructured) cluster.Object) *watch.Informer {
+	add := func(what kube.Target, project func(metav1.Object) cluster.Object) *watch.Informer {
 		return e.group.Add(watch.Spec{Target: what, Project: project, OnError: e.watchFailed, OnEvent: func(event watch.Event) {
 			if !event.Unchanged() {
 				changed()
@@ -91,13 +93,13 @@ func New(cfg Config) *Evictor {
 		}})
 	}
 	e.pods = add(kube.Target{Resource: kube.Pods, Phase: "Pending"},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewPod(u) })
+		func(o metav1.Object) cluster.Object { return cluster.NewPod(o.(*unstructured.Unstructured)) })
 	e.namespaces = add(kube.Target{Resource: kube.Namespaces},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) })
+		func(o metav1.Object) cluster.Object { return cluster.NewNamespace(o) })
 	e.accounts = add(kube.Target{Resource: kube.ServiceAccounts},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewServiceAccount(u) })
+		func(o metav1.Object) cluster.Object { return cluster.NewServiceAccount(o) })
 	e.status = add(kube.Target{Resource: kube.ConfigMaps, Namespace: cfg.Namespace, Name: cfg.StatusName},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) })
+		func(o metav1.Object) cluster.Object { return cluster.NewConfigMap(o) })
 	return e
 }
 
@@ -162,7 +164,7 @@ func (e *Evictor) Run(ctx context.Context) {
 
 // readStatus reads the status ConfigMap, if it is another one than before.
 func (e *Evictor) readStatus() {
-	cm, _ := e.status.Get(e.Namespace + "/" + e.StatusName).(*cluster.ConfigMap)
+	cm, _ := e.status.Get(cache.ObjectName{Namespace: e.Namespace, Name: e.StatusName}).(*cluster.ConfigMap)
 	version := ""
 	if cm != nil {
 		version = string(cm.UID) + " " + cm.ResourceVersion

@@ -49,7 +49,7 @@ func New(ctx context.Context, client dynamic.Interface, at inspect.Place, log ze
 	p := &Purge{client: client, requests: kube.New(client), at: at, projector: state.NewProjector(), log: log}
 	p.executor = apply.New(apply.Options{
 		Client: p.requests, Writes: state.NewOwnWrites(), Projector: p.projector, Installation: at.Installation(),
-		Account:         func(u *unstructured.Unstructured) *cluster.ServiceAccount { return cluster.NewServiceAccount(u) },
+		Account:         func(o metav1.Object) *cluster.ServiceAccount { return cluster.NewServiceAccount(o) },
 		BeforeOverwrite: report.BeforeOverwrite(log),
 	})
 	holder, err := p.holder(ctx)

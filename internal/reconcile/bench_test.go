@@ -75,13 +75,13 @@ func cachedBy(cfg Config, p *policy.Policy, ins []policy.Inputs, haves []plan.Ob
 	f.cluster.Fill(f.caches)
 	f.cluster.Ensure(nil, p.CopyNames())
 	for i, in := range ins {
-		_ = f.caches.Namespaces.Add(in.Namespace)
+		f.caches.Namespaces.Add(in.Namespace)
 		for _, sa := range in.Accounts {
-			_ = f.caches.Accounts.Add(sa)
+			f.caches.Accounts.Add(sa)
 		}
 		for name, state := range haves[i].Copies {
 			if state.Secret != nil {
-				_ = f.caches.Copies[name].Add(state.Secret)
+				f.caches.Copies[name].Add(state.Secret)
 			}
 		}
 	}

@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"slices"
+	"time"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -39,9 +42,29 @@ func (c *Controller) namespaceEvent(e watch.Event) {
 	if after == nil || after.Terminating || before != nil && before.UID != after.UID {
 		c.executor.Forget(name)
 	}
-	if before == nil || after == nil || !before.SameDecision(after) {
-		c.enqueue(name, before == nil && !e.Initial)
+	isNew := before == nil && !e.Initial
+	switch {
+	case isNew && c.awaitsAccount(name):
+		c.reporter.Waits(name)
+		c.queue.AddUrgentAfter(name, accountPatience)
+	case before == nil || after == nil || !before.SameDecision(after):
+		c.enqueue(name, isNew)
 	}
+}
+
+// accountPatience is how long a new namespace is left alone that has no service account yet. The cluster makes the first one within
+// 15 ms as a rule, and if copies were just being written then, it would have to wait for them: a namespace is worked on by one
+// worker at a time. No pod can be there before its account is.
+const accountPatience = 100 * time.Millisecond
+
+// awaitsAccount reports whether the next thing to do in a namespace is to write to an account that is about to come.
+func (c *Controller) awaitsAccount(namespace string) bool {
+	p := c.activator.Active()
+	if p == nil {
+		return false
+	}
+	there, known := c.cluster.Accounts(namespace)
+	return known && len(there) == 0 && slices.ContainsFunc(p.Rules, func(r *policy.Rule) bool { return r.Attach != policy.AttachPods })
 }
 
 func (c *Controller) accountEvent(e watch.Event, own bool) {

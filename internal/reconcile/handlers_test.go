@@ -75,7 +75,7 @@ func TestAWakeWhileAPruneIsHeldDecidesNothing(t *testing.T) {
 		t.Errorf("while something is held: decided %d times, held is %t", decided, f.limit.Held())
 	}
 	for _, obj := range f.caches.Namespaces.List() { // what is held goes in another way
-		_ = f.caches.Namespaces.Delete(obj)
+		f.caches.Namespaces.Delete(obj)
 		f.namespaceEvent(watch.Event{Old: obj.(*cluster.Namespace)})
 	}
 	drain()

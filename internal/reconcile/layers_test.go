@@ -60,7 +60,7 @@ var layers = []struct {
 	{"ui", false, "ui/view inspect reconcile/watch reconcile/kube policy cluster"},
 	{"purge", false, "inspect reconcile/report reconcile/apply reconcile/state reconcile/kube reconcile/plan policy cluster"},
 	{"cli/policyfile", false, "policy"},
-	{"cli", false, "registry reconcile/verify cli/policyfile page ui reconcile evict inspect/coverage inspect/overview inspect/tell inspect purge manifest rbac admission reconcile/election reconcile/state reconcile/plan policy cluster"},
+	{"cli", false, "registry reconcile/verify cli/policyfile page ui reconcile evict inspect/coverage inspect/overview inspect/tell inspect purge manifest rbac admission reconcile/election reconcile/kube reconcile/state reconcile/plan policy cluster"},
 }
 
 // impure are what a pure package does not import, and why.

@@ -242,7 +242,7 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 	for _, obj := range f.caches.Namespaces.List()[:3] {
 		ns := *obj.(*cluster.Namespace)
 		ns.Excluded = true
-		_ = f.caches.Namespaces.Add(&ns)
+		f.caches.Namespaces.Add(&ns)
 		out = append(out, ns.Name)
 	}
 	for range 10 { // tries

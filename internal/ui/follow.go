@@ -10,9 +10,9 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
@@ -55,7 +55,6 @@ type Live struct {
 type followed struct {
 	*watch.Informer
 	target kube.Target
-	key    string
 
 	mu   sync.Mutex
 	why  string             // the last request for it failed
@@ -68,7 +67,7 @@ func NewLive(config *rest.Config, at Place) (*Live, error) {
 	l := &Live{at: at, changed: make(chan struct{}, 1)}
 	config = rest.CopyConfig(config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &watched{next, l} })
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +76,15 @@ func NewLive(config *rest.Config, at Place) (*Live, error) {
 		Client: client, ListEvery: pollEvery, OnState: l.news, OnListing: func(kube.Target) {}, OnPlainLists: func(kube.Target) {},
 		Unobserved: func(kube.Target) []cluster.Object { return nil },
 	})
-	configMap := func(u *unstructured.Unstructured) cluster.Object { return cluster.NewConfigMap(u) }
+	configMap := func(o metav1.Object) cluster.Object { return cluster.NewConfigMap(o) }
 	l.policy = l.follow(kube.Target{Resource: kube.ConfigMaps, Namespace: at.Namespace, Name: at.PolicyName}, configMap)
 	l.status = l.follow(kube.Target{Resource: kube.ConfigMaps, Namespace: at.Namespace, Name: at.StatusName}, configMap)
-	l.namespaces = l.follow(kube.Target{Resource: kube.Namespaces}, func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u) })
+	l.namespaces = l.follow(kube.Target{Resource: kube.Namespaces}, func(o metav1.Object) cluster.Object { return cluster.NewNamespace(o) })
 	return l, nil
 }
 
-func (l *Live) follow(target kube.Target, project func(*unstructured.Unstructured) cluster.Object) *followed {
-	f := &followed{target: target, key: strings.Trim(target.Namespace+"/"+target.Name, "/")}
+func (l *Live) follow(target kube.Target, project func(metav1.Object) cluster.Object) *followed {
+	f := &followed{target: target}
 	f.Informer = l.group.Add(watch.Spec{
 		Target: target, Project: project,
 		OnError: func(_ kube.Target, err error) {
@@ -179,7 +178,7 @@ func (f *followed) configMap() view.Known[*cluster.ConfigMap] {
 	known := view.Known[*cluster.ConfigMap]{What: f.target.String(), Why: f.why, Known: settled && !forbidden, Forbidden: forbidden && !f.may}
 	switch {
 	case known.Known:
-		known.Value, _ = f.Get(f.key).(*cluster.ConfigMap)
+		known.Value, _ = f.Get(cache.ObjectName{Namespace: f.target.Namespace, Name: f.target.Name}).(*cluster.ConfigMap)
 	case f.may:
 		known.Known, known.Polled, known.Value = true, true, f.read
 	}

@@ -7,11 +7,11 @@ import (
 	"sync"
 
 	"github.com/rs/zerolog"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // maxLine is how long a line of the log may be; each controller that a test starts is held to it.
@@ -38,7 +38,7 @@ func (s *Sandbox) StartIn(home string, change ...func(*rest.Config)) *Running {
 	for _, f := range change {
 		f(config)
 	}
-	client, err := dynamic.NewForConfig(config)
+	client, err := kube.NewDynamic(config)
 	Must(s.T, err)
 	r := &Running{Sandbox: s, Log: &Buffer{}}
 	r.Controller = reconcile.New(reconcile.Config{

@@ -17,6 +17,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/watch"
 )
 
 const (
@@ -180,7 +181,7 @@ func TestARestartGoesOnFromTheStatus(t *testing.T) {
 				if c.broken {
 					saved.BinaryData[status.KeyPolicy] = []byte("x")
 				}
-				_ = w.caches.Status.Add(saved)
+				w.caches.Status.Add(saved)
 				if c.text != "" {
 					w.edit(c.text)
 				}
@@ -212,7 +213,7 @@ func TestANameThatAnotherLeaderSavedIsNotLost(t *testing.T) {
 		w.idle = true
 		w.refuse = func(string) error {
 			w.refuse = nil
-			_ = w.caches.Status.Add(savedBy(w, []string{"other"}, nil))
+			w.caches.Status.Add(savedBy(w, []string{"other"}, nil))
 			return apierrors.NewConflict(kube.ConfigMaps.GroupResource(), "the-status", errors.New("it is another version"))
 		}
 		w.run()
@@ -383,7 +384,7 @@ func TestAConfirmationIsUsedUpForARestartToo(t *testing.T) {
 			}
 			saved := savedBy(w, []string{"regcred"}, map[string]string{"policy.yaml": onePolicy})
 			saved.Data[status.KeyRecord] = fmt.Sprintf(`{"confirmed": %q}`, used)
-			_ = w.caches.Status.Add(saved)
+			w.caches.Status.Add(saved)
 			w.edit(noRules, cluster.AnnotationConfirmPrune, hashOf(noRules))
 			w.run()
 			if w.Limit.Held() != want || (w.copies("regcred") == 20) != want {
@@ -400,12 +401,9 @@ func TestAPruneIsNotHeldWhenNothingIsLeftOfIt(t *testing.T) {
 		w.run()
 		w.edit(noRules)
 		w.settle()
-		for _, store := range []interface {
-			List() []any
-			Delete(any) error
-		}{w.caches.Copies["regcred"], w.caches.Accounts} {
+		for _, store := range []*watch.Objects{w.caches.Copies["regcred"], w.caches.Accounts} {
 			for _, obj := range store.List() {
-				_ = store.Delete(obj)
+				store.Delete(obj)
 			}
 		}
 		if !w.Limit.Held() {
@@ -484,7 +482,7 @@ func TestAStandbyFollowsWhatTheLeaderFollows(t *testing.T) {
 				w := newWorld(t, 2, Options{})
 				w.leads = false
 				w.edit(c.text)
-				_ = w.caches.Status.Add(savedBy(w, []string{"other"}, map[string]string{"policy.yaml": onePolicy}))
+				w.caches.Status.Add(savedBy(w, []string{"other"}, map[string]string{"policy.yaml": onePolicy}))
 				w.run()
 				if w.Active() != nil || len(w.writes) > 0 || !w.Settled() {
 					t.Errorf("in force is %t, %q were written, it is settled: %t", w.Active() != nil, w.writes, w.Settled())
@@ -495,7 +493,7 @@ func TestAStandbyFollowsWhatTheLeaderFollows(t *testing.T) {
 				if p, _ := w.Progress(); p != nil || w.view() != nil {
 					t.Errorf("it evaluated nothing, and says %+v, %+v", p, w.view())
 				}
-				_ = w.caches.Status.Add(savedBy(w, []string{"gone"}, map[string]string{"policy.yaml": onePolicy})) // the leader's last word
+				w.caches.Status.Add(savedBy(w, []string{"gone"}, map[string]string{"policy.yaml": onePolicy})) // the leader's last word
 				w.leads, w.idle = true, true
 				w.settle()
 				if got := w.names(); w.Active() == nil || !slices.Equal(got, []string{"gone", "regcred"}) {
@@ -529,7 +527,7 @@ func TestWhatMayNotBeListedIsTold(t *testing.T) {
 // TestAPolicyOfFlagsIsToldInTheLog, and in Events on the status ConfigMap where that is not what it said before.
 func TestAPolicyOfFlagsIsToldInTheLog(t *testing.T) {
 	foreign := func(w *world) {
-		_ = w.caches.Copies["regcred"].Add(&cluster.Secret{Meta: cluster.Meta{Namespace: "team-00", Name: "regcred", UID: "u", ResourceVersion: "2"}, Type: "Opaque"})
+		w.caches.Copies["regcred"].Add(&cluster.Secret{Meta: cluster.Meta{Namespace: "team-00", Name: "regcred", UID: "u", ResourceVersion: "2"}, Type: "Opaque"})
 	}
 	for _, c := range []struct {
 		why    string
@@ -549,7 +547,7 @@ func TestAPolicyOfFlagsIsToldInTheLog(t *testing.T) {
 				if c.saved != "" {
 					saved := savedBy(w, []string{"regcred"}, nil)
 					saved.Data[status.KeyRecord] = fmt.Sprintf(`{"status": %q}`, c.saved)
-					_ = w.caches.Status.Add(saved)
+					w.caches.Status.Add(saved)
 				}
 				c.change(w)
 				w.run()
@@ -572,9 +570,9 @@ func TestAPolicyOfFlagsIsToldInTheLog(t *testing.T) {
 func TestAPolicyOfFlagsRemovesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 2, Options{Documents: map[string]string{"policy.yaml": otherPolicy}})
-		_ = w.caches.Status.Add(savedBy(w, []string{"regcred"}, nil))
+		w.caches.Status.Add(savedBy(w, []string{"regcred"}, nil))
 		for _, namespace := range []string{"team-00", "team-01"} {
-			_ = w.caches.Copies["regcred"].Add(&cluster.Secret{
+			w.caches.Copies["regcred"].Add(&cluster.Secret{
 				Meta: cluster.Meta{Namespace: namespace, Name: "regcred", UID: types.UID(namespace), ResourceVersion: "2"},
 				Type: cluster.TypeDockerConfigJSON, Applied: true, OwnsData: true,
 				Marks: cluster.Marks{ManagedBy: cluster.FieldManager, Source: "pullsecrets/hub", For: "pullsecrets/" + namespace},

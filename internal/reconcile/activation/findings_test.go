@@ -66,7 +66,7 @@ func TestARestartRepeatsNoEventOfASource(t *testing.T) {
 			t.Fatal(err)
 		}
 		saved.Data[status.KeyRecord] = text
-		_ = w.caches.Status.Add(saved)
+		w.caches.Status.Add(saved)
 		w.Reporter.Sources(map[types.NamespacedName]policy.SourceState{{Namespace: "pullsecrets", Name: "hub"}: {Findings: []policy.Finding{
 			{Reason: "Odd", Text: "it is odd"}, {Reason: "New", Text: "it is new"},
 		}}})

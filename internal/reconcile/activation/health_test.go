@@ -12,6 +12,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
@@ -21,13 +22,12 @@ import (
 func (w *world) foreign(n int) {
 	for i, ns := range w.teams() {
 		theirs := &cluster.Secret{Meta: cluster.Meta{Namespace: ns, Name: "regcred", UID: "theirs", ResourceVersion: w.next()}, Type: "Opaque"}
-		stored, _, _ := w.caches.Copies["regcred"].GetByKey(ns + "/regcred")
-		is, _ := stored.(*cluster.Secret)
+		is, _ := w.caches.Copies["regcred"].Get(kube.NameOf(theirs)).(*cluster.Secret)
 		switch there := is != nil && is.UID == "theirs"; {
 		case i < n && !there:
-			_ = w.caches.Copies["regcred"].Add(theirs)
+			w.caches.Copies["regcred"].Add(theirs)
 		case i >= n && there:
-			_ = w.caches.Copies["regcred"].Delete(theirs)
+			w.caches.Copies["regcred"].Delete(theirs)
 		default:
 			continue
 		}
@@ -168,7 +168,7 @@ func TestOtherWordsAloneBackOff(t *testing.T) {
 		before, events := w.policyWrites(), len(w.events)
 		comes := func(i int) {
 			name := fmt.Sprintf("x-%03d", i)
-			_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
+			w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
 			w.work(name)
 			w.rest(time.Second)
 		}
@@ -268,7 +268,7 @@ func TestAHeldPruneIsToldAtOnce(t *testing.T) {
 			w.rest(time.Second)
 		}
 		w.Limit.Hold()
-		_ = w.caches.Namespaces.Update(&cluster.Namespace{Meta: cluster.Meta{Name: "team-05"}, Excluded: true})
+		w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: "team-05"}, Excluded: true})
 		w.work("team-05")
 		w.rest(w.StatusInterval)
 		w.isSaid("held", status.Degraded, "too much would be removed at once")

@@ -17,7 +17,7 @@ import (
 
 // restored has a backup bring back the account of a namespace with names in its list and ledger.
 func (w *world) restored(namespace string, names ...string) {
-	_ = w.caches.Accounts.Add(&cluster.ServiceAccount{
+	w.caches.Accounts.Add(&cluster.ServiceAccount{
 		Meta:        cluster.Meta{Namespace: namespace, Name: "default", UID: types.UID("restored-" + namespace), ResourceVersion: w.next()},
 		PullSecrets: names, HasLedger: true, Ledger: w.Cluster.Installation().Ledger(namespace, names),
 	})
@@ -28,7 +28,7 @@ func (w *world) copied(namespace, name string) {
 	if w.caches.Copies[name] == nil {
 		w.caches.Copies[name] = state.NewFilling([]string{name}, nil).Copies[name]
 	}
-	_ = w.caches.Copies[name].Add(&cluster.Secret{
+	w.caches.Copies[name].Add(&cluster.Secret{
 		Meta: cluster.Meta{Namespace: namespace, Name: name, UID: types.UID("uid-" + name), ResourceVersion: w.next()},
 		Type: cluster.TypeDockerConfigJSON, Applied: true, OwnsData: true,
 		Marks: cluster.Marks{ManagedBy: cluster.FieldManager, Source: "pullsecrets/hub", For: "pullsecrets/" + namespace},
@@ -171,12 +171,12 @@ func TestANameLeavesWhenNothingIsLeftOfIt(t *testing.T) {
 		{"nothing", func(*world) {}, false},
 		{"a copy of ours", func(w *world) { w.copied("team-00", "old") }, true},
 		{"somebody's secret", func(w *world) {
-			_ = w.caches.Copies["old"].Add(&cluster.Secret{Meta: cluster.Meta{Namespace: "team-00", Name: "old"}, Type: cluster.TypeDockerConfigJSON})
+			w.caches.Copies["old"].Add(&cluster.Secret{Meta: cluster.Meta{Namespace: "team-00", Name: "old"}, Type: cluster.TypeDockerConfigJSON})
 		}, false},
 		{"a ledger", func(w *world) { w.restored("team-00", "old") }, true},
 		{"a ledger of a namespace that goes", func(w *world) {
 			w.restored("team-00", "old")
-			_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: "team-00"}, Terminating: true})
+			w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: "team-00"}, Terminating: true})
 		}, false},
 		{"what may not be read", func(w *world) {
 			caches := w.caches

@@ -107,8 +107,8 @@ func newWorld(t *testing.T, namespaces int, options Options) *world {
 	o.Cluster.Fill(w.caches)
 	for i := range namespaces {
 		name := fmt.Sprintf("team-%02d", i)
-		_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
-		_ = w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: name, Name: "default"}})
+		w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
+		w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: name, Name: "default"}})
 	}
 	o.Client, o.Limit, o.Publisher = w, prune.NewLimit(o.MaxPrune), admission.New(admission.Options{})
 	o.Reporter = report.New(report.Options{Log: o.Log, Explain: plan.Reason.Explain, Changed: func() { w.WakeSoon() }})
@@ -203,15 +203,15 @@ func (w *world) work(namespace string) {
 		meta := cluster.Meta{Namespace: namespace, Name: a.Name, UID: types.UID("uid-" + a.Name), ResourceVersion: w.next()}
 		switch {
 		case a.List != nil:
-			_ = w.caches.Accounts.Add(&cluster.ServiceAccount{
+			w.caches.Accounts.Add(&cluster.ServiceAccount{
 				Meta: meta, PullSecrets: a.List.Names, Applied: true, OwnsList: true, HasLedger: true,
 				Ledger: w.Cluster.Installation().Ledger(namespace, a.List.Ledger),
 			})
 		case a.Verb == plan.Delete:
-			_ = w.caches.Copies[a.Name].Delete(&meta)
+			w.caches.Copies[a.Name].Delete(&meta)
 		case a.Copy != nil:
 			source := w.Cluster.Sources(p)[a.Source].Source
-			_ = w.caches.Copies[a.Name].Add(&cluster.Secret{
+			w.caches.Copies[a.Name].Add(&cluster.Secret{
 				Meta: meta, Type: a.Copy.Type, Content: source.Content, Marks: a.Copy.Marks, Applied: true, OwnsData: true,
 			})
 		}
@@ -243,13 +243,13 @@ func (w *world) change(change func(*cluster.ConfigMap)) {
 	}
 	change(cm)
 	cm.ResourceVersion = w.next()
-	_ = w.caches.Policy.Add(cm)
+	w.caches.Policy.Add(cm)
 }
 
 // removePolicy has somebody delete the policy ConfigMap.
 func (w *world) removePolicy() {
 	gone := w.Cluster.PolicyMap()
-	_ = w.caches.Policy.Delete(gone)
+	w.caches.Policy.Delete(gone)
 	w.Cluster.Writes.Observe(kube.KindConfigMap, watch.Event{Old: gone})
 }
 
@@ -273,7 +273,7 @@ func (w *world) names() []string {
 }
 
 // copies counts the copies of a name.
-func (w *world) copies(name string) int { return len(w.caches.Copies[name].ListKeys()) }
+func (w *world) copies(name string) int { return len(w.caches.Copies[name].List()) }
 
 // Apply is part of kube.Client: it writes a ConfigMap, as the API server does.
 func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
@@ -291,8 +291,7 @@ func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, o
 			return nil, err
 		}
 	}
-	stored, there, _ := store.GetByKey("pullsecrets/" + name)
-	live, _ := stored.(*cluster.ConfigMap)
+	live, there := store.Get(kube.NameOf(obj)).(*cluster.ConfigMap)
 	if version := obj.GetResourceVersion(); there && version != "" && version != live.ResourceVersion {
 		return nil, apierrors.NewConflict(resource.GroupResource(), name, nil)
 	}
@@ -317,7 +316,8 @@ func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, o
 	out.SetResourceVersion(w.next())
 	w.writes = append(w.writes, name)
 	w.pinned = obj.GetResourceVersion()
-	return out, store.Add(cluster.NewConfigMap(out))
+	store.Add(cluster.NewConfigMap(out))
+	return out, nil
 }
 
 // recorded is what an Event takes of the dynamic client.

@@ -175,7 +175,8 @@ func (w *oldCRD) Apply(ctx context.Context, r schema.GroupVersionResource, obj *
 	if live != nil { // no change
 		return out, nil
 	}
-	return out, w.world.caches.Parameters.Add(cluster.NewAdmissionRule(out))
+	w.world.caches.Parameters.Add(cluster.NewAdmissionRule(out))
+	return out, nil
 }
 
 func TestAComponentThatKnowsNoPodsIsReported(t *testing.T) {

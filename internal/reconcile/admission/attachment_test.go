@@ -59,10 +59,10 @@ func (w *world) until(longest time.Duration) {
 func podsWorld(t *testing.T, rules string) *world {
 	w := newWorld(t, rules)
 	for _, ns := range []string{"team-a", "team-b"} {
-		_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: ns}})
+		w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: ns}})
 	}
-	_ = w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-a", Name: "default"}, Ledger: "pullsecrets/team-a: reg"})
-	_ = w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}})
+	w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-a", Name: "default"}, Ledger: "pullsecrets/team-a: reg"})
+	w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}})
 	return w
 }
 
@@ -95,7 +95,7 @@ func TestANewRuleAttachesToPodsAtOnce(t *testing.T) {
 func TestARecordWithoutNamesIsDecidedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := podsWorld(t, podsRule)
-		_ = w.caches.Accounts.Update(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}, Ledger: "pullsecrets/team-b:"})
+		w.caches.Accounts.Add(&cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "team-b", Name: "default"}, Ledger: "pullsecrets/team-b:"})
 		w.until(time.Second + 2*settle)
 		w.is("published", "pods", "pods")
 		if slices.Sort(w.requeued); !slices.Equal(w.requeued, []string{"team-a", "team-b"}) {

@@ -148,7 +148,8 @@ func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, o
 	out := obj.DeepCopy()
 	out.SetUID(types.UID("uid-" + obj.GetName()))
 	out.SetResourceVersion(version + "0")
-	return out, w.caches.Parameters.Add(cluster.NewAdmissionRule(out))
+	w.caches.Parameters.Add(cluster.NewAdmissionRule(out))
+	return out, nil
 }
 
 // TryApply answers as the policy for pods does.
@@ -173,7 +174,8 @@ func (w *world) Delete(_ context.Context, _ schema.GroupVersionResource, obj clu
 	if err := w.refuse("delete", obj.GetName()); err != nil {
 		return err
 	}
-	return w.caches.Parameters.Delete(obj)
+	w.caches.Parameters.Delete(obj)
+	return nil
 }
 
 func TestEachRuleIsPublishedOnce(t *testing.T) {
@@ -237,7 +239,7 @@ func TestOnlyWhatIsOursIsDeleted(t *testing.T) {
 			w.publishes("at first", "apply hub")
 			old := *w.cluster.Parameters()["hub"]
 			old.Name, old.UID, old.Ours = "old", "uid-old", c.ours
-			_ = w.caches.Parameters.Add(&old)
+			w.caches.Parameters.Add(&old)
 			w.follow(ghcrRule + strings.Replace(hubRule, "reg", "other", 1))
 			w.held = c.held
 			w.MarkChanged()
@@ -394,7 +396,7 @@ func TestARuleThatIsTooLargeIsToldAndTheOthersArePublished(t *testing.T) {
 func TestListsThatOthersUseTooAreDecidedAgain(t *testing.T) {
 	w := newWorld(t, hubRule)
 	account := func(namespace string, owns bool, owners []cluster.Owner, names ...string) {
-		_ = w.caches.Accounts.Add(&cluster.ServiceAccount{
+		w.caches.Accounts.Add(&cluster.ServiceAccount{
 			Meta: cluster.Meta{Namespace: namespace, Name: "default"}, PullSecrets: names, OwnsList: owns, Owners: owners,
 			Ledger: "pullsecrets/" + namespace + ": reg",
 		})
@@ -446,9 +448,9 @@ func TestWhatIsWithoutEffectIsSoUntilSomethingElseIsPublished(t *testing.T) {
 func TestASourceThatWentHasAllNamespacesLookedAtFirst(t *testing.T) {
 	w := newWorld(t, hubRule)
 	for _, name := range []string{"with", "without"} {
-		_ = w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
+		w.caches.Namespaces.Add(&cluster.Namespace{Meta: cluster.Meta{Name: name}})
 	}
-	_ = w.caches.Copies["reg"].Add(&cluster.Secret{
+	w.caches.Copies["reg"].Add(&cluster.Secret{
 		Meta: cluster.Meta{Namespace: "with", Name: "reg"}, Type: cluster.TypeDockerConfigJSON, Applied: true, OwnsData: true,
 		Marks: cluster.Marks{ManagedBy: cluster.FieldManager, Rule: "hub", Source: "pullsecrets/hub", For: "pullsecrets/with"},
 	})

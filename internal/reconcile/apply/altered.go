@@ -46,13 +46,13 @@ func newAlterations() *alterations {
 }
 
 // intent returns what an action is to bring about.
-func (e *Executor) intent(namespace string, a plan.Action) intent {
+func (e *Executor) intent(a plan.Action) intent {
 	switch {
 	case a.List != nil:
 		return intent{names: strings.Join([]string{
 			strings.Join(a.List.Added, " "), strings.Join(a.List.Removed, " "), strings.Join(a.List.Ledger, ",")}, "/")}
 	case a.Copy != nil:
-		meant := e.projector.Secret(copyObject(namespace, a))
+		meant := e.meant(a)
 		return intent{secretType: meant.Type, content: meant.Content, marks: meant.Marks}
 	}
 	return intent{names: string(a.Verb)}

@@ -28,7 +28,13 @@ func (e *Executor) applyCopy(ctx context.Context, namespace string, a plan.Actio
 	if err != nil {
 		return err
 	}
-	return checkCopy(e.projector.Secret(obj), kept)
+	return checkCopy(e.meant(a), kept)
+}
+
+// meant is the copy that an action is to bring about.
+func (e *Executor) meant(a plan.Action) *cluster.Secret {
+	content, _, _ := e.projector.Content(a.Copy.Type, a.Copy.Credential.Reveal())
+	return &cluster.Secret{Type: a.Copy.Type, Content: content, Marks: a.Copy.Marks}
 }
 
 // releaseCopy takes our marks off a copy that another field manager owns by now. Its content stays.

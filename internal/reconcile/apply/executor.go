@@ -5,9 +5,11 @@ package apply
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -22,7 +24,7 @@ type Options struct {
 	Projector    *cluster.Projector
 	Installation cluster.Installation
 	// Account projects a service account as the caches do.
-	Account func(*unstructured.Unstructured) *cluster.ServiceAccount
+	Account func(metav1.Object) *cluster.ServiceAccount
 	// Guarantee is the admission guarantee; nil if there is none.
 	Guarantee Guarantee
 	// BeforeOverwrite is called before a write replaces what somebody else wrote, which it logs.
@@ -41,11 +43,12 @@ type Executor struct {
 	writes          *state.OwnWrites
 	projector       *cluster.Projector
 	installation    cluster.Installation
-	account         func(*unstructured.Unstructured) *cluster.ServiceAccount
+	account         func(metav1.Object) *cluster.ServiceAccount
 	guarantee       Guarantee
 	beforeOverwrite func(namespace string, a plan.Action)
 	contention      *contention
 	alterations     *alterations
+	ahead           chan struct{} // holds one for each write that waits for no other
 }
 
 // New returns an Executor.
@@ -53,7 +56,7 @@ func New(o Options) *Executor {
 	return &Executor{
 		client: o.Client, writes: o.Writes, projector: o.Projector, installation: o.Installation, account: o.Account,
 		guarantee: o.Guarantee, beforeOverwrite: o.BeforeOverwrite,
-		contention: newContention(), alterations: newAlterations(),
+		contention: newContention(), alterations: newAlterations(), ahead: make(chan struct{}, mostAhead),
 	}
 }
 
@@ -61,17 +64,58 @@ func New(o Options) *Executor {
 // waits until all of them were written.
 func (e *Executor) Apply(ctx context.Context, p plan.Plan) Result {
 	result := Result{Namespace: p.Namespace, Altered: e.alterations.stand(p)}
-	accountFailed := false
+	var first, after []plan.Action
 	for _, a := range p.Actions {
-		if a.Verb == plan.None || a.AfterAccounts && accountFailed {
-			continue
+		switch {
+		case a.Verb == plan.None:
+		case a.AfterAccounts:
+			after = append(after, a)
+		default:
+			first = append(first, a)
 		}
-		repairs, err := e.carryOut(ctx, p.Namespace, a)
-		accountFailed = accountFailed || err != nil && a.Kind == plan.KindServiceAccount
-		result.Outcomes = append(result.Outcomes, Outcome{a, err, repairs})
+	}
+	result.Outcomes = e.together(ctx, p.Namespace, first)
+	if !slices.ContainsFunc(result.Outcomes, func(o Outcome) bool { return o.Err != nil && o.Kind == plan.KindServiceAccount }) {
+		result.Outcomes = append(result.Outcomes, e.together(ctx, p.Namespace, after)...)
 	}
 	result.Contended = e.contention.open(p.Namespace, time.Now())
 	return result
+}
+
+// mostAhead is how many writes there are, in all, that do not wait for another one of their namespace. The pods of a new namespace
+// need all of them. In a roll-out many namespaces are worked on at a time, and there it is no gain.
+const mostAhead = 16
+
+// together carries out actions that need not wait for one another, and returns what came of each, in their order. The first one, of a
+// service account if there is any, is sent at once, and the others right after.
+func (e *Executor) together(ctx context.Context, namespace string, actions []plan.Action) []Outcome {
+	outcomes := make([]Outcome, len(actions))
+	do := func(i int) {
+		repairs, err := e.carryOut(ctx, namespace, actions[i])
+		outcomes[i] = Outcome{actions[i], err, repairs}
+	}
+	var ahead sync.WaitGroup
+	var here []int
+	for i := range actions {
+		if i == 0 {
+			here = append(here, i)
+			continue
+		}
+		select {
+		case e.ahead <- struct{}{}:
+			ahead.Go(func() {
+				defer func() { <-e.ahead }()
+				do(i)
+			})
+		default:
+			here = append(here, i)
+		}
+	}
+	for _, i := range here {
+		do(i)
+	}
+	ahead.Wait()
+	return outcomes
 }
 
 // Forget drops what is remembered of a namespace: what ended with it was no contention.
@@ -95,7 +139,7 @@ func (e *Executor) Insisted(namespace, name string) bool {
 // somebody undoes.
 func (e *Executor) carryOut(ctx context.Context, namespace string, a plan.Action) (repairs int, err error) {
 	key := kube.KeyOf(namespace, a)
-	meant := func() intent { return e.intent(namespace, a) }
+	meant := func() intent { return e.intent(a) }
 	if err := e.alterations.wait(key, a, meant, time.Now()); err != nil {
 		return 0, err
 	}

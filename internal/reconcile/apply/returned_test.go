@@ -118,7 +118,7 @@ func alteredWrites(t *testing.T, c *Executor, a plan.Action, every, lasting time
 	t.Helper()
 	began := time.Now()
 	for time.Since(began) < lasting {
-		key, meant := kube.KeyOf("a", a), func() intent { return c.intent("a", a) }
+		key, meant := kube.KeyOf("a", a), func() intent { return c.intent(a) }
 		if c.alterations.wait(key, a, meant, time.Now()) == nil {
 			at = append(at, time.Since(began).Round(time.Second))
 			err := c.alterations.note(key, a, meant, &Altered{Differs: []string{"it differs"}, version: a.ResourceVersion}, time.Now())
@@ -200,7 +200,7 @@ func TestWhatWAsAlteredIsForgotten(t *testing.T) {
 			return c.alterations.stand(plan.Plan{Namespace: "a", Actions: []plan.Action{other}})
 		}, 0, false},
 		{"the next write is kept", func(c *Executor) []Standing {
-			_ = c.alterations.note(kube.KeyOf("a", a), a, func() intent { return c.intent("a", a) }, nil, time.Now())
+			_ = c.alterations.note(kube.KeyOf("a", a), a, func() intent { return c.intent(a) }, nil, time.Now())
 			return nil
 		}, 0, false},
 		{"the namespace is gone", func(c *Executor) []Standing {
@@ -210,8 +210,8 @@ func TestWhatWAsAlteredIsForgotten(t *testing.T) {
 	} {
 		t.Run(c.why, func(t *testing.T) {
 			control := newWriter()
-			_ = control.alterations.note(kube.KeyOf("a", a), a, func() intent { return control.intent("a", a) }, differs, time.Now())
-			if err := control.alterations.wait(kube.KeyOf("a", anew), anew, func() intent { return control.intent("a", anew) }, time.Now()); err != nil {
+			_ = control.alterations.note(kube.KeyOf("a", a), a, func() intent { return control.intent(a) }, differs, time.Now())
+			if err := control.alterations.wait(kube.KeyOf("a", anew), anew, func() intent { return control.intent(anew) }, time.Now()); err != nil {
 				t.Errorf("a new object of the same name waits: %v", err)
 			}
 			if told := c.next(control); len(told) != c.told {

@@ -45,7 +45,7 @@ func (s *scripted) MarkIneffective() { s.ineffective = true }
 func (s *scripted) executor() *Executor {
 	return New(Options{
 		Client: s, Writes: state.NewOwnWrites(), Projector: state.NewProjector(), Installation: cluster.Installation{Home: "pullsecrets"}, Guarantee: s,
-		Account:         func(u *unstructured.Unstructured) *cluster.ServiceAccount { return cluster.NewServiceAccount(u) },
+		Account:         func(o metav1.Object) *cluster.ServiceAccount { return cluster.NewServiceAccount(o) },
 		BeforeOverwrite: func(string, plan.Action) {},
 	})
 }

@@ -55,7 +55,7 @@ func (a dynamicClient) TryApply(ctx context.Context, resource schema.GroupVersio
 // apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
 // field that could be unknown.
 func (a dynamicClient) apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, o metav1.PatchOptions) (*unstructured.Unstructured, error) {
-	data, err := json.Marshal(obj)
+	data, err := obj.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}

@@ -69,6 +69,15 @@ func (q *Queue) AddUrgent(namespace string) {
 	q.Add(namespace)
 }
 
+// AddUrgentAfter is AddUrgent in a while, for what is about to become urgent. If it is added before that, it is worked on then.
+func (q *Queue) AddUrgentAfter(namespace string, pause time.Duration) {
+	q.mu.Lock()
+	q.urgent = time.Now().Add(pause + urgentWindow)
+	q.mu.Unlock()
+	q.lanes.mark(namespace)
+	q.AddAfter(namespace, pause)
+}
+
 // Early reports whether a namespace was tried only a few times since it succeeded last.
 func (q *Queue) Early(namespace string) bool { return q.NumRequeues(namespace) < earlyTries }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
@@ -73,23 +74,24 @@ func New(cfg Config) *Cluster {
 
 func (c *Cluster) addInformers(cfg Config) {
 	h, home := cfg.Handlers, cfg.Installation.Home
-	add := func(t kube.Target, project func(*unstructured.Unstructured) cluster.Object, onEvent func(watch.Event)) *watch.Informer {
+	add := func(t kube.Target, project func(metav1.Object) cluster.Object, onEvent func(watch.Event)) *watch.Informer {
 		return c.group.Add(watch.Spec{Target: t, Project: project, OnEvent: news(onEvent), OnError: h.Failed})
 	}
 	configMap := projected(cluster.NewConfigMap)
 	c.namespaces = add(kube.Target{Resource: kube.Namespaces},
-		func(u *unstructured.Unstructured) cluster.Object { return cluster.NewNamespace(u, cfg.OptOut...) }, h.Namespace)
+		func(o metav1.Object) cluster.Object { return cluster.NewNamespace(o, cfg.OptOut...) }, h.Namespace)
 	c.accounts = add(kube.Target{Resource: kube.ServiceAccounts},
-		func(u *unstructured.Unstructured) cluster.Object { return c.Account(u) }, c.observing(plan.KindServiceAccount, h.Account))
+		func(o metav1.Object) cluster.Object { return c.Account(o) }, c.observing(plan.KindServiceAccount, h.Account))
 	onConfigMap := c.observing(kube.KindConfigMap, func(e watch.Event, _ bool) { h.ConfigMap(e) })
 	if cfg.PolicyName != "" {
 		c.policy = add(kube.Target{Resource: kube.ConfigMaps, Namespace: home, Name: cfg.PolicyName}, configMap, onConfigMap)
 	}
 	c.status = add(kube.Target{Resource: kube.ConfigMaps, Namespace: home, Name: cfg.StatusName}, configMap, onConfigMap)
 	if cfg.Admission {
+		rule := func(o metav1.Object) cluster.Object { return cluster.NewAdmissionRule(o.(*unstructured.Unstructured)) } // as all custom resources
 		c.parameters = c.group.Add(watch.Spec{
 			Target: kube.Target{Resource: kube.AdmissionRules, Namespace: home}, Optional: true,
-			Project: projected(cluster.NewAdmissionRule), OnEvent: news(h.Parameter), OnError: unlessAbsent(h.Failed),
+			Project: rule, OnEvent: news(h.Parameter), OnError: unlessAbsent(h.Failed),
 		})
 	}
 	c.named = named{
@@ -141,8 +143,8 @@ func (c *Cluster) FollowCredential(ctx context.Context, changed func()) {
 func (c *Cluster) Wait(patience time.Duration) { c.group.Wait(patience) }
 
 // Account projects a service account.
-func (c *Cluster) Account(u *unstructured.Unstructured) *cluster.ServiceAccount {
-	return cluster.NewServiceAccount(u, c.optOut...)
+func (c *Cluster) Account(o metav1.Object) *cluster.ServiceAccount {
+	return cluster.NewServiceAccount(o, c.optOut...)
 }
 
 // Installation is part of View.
@@ -158,7 +160,7 @@ func (c *Cluster) Namespaces() (all []*cluster.Namespace) {
 
 // Namespace is part of View.
 func (c *Cluster) Namespace(name string) *cluster.Namespace {
-	ns, _ := c.namespaces.Get(name).(*cluster.Namespace)
+	ns, _ := c.namespaces.Get(cache.ObjectName{Name: name}).(*cluster.Namespace)
 	return ns
 }
 
@@ -200,12 +202,12 @@ func (c *Cluster) Copies(namespace string, p *policy.Policy) (copies map[string]
 		}
 		key := cache.ObjectName{Namespace: namespace, Name: w.Name}
 		if shown {
-			if secret, ok := w.Get(key.String()).(*cluster.Secret); ok {
+			if secret, ok := w.Get(key).(*cluster.Secret); ok {
 				copies[w.Name] = plan.CopyState{Secret: secret}
 			}
 			continue
 		}
-		cached, version := w.GetWithVersion(key.String())
+		cached, version := w.GetWithVersion(key)
 		if secret, ok := c.Writes.Latest(plan.KindSecret, key, cached, version).(*cluster.Secret); ok {
 			copies[w.Name] = plan.CopyState{Secret: secret}
 		}
@@ -255,7 +257,7 @@ func (c *Cluster) configMap(w *watch.Informer) *cluster.ConfigMap {
 		return nil
 	}
 	name := cache.ObjectName{Namespace: w.Namespace, Name: w.Name}
-	cached, version := w.GetWithVersion(name.String())
+	cached, version := w.GetWithVersion(name)
 	cm, _ := c.Writes.Latest(kube.KindConfigMap, name, cached, version).(*cluster.ConfigMap)
 	return cm
 }

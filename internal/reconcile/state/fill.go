@@ -2,7 +2,6 @@ package state
 
 import (
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -11,9 +10,9 @@ import (
 
 // Filling are stores that a test fills, in place of informers.
 type Filling struct {
-	Namespaces, Accounts       cache.Indexer
-	Policy, Status, Parameters cache.Indexer            // of ConfigMaps, and of admission parameters
-	Copies                     map[string]cache.Indexer // by name; there is nothing under any other name
+	Namespaces, Accounts       *watch.Objects
+	Policy, Status, Parameters *watch.Objects            // of ConfigMaps, and of admission parameters
+	Copies                     map[string]*watch.Objects // by name; there is nothing under any other name
 	Source                     func(types.NamespacedName) policy.SourceState
 
 	Forbidden func(kube.Target) bool // may not be listed; nil if all may be
@@ -22,19 +21,15 @@ type Filling struct {
 // NewFilling returns empty stores for these copy names.
 func NewFilling(names []string, source func(types.NamespacedName) policy.SourceState) Filling {
 	f := Filling{
-		Namespaces: emptyStore(kube.Target{Resource: kube.Namespaces}), Accounts: emptyStore(kube.Target{Resource: kube.ServiceAccounts}),
-		Policy: emptyStore(kube.Target{Resource: kube.ConfigMaps}), Status: emptyStore(kube.Target{Resource: kube.ConfigMaps}),
-		Parameters: emptyStore(kube.Target{Resource: kube.AdmissionRules}),
-		Copies:     map[string]cache.Indexer{}, Source: source,
+		Namespaces: watch.NewObjects(kube.Target{Resource: kube.Namespaces}), Accounts: watch.NewObjects(kube.Target{Resource: kube.ServiceAccounts}),
+		Policy: watch.NewObjects(kube.Target{Resource: kube.ConfigMaps}), Status: watch.NewObjects(kube.Target{Resource: kube.ConfigMaps}),
+		Parameters: watch.NewObjects(kube.Target{Resource: kube.AdmissionRules}),
+		Copies:     map[string]*watch.Objects{}, Source: source,
 	}
 	for _, name := range names {
-		f.Copies[name] = emptyStore(kube.Target{Resource: kube.Secrets})
+		f.Copies[name] = watch.NewObjects(kube.Target{Resource: kube.Secrets})
 	}
 	return f
-}
-
-func emptyStore(of kube.Target) cache.Indexer {
-	return cache.NewIndexer(cache.MetaNamespaceKeyFunc, watch.Indexers(of.Resource))
 }
 
 // Fill has a Cluster that was not started show what is in the stores, of the copy names that it follows now or later. It is for
@@ -42,7 +37,7 @@ func emptyStore(of kube.Target) cache.Indexer {
 func (c *Cluster) Fill(f Filling) {
 	for _, one := range []struct {
 		informer **watch.Informer
-		store    cache.Indexer
+		store    *watch.Objects
 	}{
 		{&c.namespaces, f.Namespaces}, {&c.accounts, f.Accounts}, {&c.status, f.Status}, {&c.policy, f.Policy}, {&c.parameters, f.Parameters},
 	} {
@@ -66,12 +61,12 @@ func (c *Cluster) Fill(f Filling) {
 func (f Filling) named(of kube.Target) *watch.Informer {
 	store := f.Copies[of.Name]
 	if store == nil || of.Namespace != "" { // what is said of sources is said by Source
-		store = emptyStore(of)
+		store = watch.NewObjects(of)
 	}
 	return f.informer(of, store)
 }
 
-func (f Filling) informer(of kube.Target, store cache.Indexer) *watch.Informer {
+func (f Filling) informer(of kube.Target, store *watch.Objects) *watch.Informer {
 	if f.Forbidden != nil && f.Forbidden(of) {
 		store = nil
 	}

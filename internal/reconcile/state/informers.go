@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -163,6 +163,6 @@ func (n *named) all() (all []*watch.Informer) {
 }
 
 // projected gives a projection the type that an informer wants.
-func projected[T cluster.Object](project func(*unstructured.Unstructured) T) func(*unstructured.Unstructured) cluster.Object {
-	return func(u *unstructured.Unstructured) cluster.Object { return project(u) }
+func projected[T cluster.Object](project func(metav1.Object) T) func(metav1.Object) cluster.Object {
+	return func(o metav1.Object) cluster.Object { return project(o) }
 }

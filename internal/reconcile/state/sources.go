@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -61,6 +62,6 @@ func (c *Cluster) readSource(key types.NamespacedName) policy.SourceState {
 	if w == nil || w.Forbidden() {
 		return policy.SourceState{Status: policy.SourceForbidden}
 	}
-	source, _ := w.Get(key.String()).(*cluster.Source)
+	source, _ := w.Get(cache.ObjectName(key)).(*cluster.Source)
 	return policy.NewSourceState(source, c.installation)
 }

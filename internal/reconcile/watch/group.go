@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -98,7 +97,7 @@ func (w *Informer) Stop() {
 
 // Filled returns an informer that is settled and never runs, over a store that the caller fills; nil is one that is forbidden.
 // It is for tests.
-func Filled(what kube.Target, store cache.Indexer) *Informer {
+func Filled(what kube.Target, store *Objects) *Informer {
 	return &Informer{
 		Spec: Spec{Target: what}, group: NewGroup(Options{}), store: store, synced: store != nil, denied: store == nil, stop: func() {},
 	}

@@ -7,7 +7,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/cache"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 const (
@@ -69,9 +70,10 @@ func (w *Informer) listOnce(ctx context.Context) (wait time.Duration, forbidden 
 // poll lists once, puts the result in the place of the cache, and tells what is other than before.
 func (w *Informer) poll(ctx context.Context) error {
 	known := w.group.Unobserved(w.Target) // before the list: what it does not show of these is gone
-	next := cache.NewIndexer(cache.MetaNamespaceKeyFunc, Indexers(w.Resource))
+	next := NewObjects(w.Target)
 	err := w.Each(ctx, w.group.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
-		return next.Add(w.Project(u))
+		next.Add(w.Project(u))
+		return nil
 	})
 	if err != nil {
 		return err
@@ -80,22 +82,21 @@ func (w *Informer) poll(ctx context.Context) error {
 	before, initial := w.store, !w.synced
 	w.mu.RUnlock()
 	if before == nil {
-		before = cache.NewIndexer(cache.MetaNamespaceKeyFunc, cache.Indexers{})
+		before = NewObjects(w.Target)
 	}
 	w.set(next, false, true, false)
 	for _, obj := range next.List() {
-		old, _, _ := before.Get(obj) // fails only without a name
-		w.OnEvent(Event{Old: object(old), New: object(obj), Initial: initial})
+		w.OnEvent(Event{Old: before.Get(kube.NameOf(obj)), New: obj, Initial: initial})
 	}
 	// An object can come and go between two lists; if we wrote it, we would believe in it for ever.
 	for _, obj := range known {
-		if old, there, _ := before.Get(obj); !there || object(old).GetUID() != obj.GetUID() {
-			_ = before.Add(obj)
+		if old := before.Get(kube.NameOf(obj)); old == nil || old.GetUID() != obj.GetUID() {
+			before.Add(obj)
 		}
 	}
 	for _, obj := range before.List() {
-		if _, there, _ := next.Get(obj); !there {
-			w.OnEvent(Event{Old: object(obj)})
+		if next.Get(kube.NameOf(obj)) == nil {
+			w.OnEvent(Event{Old: obj})
 		}
 	}
 	return nil

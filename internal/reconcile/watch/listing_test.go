@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiwatch "k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -128,7 +129,7 @@ func (s *served) group(options Options) *Group {
 func (s *served) spec() Spec {
 	return Spec{
 		Target: kube.Target{Resource: kube.Secrets, Name: "reg"},
-		Project: func(u *unstructured.Unstructured) cluster.Object {
+		Project: func(u metav1.Object) cluster.Object {
 			return regMeta(u.GetNamespace(), u.GetResourceVersion())
 		},
 		OnEvent: func(e Event) {
@@ -190,10 +191,10 @@ func TestAListTellsWhatIsNewChangedAndGone(t *testing.T) {
 			}
 		}
 		tells("at first", "initial a", "initial b", "initial c")
-		if settled, forbidden := one.Answer(); !settled || forbidden || one.Get("a/reg") == nil || len(one.All()) != 3 {
+		if settled, forbidden := one.Answer(); !settled || forbidden || one.Get(cache.ObjectName{Namespace: "a", Name: "reg"}) == nil || len(one.All()) != 3 {
 			t.Errorf("settled is %t, forbidden is %t, there are %d", settled, forbidden, len(one.All()))
 		}
-		if _, version := one.GetWithVersion("a/reg"); version != "" {
+		if _, version := one.GetWithVersion(cache.ObjectName{Namespace: "a", Name: "reg"}); version != "" {
 			t.Errorf("a list that was made a while ago is taken to hold everything up to version %s", version)
 		}
 		s.change(func() { s.secrets = map[string]string{"a": "1", "b": "7", "d": "8"} })
@@ -204,7 +205,7 @@ func TestAListTellsWhatIsNewChangedAndGone(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		tells("the next list, and what we wrote in between is gone", "changed b", "gone c", "gone e", "new d", "unchanged a")
-		if one.Get("c/reg") != nil || one.Get("d/reg") == nil {
+		if one.Get(cache.ObjectName{Namespace: "c", Name: "reg"}) != nil || one.Get(cache.ObjectName{Namespace: "d", Name: "reg"}) == nil {
 			t.Error("the cache is not that of the list")
 		}
 		if _, listing, _ := s.counted(); listing > 0 {
@@ -250,7 +251,7 @@ func TestAListThatFailsKeepsTheCache(t *testing.T) {
 		s.change(func() { s.noList = errors.New("no answer") })
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if failed, _, _ := s.counted(); failed != 1 || !one.Settled() || one.Get("a/reg") == nil {
+		if failed, _, _ := s.counted(); failed != 1 || !one.Settled() || one.Get(cache.ObjectName{Namespace: "a", Name: "reg"}) == nil {
 			t.Errorf("%d failures, settled is %t, %d are there", failed, one.Settled(), len(one.All()))
 		}
 		s.change(func() { s.noList, s.secrets = nil, map[string]string{"b": "2"} })
@@ -285,7 +286,7 @@ func TestWhatMayOnlyBeListedIsListedUntilItMayBeWatched(t *testing.T) {
 		_, lists, _ = s.told()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		if _, more, _ := s.told(); more != lists || !one.Settled() || one.Get("a/reg") == nil {
+		if _, more, _ := s.told(); more != lists || !one.Settled() || one.Get(cache.ObjectName{Namespace: "a", Name: "reg"}) == nil {
 			t.Errorf("it may be watched, and is listed %d times; settled is %t", more-lists, one.Settled())
 		}
 	})
@@ -299,7 +300,7 @@ func TestWhatIsForbiddenIsAnAnswer(t *testing.T) {
 			one := s.follow(t, options)
 			time.Sleep(time.Second)
 			synctest.Wait()
-			if settled, forbidden := one.Answer(); !settled || !forbidden || one.Get("a/reg") != nil || one.All() != nil || one.InNamespace("a") != nil {
+			if settled, forbidden := one.Answer(); !settled || !forbidden || one.Get(cache.ObjectName{Namespace: "a", Name: "reg"}) != nil || one.All() != nil || one.InNamespace("a") != nil {
 				t.Errorf("%s: settled is %t, forbidden is %t", why, settled, forbidden)
 			}
 			if failed, _, states := s.counted(); failed == 0 || states != 1 {
@@ -316,7 +317,7 @@ func TestWhatIsForbiddenIsAnAnswer(t *testing.T) {
 				t.Errorf("%s: permitted, and told are %q", why, got)
 			}
 			_, _, states := s.counted()
-			if settled, forbidden := one.Answer(); !settled || forbidden || one.Get("a/reg") == nil || states != 2 {
+			if settled, forbidden := one.Answer(); !settled || forbidden || one.Get(cache.ObjectName{Namespace: "a", Name: "reg"}) == nil || states != 2 {
 				t.Errorf("%s: permitted: settled is %t, forbidden is %t, %d changes", why, settled, forbidden, states)
 			}
 		})

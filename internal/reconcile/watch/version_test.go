@@ -8,9 +8,9 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
@@ -61,7 +61,7 @@ func TestTheVersionOfACacheTellsWhatItHasSeen(t *testing.T) {
 	g := NewGroup(Options{Client: client, OnState: func() {}})
 	one := g.Add(Spec{
 		Target: kube.Target{Resource: kube.Secrets, Name: "regcred"},
-		Project: func(u *unstructured.Unstructured) cluster.Object {
+		Project: func(u metav1.Object) cluster.Object {
 			return cluster.NewProjector([]byte("key")).Secret(u)
 		},
 		OnEvent: func(Event) {}, OnError: func(kube.Target, error) {},
@@ -70,7 +70,7 @@ func TestTheVersionOfACacheTellsWhatItHasSeen(t *testing.T) {
 	becomes := func(why, object, version string) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			o, upTo := one.GetWithVersion("a/regcred")
+			o, upTo := one.GetWithVersion(cache.ObjectName{Namespace: "a", Name: "regcred"})
 			got := ""
 			if o != nil {
 				got = o.GetResourceVersion()
