@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 	"unique"
@@ -94,7 +95,7 @@ func ownsText(fields []byte, path []string) bool {
 		if !ok || child[0] != '{' {
 			return false
 		}
-		if string(child) == "{}" {
+		if len(bytes.TrimSpace(child[1:len(child)-1])) == 0 {
 			return true
 		}
 		fields = child

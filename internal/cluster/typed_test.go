@@ -18,7 +18,7 @@ var owned = []string{
 	`{"f:data":{}}`, `{"f:data":{".":{},"f:.dockerconfigjson":{}}}`, `{"f:data":{"f:.dockercfg":{}}}`, `{"f:data":{"f:other":{}}}`,
 	`{"f:imagePullSecrets":{}}`, `{"f:imagePullSecrets":{"k:{\"name\":\"a\"}":{"f:name":{}}}}`,
 	`{"f:metadata":{"f:annotations":{"f:pullsecrets/for":{},"f:pullsecrets/source":{}},"f:labels":{"f:app.kubernetes.io/managed-by":{}}}}`,
-	`{"f:metadata":{"f:annotations":{}}}`, `{}`,
+	`{"f:metadata":{"f:annotations":{}}}`, `{}`, `{"f:data":{"f:.dockerconfigjson":null}}`, `{"f:imagePullSecrets":["x"]}`,
 }
 
 // randomMeta is what any object may have of what is projected.

@@ -117,7 +117,7 @@ func (p *Purge) watch(ctx context.Context) error {
 func (p *Purge) execute(ctx context.Context) error {
 	var errs []error
 	for _, todo := range p.todo {
-		for _, o := range p.executor.Apply(ctx, todo).Outcomes {
+		for _, o := range p.executor.Apply(ctx, todo, false).Outcomes {
 			report.LogOutcome(p.log, todo.Namespace, o)
 			switch kube.Classify(o.Err) {
 			case kube.OK, kube.Stale, kube.Gone:

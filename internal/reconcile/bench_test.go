@@ -92,7 +92,7 @@ func cachedBy(cfg Config, p *policy.Policy, ins []policy.Inputs, haves []plan.Ob
 func (f *filled) workOnce(ctx context.Context) {
 	namespace, _ := f.queue.Get()
 	defer f.queue.Done(namespace)
-	if _, err := f.reconcile(ctx, namespace); err != nil {
+	if _, err := f.reconcile(ctx, namespace, false); err != nil {
 		f.queue.AddRateLimited(namespace)
 	}
 }

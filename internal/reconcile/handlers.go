@@ -44,7 +44,7 @@ func (c *Controller) namespaceEvent(e watch.Event) {
 	}
 	isNew := before == nil && !e.Initial
 	switch {
-	case isNew && c.awaitsAccount(name):
+	case isNew && c.awaitsAccount(after):
 		c.reporter.Waits(name)
 		c.queue.AddUrgentAfter(name, accountPatience)
 	case before == nil || after == nil || !before.SameDecision(after):
@@ -57,14 +57,18 @@ func (c *Controller) namespaceEvent(e watch.Event) {
 // worker at a time. No pod can be there before its account is.
 const accountPatience = 100 * time.Millisecond
 
-// awaitsAccount reports whether the next thing to do in a namespace is to write to an account that is about to come.
-func (c *Controller) awaitsAccount(namespace string) bool {
+// awaitsAccount reports whether the next thing to do in a namespace is to write to the account that the cluster is about to make.
+func (c *Controller) awaitsAccount(ns *cluster.Namespace) bool {
 	p := c.activator.Active()
-	if p == nil {
+	if p == nil || ns.Excluded || ns.Terminating {
 		return false
 	}
-	there, known := c.cluster.Accounts(namespace)
-	return known && len(there) == 0 && slices.ContainsFunc(p.Rules, func(r *policy.Rule) bool { return r.Attach != policy.AttachPods })
+	if there, known := c.cluster.Accounts(ns.Name); !known || len(there) > 0 {
+		return false
+	}
+	return slices.ContainsFunc(p.Rules, func(r *policy.Rule) bool {
+		return r.Attach != policy.AttachPods && r.Namespaces.Matches(ns.Name, ns.Labels) && r.ServiceAccounts.MatchesName("default")
+	})
 }
 
 func (c *Controller) accountEvent(e watch.Event, own bool) {

@@ -2,6 +2,8 @@ package reconcile
 
 import (
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/policy"
@@ -81,5 +83,51 @@ func TestAWakeWhileAPruneIsHeldDecidesNothing(t *testing.T) {
 	drain()
 	if f.activator.ReleaseHeldPrune(t.Context()); decided != 1 || f.limit.Held() {
 		t.Errorf("when nothing is held any more: decided %d times, held is %t", decided, f.limit.Held())
+	}
+}
+
+// TestANewNamespaceAwaitsTheAccountThatIsWrittenFirst, and is worked on at once where nothing is written to it.
+func TestANewNamespaceAwaitsTheAccountThatIsWrittenFirst(t *testing.T) {
+	for rules, waits := range map[string]bool{
+		`- {name: one, secrets: [{source: {name: s}, name: one}]}`:                                              true,
+		`- {name: one, secrets: [{source: {name: s}, name: one}], attach: pods}`:                                false,
+		`- {name: one, secrets: [{source: {name: s}, name: one}], namespaces: {include: [other]}}`:              false,
+		`- {name: one, secrets: [{source: {name: s}, name: one}], serviceAccounts: {include: [builder]}}`:       false,
+		`- {name: one, secrets: [{source: {name: s}, name: one}], serviceAccounts: {include: [default, "b*"]}}`: true,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newLaggingController(t, 3)
+			defer f.queue.ShutDown()
+			f.activator.Activate(t.Context(), f.policy("\n"+rules))
+			for f.queue.Len() > 0 {
+				f.workOnce(t.Context())
+			}
+			ns := &cluster.Namespace{Meta: cluster.Meta{Name: "newcomer", UID: "u", ResourceVersion: "9"}}
+			f.caches.Namespaces.Add(ns)
+			f.namespaceEvent(watch.Event{New: ns})
+			synctest.Wait()
+			if got := f.queue.Len() == 0; got != waits {
+				t.Errorf("%s: waits is %t", rules, got)
+			}
+			if !waits {
+				return
+			}
+			time.Sleep(accountPatience)
+			synctest.Wait()
+			if f.queue.Len() != 1 {
+				t.Errorf("%s: no account came, and it waits for ever", rules)
+			}
+			f.workOnce(t.Context())
+			other := &cluster.Namespace{Meta: cluster.Meta{Name: "second", UID: "v", ResourceVersion: "10"}}
+			f.caches.Namespaces.Add(other)
+			f.namespaceEvent(watch.Event{New: other})
+			account := &cluster.ServiceAccount{Meta: cluster.Meta{Namespace: "second", Name: "default", UID: "w", ResourceVersion: "11"}}
+			f.caches.Accounts.Add(account)
+			f.queue.Add("waits")
+			f.accountEvent(watch.Event{New: account}, false)
+			if first, _ := f.queue.Get(); first != "second" {
+				t.Errorf("%s: its account came, and %s is first", rules, first)
+			}
+		})
 	}
 }

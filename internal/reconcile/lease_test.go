@@ -74,7 +74,7 @@ func TestANamespaceIsNotForgottenWhileTheLeaseIsNotSure(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 			synctest.Wait()
 			held := e.Holds()
-			again, err := c.reconcile(t.Context(), ins[0].Namespace.Name)
+			again, err := c.reconcile(t.Context(), ins[0].Namespace.Name, false)
 			if err != nil || held == (again > 0) {
 				t.Fatalf("held is %t: again in %s, %v", held, again, err)
 			}

@@ -247,7 +247,7 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 	}
 	for range 10 { // tries
 		for _, ns := range out {
-			if _, err := f.reconcile(t.Context(), ns); err == nil {
+			if _, err := f.reconcile(t.Context(), ns, false); err == nil {
 				t.Fatal("it was deleted")
 			}
 		}
@@ -257,7 +257,7 @@ func TestWhatCannotBeRemovedCountsOnce(t *testing.T) {
 	}
 	f.client.Client = f.server
 	for _, ns := range out {
-		if _, err := f.reconcile(t.Context(), ns); err != nil {
+		if _, err := f.reconcile(t.Context(), ns, false); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,7 @@ const unsure = time.Second
 
 // reconcile is the whole way of one namespace: observe, decide, act, report. again is when to do it again although nothing
 // failed; 0 is when something changes.
-func (c *Controller) reconcile(ctx context.Context, namespace string) (again time.Duration, err error) {
+func (c *Controller) reconcile(ctx context.Context, namespace string, urgent bool) (again time.Duration, err error) {
 	p := c.activator.Active()
 	if p == nil {
 		return 0, nil
@@ -28,7 +28,7 @@ func (c *Controller) reconcile(ctx context.Context, namespace string) (again tim
 		return 0, nil
 	}
 	c.publisher.Note(todo)
-	result := c.executor.Apply(ctx, todo)
+	result := c.executor.Apply(ctx, todo, urgent)
 	c.limit.Return(removes.Minus(result.Removed()), removes.at)
 	switch {
 	case ctx.Err() != nil:

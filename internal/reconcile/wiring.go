@@ -50,7 +50,7 @@ func New(cfg Config) *Controller {
 	})
 	c.executor = apply.New(apply.Options{
 		Client: client, Writes: c.cluster.Writes, Projector: c.cluster.Projector, Installation: cfg.installation(),
-		Account: c.cluster.Account, Guarantee: c.publisher, BeforeOverwrite: report.BeforeOverwrite(cfg.Log),
+		Account: c.cluster.Account, Workers: cfg.Workers, Guarantee: c.publisher, BeforeOverwrite: report.BeforeOverwrite(cfg.Log),
 	})
 	c.activator = activation.New(activation.Options{
 		Namespace: cfg.Namespace, PolicyName: cfg.PolicyName, StatusName: cfg.StatusName, SourceNamespaces: cfg.SourceNamespaces,

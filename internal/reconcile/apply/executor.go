@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,7 +16,7 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/state"
 )
 
-// Options are what an Executor needs. All are required but Guarantee.
+// Options are what an Executor needs. All are required but Workers and Guarantee.
 type Options struct {
 	Client       kube.Client
 	Writes       *state.OwnWrites
@@ -25,6 +24,8 @@ type Options struct {
 	Installation cluster.Installation
 	// Account projects a service account as the caches do.
 	Account func(metav1.Object) *cluster.ServiceAccount
+	// Workers is how many namespaces are worked on at a time. There are at most as many writes again, for what is urgent.
+	Workers int
 	// Guarantee is the admission guarantee; nil if there is none.
 	Guarantee Guarantee
 	// BeforeOverwrite is called before a write replaces what somebody else wrote, which it logs.
@@ -48,7 +49,7 @@ type Executor struct {
 	beforeOverwrite func(namespace string, a plan.Action)
 	contention      *contention
 	alterations     *alterations
-	ahead           chan struct{} // holds one for each write that waits for no other
+	extra           chan struct{} // holds one for each write that an urgent namespace has under way besides its first
 }
 
 // New returns an Executor.
@@ -56,66 +57,35 @@ func New(o Options) *Executor {
 	return &Executor{
 		client: o.Client, writes: o.Writes, projector: o.Projector, installation: o.Installation, account: o.Account,
 		guarantee: o.Guarantee, beforeOverwrite: o.BeforeOverwrite,
-		contention: newContention(), alterations: newAlterations(), ahead: make(chan struct{}, mostAhead),
+		contention: newContention(), alterations: newAlterations(), extra: make(chan struct{}, min(mostExtra, max(0, o.Workers-1))),
 	}
 }
 
-// Apply carries out a plan. It goes on after a failure, with one exception: what has to come after the service accounts
-// waits until all of them were written.
-func (e *Executor) Apply(ctx context.Context, p plan.Plan) Result {
+// Apply carries out a plan in the order of its actions. It goes on after a failure, with one exception: what has to come after the
+// service accounts waits until all of them were written. What is urgent does not wait for more than it has to, see atOnce.
+func (e *Executor) Apply(ctx context.Context, p plan.Plan, urgent bool) Result {
 	result := Result{Namespace: p.Namespace, Altered: e.alterations.stand(p)}
-	var first, after []plan.Action
-	for _, a := range p.Actions {
-		switch {
-		case a.Verb == plan.None:
-		case a.AfterAccounts:
-			after = append(after, a)
-		default:
-			first = append(first, a)
+	actions := slices.DeleteFunc(slices.Clone(p.Actions), func(a plan.Action) bool { return a.Verb == plan.None })
+	if urgent {
+		n := slices.IndexFunc(actions, func(a plan.Action) bool { return a.AfterAccounts })
+		if n < 0 {
+			n = len(actions)
 		}
+		result.Outcomes, actions = e.atOnce(ctx, p.Namespace, actions[:n]), actions[n:]
 	}
-	result.Outcomes = e.together(ctx, p.Namespace, first)
-	if !slices.ContainsFunc(result.Outcomes, func(o Outcome) bool { return o.Err != nil && o.Kind == plan.KindServiceAccount }) {
-		result.Outcomes = append(result.Outcomes, e.together(ctx, p.Namespace, after)...)
+	for _, a := range actions {
+		if a.AfterAccounts && slices.ContainsFunc(result.Outcomes, func(o Outcome) bool { return o.Err != nil && o.Kind == plan.KindServiceAccount }) {
+			continue
+		}
+		result.Outcomes = append(result.Outcomes, e.outcome(ctx, p.Namespace, a))
 	}
 	result.Contended = e.contention.open(p.Namespace, time.Now())
 	return result
 }
 
-// mostAhead is how many writes there are, in all, that do not wait for another one of their namespace. The pods of a new namespace
-// need all of them. In a roll-out many namespaces are worked on at a time, and there it is no gain.
-const mostAhead = 16
-
-// together carries out actions that need not wait for one another, and returns what came of each, in their order. The first one, of a
-// service account if there is any, is sent at once, and the others right after.
-func (e *Executor) together(ctx context.Context, namespace string, actions []plan.Action) []Outcome {
-	outcomes := make([]Outcome, len(actions))
-	do := func(i int) {
-		repairs, err := e.carryOut(ctx, namespace, actions[i])
-		outcomes[i] = Outcome{actions[i], err, repairs}
-	}
-	var ahead sync.WaitGroup
-	var here []int
-	for i := range actions {
-		if i == 0 {
-			here = append(here, i)
-			continue
-		}
-		select {
-		case e.ahead <- struct{}{}:
-			ahead.Go(func() {
-				defer func() { <-e.ahead }()
-				do(i)
-			})
-		default:
-			here = append(here, i)
-		}
-	}
-	for _, i := range here {
-		do(i)
-	}
-	ahead.Wait()
-	return outcomes
+func (e *Executor) outcome(ctx context.Context, namespace string, a plan.Action) Outcome {
+	repairs, err := e.carryOut(ctx, namespace, a)
+	return Outcome{a, err, repairs}
 }
 
 // Forget drops what is remembered of a namespace: what ended with it was no contention.

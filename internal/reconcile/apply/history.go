@@ -23,8 +23,12 @@ type change struct {
 	at         seconds
 }
 
-// seconds are since 1970: a time.Time takes three times the memory.
+// seconds are since began: a time.Time takes three times the memory.
 type seconds int64
+
+var began = time.Now()
+
+func since(now time.Time) seconds { return seconds(now.Sub(began) / time.Second) }
 
 // objectID tells a service account from another one of the same name; it is 0 for what counts by its name. It is a hash
 // of the UID, in less memory than the UID takes.
@@ -69,10 +73,10 @@ func (h history) find(key kube.Key, id objectID, what string) *change {
 func (h history) note(key kube.Key, a plan.Action, now time.Time) {
 	for _, what := range changesOf(a) {
 		if c := h.find(key, idOf(a), what); c != nil {
-			c.at = seconds(now.Unix())
+			c.at = since(now)
 			continue
 		}
-		h[key.Namespace] = append(h[key.Namespace], change{key.Kind, key.Name, what, idOf(a), seconds(now.Unix())})
+		h[key.Namespace] = append(h[key.Namespace], change{key.Kind, key.Name, what, idOf(a), since(now)})
 	}
 }
 
@@ -84,7 +88,7 @@ func (h history) drop(key kube.Key, which func(change) bool) {
 // sweep forgets what is long ago.
 func (h history) sweep(now time.Time) {
 	for namespace, all := range h {
-		h.keep(namespace, slices.DeleteFunc(all, func(c change) bool { return now.Sub(time.Unix(int64(c.at), 0)) > over }))
+		h.keep(namespace, slices.DeleteFunc(all, func(c change) bool { return since(now)-c.at > seconds(over/time.Second) }))
 	}
 }
 

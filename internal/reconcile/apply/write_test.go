@@ -337,7 +337,8 @@ func TestCopiesAreWrittenOverWhatWasDecidedOn(t *testing.T) {
 
 // TestWhatComesAfterTheAccountsWaitsForThem: a copy that goes must not be named any more.
 func TestWhatComesAfterTheAccountsWaitsForThem(t *testing.T) {
-	for _, fails := range []bool{false, true} {
+	for i := range 4 {
+		fails, urgent := i%2 == 1, i > 1
 		s := &scripted{live: account("pullsecrets/a: hub", "hub"), refuse: func(verb string) error {
 			if fails && strings.HasPrefix(verb, "apply") {
 				return errors.New("no answer")
@@ -346,7 +347,7 @@ func TestWhatComesAfterTheAccountsWaitsForThem(t *testing.T) {
 		}}
 		list := plan.Action{Verb: plan.SetList, Kind: plan.KindServiceAccount, Name: "default", UID: "uid", ResourceVersion: "2", List: &plan.List{Removed: []string{"hub"}}}
 		gone := plan.Action{Verb: plan.Delete, Kind: plan.KindSecret, Name: "reg", UID: "uid", ResourceVersion: "11", AfterAccounts: true}
-		result := s.executor().Apply(t.Context(), plan.Plan{Namespace: "a", Actions: []plan.Action{list, gone}})
+		result := s.executor().Apply(t.Context(), plan.Plan{Namespace: "a", Actions: []plan.Action{list, gone}}, urgent)
 		if deleted := slices.Contains(s.writes, "delete"); deleted == fails || result.Done() == fails {
 			t.Errorf("the account fails: %t; written are %q, done is %t", fails, s.writes, result.Done())
 		}

@@ -64,6 +64,11 @@ func (s once) Decode(data []byte, defaults *schema.GroupVersionKind, into runtim
 		if err = json.Unmarshal(data, &into.Object); err == nil {
 			err = takeItems(into)
 		}
+	case nil:
+		if defaults != nil {
+			return s.Serializer.Decode(data, defaults, nil)
+		}
+		return s.decodeEvent(data)
 	default:
 		return s.Serializer.Decode(data, defaults, into)
 	}
@@ -75,6 +80,15 @@ func (s once) Decode(data []byte, defaults *schema.GroupVersionKind, into runtim
 		return nil, &kind, runtime.NewMissingKindErr("an answer of the API server")
 	}
 	return into, &kind, nil
+}
+
+// decodeEvent decodes the object of a watch's event, which may be the status of an error.
+func (s once) decodeEvent(data []byte) (runtime.Object, *schema.GroupVersionKind, error) {
+	out, kind, err := s.Decode(data, nil, &unstructured.Unstructured{})
+	if err == nil && kind.Kind == "Status" {
+		return s.Serializer.Decode(data, nil, nil)
+	}
+	return out, kind, err
 }
 
 // takeItems makes objects of a list's items. The API server sends no kind with them: it is that of the list.

@@ -83,8 +83,23 @@ func TestAnErrorIsDecodedToAStatus(t *testing.T) {
 // TestAnAnswerWithoutAKindIsNotTold: it may hold a credential.
 func TestAnAnswerWithoutAKindIsNotTold(t *testing.T) {
 	_, ours := serializers(t)
-	_, _, err := ours.Decode([]byte(`{"data":{"x":"hunter2"}}`), nil, &unstructured.Unstructured{})
-	if !runtime.IsMissingKind(err) || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("%v", err)
+	for _, into := range []runtime.Object{&unstructured.Unstructured{}, nil} {
+		_, _, err := ours.Decode([]byte(`{"data":{"x":"hunter2"}}`), nil, into)
+		if !runtime.IsMissingKind(err) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// TestAnEventIsDecodedToAnObjectOrToAStatus.
+func TestAnEventIsDecodedToAnObjectOrToAStatus(t *testing.T) {
+	_, ours := serializers(t)
+	out, kind, err := ours.Decode([]byte(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","generation":3}}`), nil, nil)
+	if u, ok := out.(*unstructured.Unstructured); err != nil || !ok || u.GetName() != "a" || u.GetGeneration() != 3 || kind.Kind != "Pod" {
+		t.Errorf("%v, %v", out, err)
+	}
+	out, _, err = ours.Decode([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":410,"reason":"Expired"}`), nil, nil)
+	if s, ok := out.(*metav1.Status); err != nil || !ok || s.Code != 410 {
+		t.Errorf("%T, %v", out, err)
 	}
 }

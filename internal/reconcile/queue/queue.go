@@ -63,7 +63,7 @@ func New(workers int) *Queue {
 // AddUrgent adds a namespace before all that are not urgent.
 func (q *Queue) AddUrgent(namespace string) {
 	q.mu.Lock()
-	q.urgent = time.Now().Add(urgentWindow)
+	q.urgent = later(q.urgent, time.Now().Add(urgentWindow))
 	q.mu.Unlock()
 	q.lanes.mark(namespace)
 	q.Add(namespace)
@@ -72,10 +72,17 @@ func (q *Queue) AddUrgent(namespace string) {
 // AddUrgentAfter is AddUrgent in a while, for what is about to become urgent. If it is added before that, it is worked on then.
 func (q *Queue) AddUrgentAfter(namespace string, pause time.Duration) {
 	q.mu.Lock()
-	q.urgent = time.Now().Add(pause + urgentWindow)
+	q.urgent = later(q.urgent, time.Now().Add(pause+urgentWindow))
 	q.mu.Unlock()
 	q.lanes.mark(namespace)
 	q.AddAfter(namespace, pause)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // Early reports whether a namespace was tried only a few times since it succeeded last.
@@ -83,7 +90,7 @@ func (q *Queue) Early(namespace string) bool { return q.NumRequeues(namespace) <
 
 // Run hands out namespaces until ctx ends or the queue is shut down, and returns when all are done. reconcile is called for
 // one namespace at a time by one goroutine only; again is when to hand it out again although nothing failed, 0 for never.
-func (q *Queue) Run(ctx context.Context, reconcile func(ctx context.Context, namespace string) (again time.Duration, err error)) {
+func (q *Queue) Run(ctx context.Context, reconcile func(ctx context.Context, namespace string, urgent bool) (again time.Duration, err error)) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	work := make(chan handedOut)
@@ -112,10 +119,10 @@ type handedOut struct {
 	slot      *slot
 }
 
-func (q *Queue) handle(ctx context.Context, next handedOut, reconcile func(ctx context.Context, namespace string) (again time.Duration, err error)) {
+func (q *Queue) handle(ctx context.Context, next handedOut, reconcile func(ctx context.Context, namespace string, urgent bool) (again time.Duration, err error)) {
 	defer next.slot.release()
 	defer q.Done(next.namespace)
-	again, err := reconcile(ctx, next.namespace)
+	again, err := reconcile(ctx, next.namespace, next.slot.urgent)
 	q.settle(next.namespace, next.slot.urgent, again, err)
 }
 

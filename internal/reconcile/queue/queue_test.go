@@ -26,7 +26,7 @@ func newHands(t *testing.T, slots int) *hands {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		h.Run(ctx, func(ctx context.Context, namespace string) (time.Duration, error) {
+		h.Run(ctx, func(ctx context.Context, namespace string, _ bool) (time.Duration, error) {
 			end := make(chan error, 1)
 			h.mu.Lock()
 			h.on[namespace] = end
@@ -221,7 +221,7 @@ func TestWhatIsDoneIsHandedOutAgainWhenItSays(t *testing.T) {
 		var at []time.Duration
 		began := time.Now()
 		q.Add("a")
-		q.Run(ctx, func(context.Context, string) (time.Duration, error) {
+		q.Run(ctx, func(context.Context, string, bool) (time.Duration, error) {
 			if at = append(at, time.Since(began)); len(at) == 3 {
 				cancel()
 				q.ShutDown()

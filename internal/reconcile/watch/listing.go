@@ -7,7 +7,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/cache"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
@@ -89,13 +91,17 @@ func (w *Informer) poll(ctx context.Context) error {
 		w.OnEvent(Event{Old: before.Get(kube.NameOf(obj)), New: obj, Initial: initial})
 	}
 	// An object can come and go between two lists; if we wrote it, we would believe in it for ever.
+	last := map[cache.ObjectName]cluster.Object{}
+	for _, obj := range before.List() {
+		last[kube.NameOf(obj)] = obj
+	}
 	for _, obj := range known {
-		if old := before.Get(kube.NameOf(obj)); old == nil || old.GetUID() != obj.GetUID() {
-			before.Add(obj)
+		if old := last[kube.NameOf(obj)]; old == nil || old.GetUID() != obj.GetUID() {
+			last[kube.NameOf(obj)] = obj
 		}
 	}
-	for _, obj := range before.List() {
-		if next.Get(kube.NameOf(obj)) == nil {
+	for name, obj := range last {
+		if next.Get(name) == nil {
 			w.OnEvent(Event{Old: obj})
 		}
 	}

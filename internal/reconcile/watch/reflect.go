@@ -30,7 +30,11 @@ const backoffReset = 2 * time.Minute
 // would put a queue and a buffer for each listener between it and the cache. There is one listener, which only takes note; and with
 // hundreds of names those buffers, and the stacks of who empties them, were half of all memory.
 func (w *Informer) reflect(ctx context.Context) {
-	reflector := cache.NewReflectorWithOptions(w.listerWatcher(), nil, &mirror{w: w, objects: NewObjects(w.Target)},
+	m := &mirror{w: w, objects: NewObjects(w.Target)}
+	if listed, _ := w.stored(); listed != nil { // until now, in place of a watch
+		m.objects, m.listed = listed, true
+	}
+	reflector := cache.NewReflectorWithOptions(w.listerWatcher(), nil, m,
 		cache.ReflectorOptions{Name: w.String(), TypeDescription: w.String()})
 	_ = backoff.DelayWithReset(clock.RealClock{}, backoffReset).Until(ctx, true, true, func(ctx context.Context) (bool, error) {
 		return w.ended(reflector.ListAndWatchWithContext(ctx)), nil
@@ -127,7 +131,8 @@ func (m *mirror) Delete(obj any) error {
 	return nil
 }
 
-// Replace is part of cache.ReflectorStore: it takes in a whole list, the first one or one after a watch was away.
+// Replace is part of cache.ReflectorStore: it takes in a whole list, the first one or one after a watch was away. Of the first one all
+// is told before the informer counts as settled: until then nobody asks.
 func (m *mirror) Replace(list []any, version string) error {
 	objs := make([]cluster.Object, 0, len(list))
 	for _, obj := range list {
@@ -139,6 +144,9 @@ func (m *mirror) Replace(list []any, version string) error {
 	}
 	before := m.objects.replace(objs, version)
 	initial := !m.listed
+	if m.listed {
+		m.w.set(m.objects, true, true, false) // what is told of is there by then
+	}
 	for _, o := range objs {
 		name := kube.NameOf(o)
 		m.w.OnEvent(Event{Old: before[name], New: o, Initial: initial})

@@ -1,8 +1,11 @@
 package watch
 
 import (
+	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -94,4 +97,39 @@ func TestAMirrorRefusesWhatIsNoObject(t *testing.T) {
 	if got := told(); got != nil || m.w.Settled() {
 		t.Errorf("it tells %q", got)
 	}
+}
+
+// TestAWatchThatFollowsListingGoesOnFromIt: what is told of is there by then, and what went in between is told to be gone.
+func TestAWatchThatFollowsListingGoesOnFromIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &served{secrets: map[string]string{"a": "1", "b": "1"}, noWatch: notPermitted("watch")}
+		g := s.group(Options{ListEvery: time.Hour})
+		var one *Informer
+		spec := s.spec()
+		said := spec.OnEvent
+		listed := false
+		spec.OnEvent = func(e Event) {
+			said(e)
+			if e.New != nil && listed && one.Get(kube.NameOf(e.New)) != e.New {
+				t.Errorf("%s is told of before it is there", e.New.GetNamespace())
+			}
+		}
+		one = g.Add(spec)
+		ctx, cancel := context.WithCancel(t.Context())
+		g.Start(ctx)
+		defer func() {
+			cancel()
+			g.Wait(time.Minute)
+		}()
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		s.told()
+		listed = true
+		s.change(func() { s.secrets, s.noWatch = map[string]string{"a": "7", "c": "8"}, nil })
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if got, _, _ := s.told(); !slices.Equal(got, []string{"changed a", "gone b", "new c"}) {
+			t.Errorf("told are %q", got)
+		}
+	})
 }
