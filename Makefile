@@ -73,8 +73,12 @@ bench: build bin/bench ## measure it against the API server's own speed; BENCHFL
 bin/bench:
 	go -C hack/bench build -o ../../bin/bench .
 
+.PHONY: bench-apart
+bench-apart: build bin/bench ## the same with the control plane on one processor and the controller on another, as in a cluster
+	taskset -c 0 $(CONTROLPLANE) run -- taskset -c 1 bin/bench -apart $(BENCHFLAGS)
+
 .PHONY: bench-docs
-bench-docs: build bin/bench ## measure all sizes, for docs/performance-log.md; takes most of an hour on a quiet machine
+bench-docs: build bin/bench ## an hour: measure all sizes, for docs/performance-log.md, on a quiet machine; PARTS='burst large' for some
 	@hack/bench/all.sh
 
 .PHONY: load-test

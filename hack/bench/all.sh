@@ -20,10 +20,32 @@ if [ -n "${BASELINE:-}" ]; then
   other=(-baseline "$BASELINE" -baseline-copy "${BASELINE_COPY:-image-pull-secret}" -baseline-name "${BASELINE_NAME:-}")
 fi
 
-measure small -sizes 300,1000 -rounds 3 "${other[@]}"
-measure large -sizes 3000 -rounds 2
-measure secrets -sizes 300,1000 -secrets 5 -rounds 2 -only convergence
-measure accounts -sizes 300,1000 -accounts 10 -rounds 2 -only convergence
-measure both -sizes 300,1000 -secrets 5 -accounts 10 -rounds 1 -only convergence
-measure unrelated -sizes 1000 -unrelated 20000 -rounds 2 -only convergence
+# With the control plane on one processor and all else on another: apart NAME FLAG...
+apart() {
+  local name=$1
+  shift
+  echo "== bench, apart, $*"
+  taskset -c 0 go -C hack/controlplane run . run -- taskset -c 1 "$PWD/bin/bench" -apart -binary "$PWD/bin/pullsecrets" -noise 1000 -json "$parts/$name.json" "$@"
+}
+
+# part NAME COMMAND...: if PARTS names some, only these.
+part() {
+  if [ -z "${PARTS:-}" ] || [[ " $PARTS " == *" $1 "* ]]; then
+    "${@:2}"
+  fi
+}
+
+part peers measure peers -sizes 300,1000 -rounds 5 -only convergence "${other[@]}"
+part apart apart apart -sizes 1000 -rounds 3 -only convergence -attach accounts,pods "${other[@]}"
+part peers3000 measure peers3000 -sizes 3000 -rounds 2 -only convergence -attach accounts,pods "${other[@]}"
+part changes measure changes -sizes 300,1000 -rounds 2 -only changes -attach accounts
+part changes3000 measure changes3000 -sizes 3000 -rounds 1 -only changes -attach accounts
+part burst measure burst -sizes 300,1000 -rounds 2 -only burst -attach pods
+part large measure large -sizes 10000,16667 -rounds 1 -only large -attach accounts
+part secrets measure secrets -sizes 300 -secrets 5 -rounds 2 -only convergence -attach accounts
+part accounts measure accounts -sizes 300 -accounts 10 -rounds 2 -only convergence -attach accounts
+part unrelated measure unrelated -sizes 1000 -unrelated 20000 -rounds 1 -only convergence -attach accounts
+if command -v valgrind >/dev/null; then
+  part instructions measure instructions -sizes 500 -only instructions -attach accounts "${other[@]}"
+fi
 bin/bench -docs docs/performance.json "$parts"/*.json

@@ -17,22 +17,31 @@ type running struct {
 
 // changes measures what happens while it runs: a rotation, an edit that adds a registry, an edit that changes nothing,
 // new namespaces in the middle of a rotation, and a burst of them.
-func (l *lab) changes() ([]result, error) {
-	results := []result{
-		l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing),
-		l.result(workloadDuring), l.result(workloadBurst),
-	}
-	for round := range l.rounds {
-		r, err := l.converged(round)
-		if err == nil {
-			err = r.changes(results)
+func (l *lab) changes() (results []result, err error) {
+	for _, m := range l.modes {
+		if m == admission { // the same writes as with accounts, and others' too
+			continue
 		}
-		if err != nil {
+		if err := l.enter(m); err != nil {
 			return nil, err
 		}
-	}
-	if l.only == "burst" {
-		return results[3:], nil
+		of := []result{
+			l.result(workloadRotation), l.result(workloadAdded), l.result(workloadNothing),
+			l.result(workloadDuring), l.result(workloadBurst), l.result(workloadIdle),
+		}
+		for round := range l.rounds {
+			r, err := l.converged(round)
+			if err == nil {
+				err = r.changes(of)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		if l.only == "burst" {
+			of = of[3:5]
+		}
+		results = append(results, of...)
 	}
 	return results, nil
 }
@@ -44,7 +53,7 @@ func (l *lab) converged(round int) (*running, error) {
 		return nil, err
 	}
 	r.content = encoded(with(r.before()))
-	return r, l.distribute(bareLoop{copies: l.secrets, password: r.before(), accounts: !l.pods})
+	return r, l.distribute(bareLoop{copies: l.secrets, password: r.before(), accounts: l.mode != pods})
 }
 
 // before is the password that is distributed at first.
@@ -52,7 +61,7 @@ func (r *running) before() string { return fmt.Sprintf("before-%d", r.round) }
 
 // changes is one round.
 func (r *running) changes(of []result) error {
-	rotation, added, nothing, during, burst := &of[0], &of[1], &of[2], &of[3], &of[4]
+	rotation, added, nothing, during, burst, idle := &of[0], &of[1], &of[2], &of[3], &of[4], &of[5]
 	births := func() error {
 		if err := r.during(during); err != nil {
 			return err
@@ -72,6 +81,9 @@ func (r *running) changes(of []result) error {
 		if err := r.nothing(nothing); err != nil {
 			return err
 		}
+		if err := r.idle(idle); err != nil {
+			return err
+		}
 		return births()
 	})
 }
@@ -79,7 +91,7 @@ func (r *running) changes(of []result) error {
 // alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare
 // loop was before it: that would have written something else, and not be its floor.
 func (r *running) alive(measure func() error) error {
-	p, asked, err := r.l.settled()
+	p, asked, _, err := r.l.settled()
 	if err != nil {
 		return err
 	}
@@ -99,7 +111,7 @@ func (r *running) measure(to *result, wait time.Duration, change func() error, w
 	if err != nil {
 		return err
 	}
-	server := r.l.serverCPU()
+	server, etcd := r.l.serverCPU(), r.l.etcdCPU()
 	started, cpu := time.Now(), r.p.usage().CPU
 	if err := change(); err != nil {
 		return err
@@ -111,7 +123,7 @@ func (r *running) measure(to *result, wait time.Duration, change func() error, w
 	u := r.p.usage()
 	u.CPU -= cpu
 	to.took(ended.Sub(started))
-	to.used(u, r.l.serverCPU()-server)
+	to.used(u, r.l.serverCPU()-server, r.l.etcdCPU()-etcd)
 	time.Sleep(wait)
 	after, err := r.l.requests()
 	to.asked(after.since(before))
@@ -165,15 +177,36 @@ func (r *running) registryAdded(to *result) error {
 // bareAdded measures the writes that another registry takes, bare: its copies, and lists with it.
 func (r *running) bareAdded(to *result) error {
 	r.copies = r.l.secrets + 1
-	return r.l.floors(to, &bareLoop{from: r.l.secrets, copies: r.copies, password: r.before(), accounts: !r.l.pods}, r.withdraw)
+	return r.l.floors(to, &bareLoop{from: r.l.secrets, copies: r.copies, password: r.before(), accounts: r.l.mode != pods}, r.withdraw)
 }
 
 // withdraw takes the registry that was added away again, without pullsecrets.
 func (r *running) withdraw() error {
-	if err := r.l.distribute(bareLoop{from: r.l.secrets, copies: r.l.secrets, accounts: !r.l.pods}); err != nil {
+	if err := r.l.distribute(bareLoop{from: r.l.secrets, copies: r.l.secrets, accounts: r.l.mode != pods}); err != nil {
 		return err
 	}
 	return r.l.parallel(16, r.l.names, func(ns string) error { return r.l.remove(ns, fmt.Sprintf("reg-%d", r.l.secrets)) })
+}
+
+// idling is how long a process is watched that has nothing to do.
+const idling = 30 * time.Second
+
+// idle measures what pullsecrets costs where nothing happens: its watches, and their bookmarks. It runs without a Lease here, and nobody
+// else asks for what is counted.
+func (r *running) idle(to *result) error {
+	before, err := r.l.requests()
+	if err != nil {
+		return err
+	}
+	server, etcd, cpu := r.l.serverCPU(), r.l.etcdCPU(), r.p.usage().CPU
+	time.Sleep(idling)
+	after, err := r.l.requests()
+	u := r.p.usage()
+	u.CPU -= cpu
+	to.took(idling)
+	to.used(u, r.l.serverCPU()-server, r.l.etcdCPU()-etcd)
+	to.asked(after.since(before))
+	return err
 }
 
 // nothing measures an edit that has nothing follow, and waits for as long as something might.

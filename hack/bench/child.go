@@ -85,7 +85,10 @@ func (b bareLoop) write(l *lab, client dynamic.Interface, ns string, live []*uns
 	}
 	for i := b.from; i < b.copies; i++ {
 		u := copyOf(ns, fmt.Sprintf("reg-%d", i), credential(i, b.password),
-			map[string]string{"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", api.Home, i)})
+			map[string]string{
+				"pullsecrets/rule": fmt.Sprintf("rule-%d", i), "pullsecrets/source": fmt.Sprintf("%s/source-%d", api.Home, i),
+				"pullsecrets/for": api.Home + "/" + ns,
+			})
 		if err := apply(api.Secrets, u); err != nil {
 			return err
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"os/exec"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 // lab is the cluster that is measured on.
@@ -25,12 +25,21 @@ type lab struct {
 	ctx    context.Context
 	rest   *rest.Config
 	client dynamic.Interface
-	names  []string // namespaces
+	typed  dynamic.Interface // whose watches are in protobuf
+	names  []string          // namespaces
+	mode   mode              // in which is measured
+	bound  bool              // the admission component is installed
+	counts string            // a folder: instructions are counted, and the numbers go there
+	idle   int               // bytes at the peak of a process that has nothing to do; measured for -only large
 }
 
 func connect(ctx context.Context, c config) (*lab, error) {
 	config, client, err := api.Connect(c.kubeconfig)
-	return &lab{config: c, ctx: ctx, rest: config, client: client}, err
+	if err != nil {
+		return nil, err
+	}
+	typed, err := kube.NewDynamic(config)
+	return &lab{config: c, ctx: ctx, rest: config, client: client, typed: typed, mode: c.modes[0]}, err
 }
 
 func newLab(ctx context.Context, c config) (*lab, error) {
@@ -41,24 +50,12 @@ func newLab(ctx context.Context, c config) (*lab, error) {
 	if err := l.create(api.Namespaces, "", api.Home, nil); err != nil {
 		return nil, err
 	}
-	if err := l.admission(); err != nil {
-		return nil, err
+	if c.only == "large" {
+		if l.idle, err = l.alone(); err != nil {
+			return nil, err
+		}
 	}
 	return l, l.crowd(c.unrelated)
-}
-
-// admission installs what adds names to pods, if rules attach to those.
-func (l *lab) admission() error {
-	for _, name := range []string{"crd", "policy", "binding", "pods-policy", "pods-binding"} {
-		if !l.pods {
-			break
-		}
-		cmd := exec.CommandContext(l.ctx, "kubectl", "--kubeconfig", l.kubeconfig, "apply", "--server-side", "-f", "kustomize/components/admission/"+name+".yaml")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("install the admission component: %w\n%s", err, out)
-		}
-	}
-	return nil
 }
 
 // crowd fills the cluster with n secrets that are nobody's business.
@@ -198,7 +195,10 @@ func (l *lab) clear() error {
 			return err
 		}
 	}
-	return nil
+	if !l.bound {
+		return nil
+	}
+	return l.client.Resource(parameters).Namespace(api.Home).DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
 }
 
 func credential(i int, password string) string {
@@ -229,7 +229,7 @@ func (l *lab) policy(n int, comment string) error {
 	for i := range n {
 		fmt.Fprintf(&b, "- name: rule-%d\n  secrets: [{source: {name: source-%d}, name: reg-%d}]\n", i, i, i)
 		b.WriteString("  namespaces: {include: [\"bench-*\"]}\n  serviceAccounts: {include: [\"*\"]}\n")
-		if l.pods {
+		if l.mode == pods {
 			b.WriteString("  attach: pods\n")
 		}
 	}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 )
@@ -24,49 +26,111 @@ func with(password string) func(i int) string {
 	return func(i int) string { return credential(i, password) }
 }
 
-// convergence measures a start on a cluster that has nothing yet, the restart after it, and the other program if there
+// contest is a start on a cluster that has nothing yet, by everybody who is compared, in the same rounds.
+type contest struct {
+	l              *lab
+	first          map[mode]*result // of pullsecrets
+	before         map[mode]*result // of another build
+	restart, other result
+}
+
+// convergence measures a start on a cluster that has nothing yet in each mode, the restart after it, and the other program if there
 // is one.
-func (l *lab) convergence() ([]result, error) {
-	results := []result{l.result(workloadFirst), l.result(workloadRestart), l.result(workloadBaseline)}
-	if l.baseline == "" {
-		results = results[:2]
+func (l *lab) convergence() (results []result, err error) {
+	c := contest{l: l, first: map[mode]*result{}, before: map[mode]*result{}, restart: l.result(workloadRestart), other: l.result(workloadBaseline)}
+	for _, m := range l.modes {
+		r := l.result(workloadFirst)
+		r.Attach = m
+		c.first[m] = &r
+		b := l.result(workloadBefore)
+		b.Attach = m
+		c.before[m] = &b
 	}
 	for round := range l.rounds {
-		if err := l.convergeOnce(round, results); err != nil {
+		fmt.Fprintf(os.Stderr, "  round %d of %d\n", round+1, l.rounds)
+		if err := turns(round, c.turns(round)...); err != nil {
 			return nil, err
 		}
 	}
-	if l.baseline != "" {
-		ours := results[0]
-		results[2].Name, results[2].Ours = l.otherName(), &ours
+	for _, m := range l.modes {
+		if l.baseline != "" {
+			c.first[m].Other = c.other.Took
+		}
+		if err := l.enter(m); err != nil {
+			return nil, err
+		}
+		if err := l.wire(c.first[m]); err != nil {
+			return nil, err
+		}
+		results = append(results, *c.first[m])
+		if l.before != "" {
+			c.before[m].Other = c.first[m].Took
+			results = append(results, *c.before[m])
+		}
 	}
-	return results, l.wire(&results[0])
+	results = append(results, c.restart)
+	if l.baseline != "" {
+		if err := errors.Join(l.enter(accounts), l.wireOther(&c.other)); err != nil {
+			return nil, err
+		}
+		c.other.Name = l.otherName()
+		results = append(results, c.other)
+	}
+	return results, nil
 }
 
-// convergeOnce is one round.
-func (l *lab) convergeOnce(round int, results []result) error {
+// turns are what everybody does in a round. The floor of a mode is that of the writes that it makes; with the admission component
+// these are the API server's too.
+func (c *contest) turns(round int) (all []func() error) {
 	password := fmt.Sprintf("first-%d", round)
-	return turns(round,
-		func() error {
-			return l.floors(&results[0], &bareLoop{copies: l.secrets, password: password, accounts: !l.pods}, l.reset)
-		},
-		func() error {
-			if err := l.converge(&results[0], password); err != nil {
+	for _, m := range c.l.modes {
+		turn := func(do func() error) {
+			all = append(all, func() error {
+				if err := c.l.enter(m); err != nil {
+					return err
+				}
+				return do()
+			})
+		}
+		if m != admission {
+			turn(func() error {
+				return c.l.floors(c.first[m], &bareLoop{copies: c.l.secrets, password: password, accounts: m != pods}, c.l.reset)
+			})
+		}
+		turn(func() error { return c.ours(m, password) })
+		if c.l.before != "" {
+			turn(func() error {
+				now := c.l.binary
+				c.l.binary = c.l.before
+				defer func() { c.l.binary = now }()
+				return c.l.converge(c.before[m], password)
+			})
+		}
+	}
+	if c.l.baseline != "" {
+		all = append(all, func() error {
+			if err := c.l.enter(accounts); err != nil {
 				return err
 			}
-			return l.restart(&results[1])
-		},
-		func() error {
-			if l.baseline == "" {
-				return nil
-			}
-			return l.other(&results[2])
+			return c.l.other(&c.other)
 		})
+	}
+	return all
 }
 
-// turns has what is compared take turns, in every other round the other way round: nothing is to gain from always
-// coming first, or last.
+// ours has pullsecrets' turn; in the first mode it is restarted after that.
+func (c *contest) ours(m mode, password string) error {
+	if err := c.l.converge(c.first[m], password); err != nil || m != c.l.modes[0] {
+		return err
+	}
+	return c.l.restart(&c.restart)
+}
+
+// turns has what is compared take turns. Each round begins with another one, and every other round goes the other way round: nothing
+// is to gain from always coming first, or last, or after somebody.
 func turns(round int, all ...func() error) error {
+	n := round % len(all)
+	all = slices.Concat(all[n:], all[:n])
 	if round%2 == 1 {
 		slices.Reverse(all)
 	}
@@ -85,18 +149,18 @@ func (l *lab) converge(r *result, password string) error {
 	}
 	w := l.witness(l.copyNames(l.secrets))
 	defer w.cancel()
-	return l.first(r, w, l.start, w.all(l.names, l.secrets, encoded(with(password))))
+	return l.run(r, w, l.start, w.all(l.names, l.secrets, encoded(with(password))))
 }
 
-// first measures a program from the start of its process until all is there. What it asks for and the memory that it
+// run measures a program from the start of its process until all is there. What it asks for and the memory that it
 // takes are counted until it was quiet.
-func (l *lab) first(r *result, w *witness, start func() (*process, error), complete func() bool) error {
+func (l *lab) run(r *result, w *witness, start func() (*process, error), complete func() bool) error {
 	l.calm()
 	before, err := l.requests()
 	if err != nil {
 		return err
 	}
-	server := l.serverCPU()
+	server, etcd := l.serverCPU(), l.etcdCPU()
 	started := time.Now()
 	p, err := start()
 	if err != nil {
@@ -108,26 +172,29 @@ func (l *lab) first(r *result, w *witness, start func() (*process, error), compl
 		return err
 	}
 	u := p.usage()
-	server = l.serverCPU() - server
+	server, etcd = l.serverCPU()-server, l.etcdCPU()-etcd
 	time.Sleep(quiet)
 	after, err := l.requests()
 	u.Peak = p.stop().Peak
 	r.took(ended.Sub(started))
-	r.used(u, server)
+	r.used(u, server, etcd)
 	r.asked(after.since(before))
 	r.fill(l)
 	return err
 }
 
 // restart measures a start on a converged cluster, where nothing is to be done.
-func (l *lab) restart(r *result) error {
-	server := l.serverCPU()
-	p, asked, err := l.settled()
+func (l *lab) restart(r *result, environment ...string) error {
+	server, etcd := l.serverCPU(), l.etcdCPU()
+	started := time.Now()
+	p, asked, ready, err := l.settled(environment...)
 	if err != nil {
 		return err
 	}
-	server = l.serverCPU() - server
-	r.used(p.stop(), server)
+	r.took(ready.Sub(started))
+	u, now, stored := p.usage(), l.serverCPU(), l.etcdCPU()
+	p.stop()
+	r.used(u, now-server, stored-etcd)
 	r.asked(asked)
 	return nil
 }

@@ -64,14 +64,14 @@ func save(file string, all []result) error {
 
 // merge puts newer results in the place of older ones of the same workload, program and size.
 func merge(old, newer []result) []result {
-	key := func(r result) [6]any {
-		return [6]any{r.Workload, r.Name, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated}
+	key := func(r result) [8]any {
+		return [8]any{r.Workload, r.Name, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated, r.Attach, r.Apart}
 	}
 	for _, r := range newer {
 		old = append(slices.DeleteFunc(old, func(o result) bool { return key(o) == key(r) }), r)
 	}
 	slices.SortStableFunc(old, func(a, b result) int {
-		return cmp.Or(cmp.Compare(a.Unrelated, b.Unrelated), cmp.Compare(a.Secrets, b.Secrets), cmp.Compare(a.Accounts, b.Accounts), cmp.Compare(a.Namespaces, b.Namespaces))
+		return cmp.Or(cmp.Compare(a.Unrelated, b.Unrelated), cmp.Compare(a.Secrets, b.Secrets), cmp.Compare(a.Accounts, b.Accounts), cmp.Compare(a.Namespaces, b.Namespaces), cmp.Compare(a.Attach, b.Attach))
 	})
 	return old
 }
@@ -84,7 +84,7 @@ var pages = map[string]blocks{
 	".md": {"summary": summary},
 	"-log.md": {
 		"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
-		"baseline": baselineTable,
+		"baseline": baselineTable, "apart": apartTable, "cost": costTable, "idle": idleTable, "large": largeTable, "instructions": instructionTable,
 	},
 }
 
@@ -122,12 +122,23 @@ func table(head []string, rows [][]string) string {
 	return b.String()
 }
 
-// of are the results of a workload with one secret and one account, and nothing unrelated.
+// of are the results of a workload with one secret and one account, and nothing unrelated, as most are measured: on processors that
+// all share, and not of a large cluster.
 func of(all []result, workloads ...string) (out []result) {
 	for _, r := range all {
-		if slices.Contains(workloads, r.Workload) && r.Secrets == 1 && r.Accounts == 1 && r.Unrelated == 0 {
+		if slices.Contains(workloads, r.Workload) && r.Secrets == 1 && r.Accounts == 1 && r.Unrelated == 0 && !r.Apart && r.Idle == 0 {
 			out = append(out, r)
 		}
 	}
 	return out
+}
+
+// in are those of a mode.
+func in(m mode, all []result) []result {
+	return slices.DeleteFunc(slices.Clone(all), func(r result) bool { return r.Attach != m })
+}
+
+// where are those that some condition holds of.
+func where(all []result, holds func(result) bool) []result {
+	return slices.DeleteFunc(slices.Clone(all), func(r result) bool { return !holds(r) })
 }

@@ -112,17 +112,27 @@ func TestABoundOnRequestsIsHeldToTheWorstRound(t *testing.T) {
 }
 
 func TestAnotherProgramIsHeldAgainstOursOfTheSameRound(t *testing.T) {
-	ours := result{Workload: workloadFirst, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2.2, 1}, Floor: []float64{0.9, 1.9, 0.8}}
-	all := []result{ours, {Workload: workloadBaseline, Name: "tool", Ours: &ours, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{0.8, 2, 0.8}}}
-	all[1].judge(0.25)
-	if got := all[1].verdict(); got != "missed by 25 %" {
-		t.Errorf("%q", got)
+	theirs := []float64{0.8, 2, 0.8}
+	ours := result{Workload: workloadFirst, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2.2, 1}, Floor: []float64{0.9, 1.9, 0.8}, Other: theirs}
+	copies := ours
+	copies.Attach, copies.Took = pods, []float64{0.48, 1.2, 0.48}
+	for _, c := range []struct {
+		r              result
+		bound, verdict string
+	}{{ours, "the other tool", "missed by 25 %"}, {copies, "0.65 x the other tool", "met"}} {
+		c.r.judge(0.25)
+		if got := c.r.verdict(); !strings.Contains(c.r.Bound, c.bound) || got != c.verdict {
+			t.Errorf("%s: %q, %q", c.r.Attach, c.r.Bound, got)
+		}
 	}
+	all := []result{ours, copies, {Workload: workloadBaseline, Name: "tool", Namespaces: 300, Secrets: 1, Accounts: 1, Took: theirs}}
 	text, err := baselineTable(all)
-	if err != nil || !strings.Contains(text, "| tool | 300 | 0.90 |") || !strings.Contains(text, "| 1.25 |") {
-		t.Errorf("%v\n%s", err, text)
+	for _, want := range []string{"| tool | 300 | two, shared | accounts |", "| 1.25 (1.10 to 1.25) |", "1.00: missed by 25 %", "| 0.60 (0.60 to 0.60) |", "0.65: met"} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v, no %q:\n%s", err, want, text)
+		}
 	}
-	if text, _ = baselineTable(all[:1]); strings.Contains(text, "|") {
+	if text, _ = baselineTable(all[:2]); strings.Contains(text, "|") {
 		t.Errorf("no other program was measured, and there is a table:\n%s", text)
 	}
 	if name := (config{baseline: "/opt/tool -token secret"}).otherName(); name != "tool" {

@@ -21,6 +21,7 @@ type floor struct {
 	took   time.Duration
 	client usage         // of the loop's process, from the first write on
 	server time.Duration // CPU of the API server meanwhile
+	etcd   time.Duration // and of etcd
 }
 
 // floors measures the loop with each of the worker counts, and again with informers and the best of them. Before each,
@@ -63,7 +64,7 @@ func (l *lab) bare(b bareLoop) (f floor, err error) {
 	w := l.witness(l.copyNames(b.copies))
 	defer w.cancel()
 	l.calm()
-	before, server := p.usage(), l.serverCPU()
+	before, server, etcd := p.usage(), l.serverCPU(), l.etcdCPU()
 	started := time.Now()
 	fmt.Fprintln(in, "write")
 	complete := w.copied(l.names, b.copies, b.content())
@@ -79,7 +80,7 @@ func (l *lab) bare(b bareLoop) (f floor, err error) {
 	}
 	u := p.usage()
 	u.CPU -= before.CPU
-	return floor{took: ended.Sub(started), client: u, server: l.serverCPU() - server}, nil
+	return floor{took: ended.Sub(started), client: u, server: l.serverCPU() - server, etcd: l.etcdCPU() - etcd}, nil
 }
 
 // loop starts this program as a bare loop.
@@ -115,7 +116,7 @@ func (l *lab) referencing(account *unstructured.Unstructured, n int) *unstructur
 		"apiVersion": "v1", "kind": "ServiceAccount", "imagePullSecrets": list,
 		"metadata": map[string]any{
 			"name": account.GetName(), "namespace": account.GetNamespace(), "uid": string(account.GetUID()),
-			"resourceVersion": account.GetResourceVersion(), "annotations": map[string]any{"pullsecrets/added": added},
+			"resourceVersion": account.GetResourceVersion(), "annotations": map[string]any{"pullsecrets/added": api.Home + "/" + account.GetNamespace() + ": " + added},
 		},
 	}}
 }

@@ -6,6 +6,7 @@
 //	make bench BENCHFLAGS='-sizes 1000 -secrets 5 -accounts 10 -rounds 5 -json out.json'
 //	make bench BENCHFLAGS='-only burst'         a part of it
 //	make bench BENCHFLAGS='-attach pods'        with rules that attach to pods
+//	make bench-apart                            with the control plane on one processor, and all else on another
 //	make bench BENCHFLAGS='-baseline "tool -flags" -baseline-name tool -baseline-copy image-pull-secret'
 //	make bench-docs                             every size, for docs/performance-log.md; takes most of an hour
 package main
@@ -24,6 +25,7 @@ import (
 // config is what is measured.
 type config struct {
 	kubeconfig, binary     string
+	before                 string // another build, to compare with
 	sizes                  []int
 	secrets, accounts      int
 	rounds                 int
@@ -34,7 +36,8 @@ type config struct {
 	noise                  float64
 	logs                   bool
 	only                   string
-	pods                   bool      // rules attach to pods
+	modes                  []mode    // in which is measured
+	apart                  bool      // the control plane and what is measured have a processor each
 	loop                   *bareLoop // this process is only that
 	docs                   string
 }
@@ -44,6 +47,7 @@ func main() {
 	sizes := ""
 	flag.StringVar(&c.kubeconfig, "kubeconfig", os.Getenv("PULLSECRETS_TEST_KUBECONFIG"), "kubeconfig `FILE` of a cluster that is there for nothing else")
 	flag.StringVar(&c.binary, "binary", "bin/pullsecrets", "`FILE` of the program")
+	flag.StringVar(&c.before, "before", "", "`FILE` of another build of the program, which takes part in the first convergences")
 	flag.StringVar(&sizes, "sizes", "300,1000", "`NUMBERS` of namespaces, ascending")
 	flag.IntVar(&c.secrets, "secrets", 1, "`NUMBER` of secrets that each namespace gets")
 	flag.IntVar(&c.accounts, "accounts", 1, "`NUMBER` of service accounts in each namespace")
@@ -55,10 +59,11 @@ func main() {
 	flag.StringVar(&c.jsonFile, "json", "", "`FILE` for the results as JSON")
 	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
 	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
-	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, or burst (of the changes only the new namespaces), to measure only these workloads")
+	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, burst (of the changes only the new namespaces), large (a first convergence and restarts, without a floor) or instructions (counted by valgrind), to measure only these workloads")
 	flag.StringVar(&c.docs, "docs", "", "measure nothing; write what the JSON `FILE` says into the .md and the .svg beside it")
 	attach := ""
-	flag.StringVar(&attach, "attach", "accounts", "`HOW` pods get the names: accounts, or pods, where only copies are written")
+	flag.StringVar(&attach, "attach", "accounts,admission,pods", "`HOW` pods get the names, comma-separated: by accounts, by accounts beside the admission component, or as pods, where only copies are written")
+	flag.BoolVar(&c.apart, "apart", false, "say of the results that the control plane and what is measured had a processor each; make bench-apart sees to it")
 	loop := bareLoop{}
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
 	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")
@@ -100,13 +105,12 @@ func (c *config) check(sizes, attach string) (err error) {
 	if c.sizes, err = numbers(sizes); err != nil {
 		return fmt.Errorf("-sizes %q: %w", sizes, err)
 	}
-	if !slices.Contains([]string{"", "convergence", "changes", "burst"}, c.only) {
-		return fmt.Errorf("-only %q: convergence, changes or burst", c.only)
+	if !slices.Contains([]string{"", "convergence", "changes", "burst", "large", "instructions"}, c.only) {
+		return fmt.Errorf("-only %q: convergence, changes, burst, large or instructions", c.only)
 	}
-	if !slices.Contains([]string{"accounts", "pods"}, attach) {
-		return fmt.Errorf("-attach %q: accounts or pods", attach)
+	if c.modes, err = modesOf(attach); err != nil {
+		return fmt.Errorf("-attach: %w", err)
 	}
-	c.pods = attach == "pods"
 	if c.kubeconfig == "" {
 		return errors.New("no cluster: run make bench, or give -kubeconfig")
 	}

@@ -20,8 +20,23 @@ func (l *lab) other(r *result) error {
 	}
 	w := l.witness([]string{l.baselineCopy})
 	defer w.cancel()
-	return l.first(r, w, func() (*process, error) { return l.command("sh", "-c", "exec "+l.baseline) },
-		each(l.names, func(ns string) bool {
-			return w.copies[ns+"/"+l.baselineCopy] != "" && w.lists[ns+"/default"] > 0
-		}))
+	return l.run(r, w, func() (*process, error) { return l.startOther(l.kubeconfig) }, l.otherComplete(w))
+}
+
+// startOther starts the other program.
+func (l *lab) startOther(kubeconfig string) (*process, error) {
+	p := l.prepared("sh", "-c", "exec "+l.baseline)
+	p.cmd.Env = append(p.cmd.Env, "KUBECONFIG="+kubeconfig)
+	if err := p.cmd.Start(); err != nil {
+		return p, err
+	}
+	p.wait()
+	return p, nil
+}
+
+// otherComplete is the condition that it has done its work.
+func (l *lab) otherComplete(w *witness) func() bool {
+	return each(l.names, func(ns string) bool {
+		return w.copies[ns+"/"+l.baselineCopy] != "" && w.lists[ns+"/default"] > 0
+	})
 }

@@ -29,7 +29,7 @@ var (
 // svg draws time and memory of a first convergence against namespaces, with one secret and one account in each.
 func svg(all []result) ([]byte, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(r result) bool {
-		return r.Workload != workloadFirst || r.Secrets != 1 || r.Accounts != 1 || r.Unrelated > 0
+		return r.Workload != workloadFirst || r.Secrets != 1 || r.Accounts != 1 || r.Unrelated > 0 || r.Apart || r.Idle > 0 || r.Attach != accounts
 	})
 	slices.SortFunc(all, func(a, b result) int { return cmp.Compare(a.Namespaces, b.Namespaces) })
 	times, err := lines("First convergence", "seconds", all,

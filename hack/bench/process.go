@@ -27,7 +27,7 @@ type process struct {
 // start starts pullsecrets as a pod would.
 func (l *lab) start() (*process, error) { return l.startWith(l.kubeconfig) }
 
-func (l *lab) startWith(kubeconfig string) (*process, error) {
+func (l *lab) startWith(kubeconfig string, environment ...string) (*process, error) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -35,40 +35,46 @@ func (l *lab) startWith(kubeconfig string) (*process, error) {
 	health := free.Addr().String()
 	_ = free.Close()
 	args := []string{"run", "-kubeconfig", kubeconfig, "-namespace", api.Home, "-health-addr", health, "-log-format", "json"}
-	if l.pods {
+	if l.mode.guarded() {
 		args = append(args, "-admission")
 	}
-	p, err := l.command(l.binary, args...)
+	p := l.prepared(l.binary, args...)
 	p.health = health
-	return p, err
+	p.cmd.Env = append(p.cmd.Env, environment...)
+	if err := p.cmd.Start(); err != nil {
+		return p, err
+	}
+	p.wait()
+	return p, nil
 }
 
-// settled starts pullsecrets on a converged cluster and waits until it has read it and was quiet. asked is what it asked
-// for until then.
-func (l *lab) settled() (p *process, asked requests, err error) {
+// settled starts pullsecrets on a converged cluster and waits until it has read it, which is when it is ready, and was quiet. asked
+// is what it asked for until then.
+func (l *lab) settled(environment ...string) (p *process, asked requests, ready time.Time, err error) {
 	time.Sleep(100 * time.Millisecond) // what was asked last is counted
 	before, err := l.requests()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, ready, err
 	}
-	p, err = l.start()
+	p, err = l.startWith(l.kubeconfig, environment...)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, ready, err
 	}
 	if err = p.ready(); err == nil {
+		ready = time.Now()
 		time.Sleep(quiet)
 		asked, err = l.requests()
 	}
 	if err != nil {
 		p.stop()
-		return nil, nil, err
+		return nil, nil, ready, err
 	}
-	return p, asked.since(before), nil
+	return p, asked.since(before), ready, nil
 }
 
 // ready waits until the process has read the cluster.
 func (p *process) ready() error {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.ended:
 			return errors.New("pullsecrets ended before it was ready; -logs shows why")
@@ -83,27 +89,22 @@ func (p *process) ready() error {
 			return nil
 		}
 	}
-	return errors.New("pullsecrets is not ready after a minute; -logs shows why")
-}
-
-func (l *lab) command(name string, args ...string) (*process, error) {
-	p := l.prepared(name, args...)
-	if err := p.cmd.Start(); err != nil {
-		return p, err
-	}
-	p.wait()
-	return p, nil
+	return errors.New("pullsecrets is not ready after 5 minutes; -logs shows why")
 }
 
 // prepared is a process that was not started.
 func (l *lab) prepared(name string, args ...string) *process {
 	p := &process{cmd: exec.Command(name, args...)}
+	p.cmd.Env = os.Environ()
+	if l.counts != "" {
+		p.cmd = countedBy(l.counts, append([]string{name}, args...)...)
+	}
 	if l.logs {
 		p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
 	} else if p.log, _ = os.CreateTemp("", "bench-*.log"); p.log != nil {
 		p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	}
-	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+l.kubeconfig, "PULLSECRETS_METRICS_ADDR=")
+	p.cmd.Env = append(p.cmd.Env, "KUBECONFIG="+l.kubeconfig, "PULLSECRETS_METRICS_ADDR=")
 	return p
 }
 
@@ -116,15 +117,8 @@ type usage struct {
 
 func (p *process) usage() (u usage) {
 	pid := p.cmd.Process.Pid
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
-		// The second field is the program's name in brackets, which may hold anything; utime and stime are 14 and 15.
-		fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-		ticks := 0
-		for _, i := range []int{11, 12} {
-			n, _ := strconv.Atoi(fields[i])
-			ticks += n
-		}
-		u.CPU = time.Duration(ticks) * time.Second / 100 // USER_HZ is 100 on every Linux
+	if _, fields := stat(fmt.Sprintf("/proc/%d/stat", pid)); fields != nil {
+		u.CPU = cpuTime(fields)
 	}
 	if f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
 		defer f.Close()

@@ -13,7 +13,7 @@ import (
 // requests are the API server's own counts of what it was asked, by verb and resource.
 type requests map[string]int
 
-var counted = []string{"secrets", "serviceaccounts", "namespaces", "configmaps"}
+var counted = []string{"secrets", "serviceaccounts", "namespaces", "configmaps", "admissionrules"}
 
 // metrics reads the API server's metrics.
 func (l *lab) metrics() (string, error) { return l.get("/metrics") }

@@ -8,25 +8,29 @@ import (
 
 // The workloads.
 const (
-	workloadFirst    = "first convergence"
-	workloadRestart  = "restart, converged"
-	workloadRotation = "rotation"
-	workloadAdded    = "registry added"
-	workloadNothing  = "edit that changes nothing"
-	workloadDuring   = "new namespaces during a rotation"
-	workloadBurst    = "100 new namespaces in 5 s"
-	workloadBaseline = "first convergence of another program"
+	workloadFirst        = "first convergence"
+	workloadRestart      = "restart, converged"
+	workloadRotation     = "rotation"
+	workloadAdded        = "registry added"
+	workloadNothing      = "edit that changes nothing"
+	workloadDuring       = "new namespaces during a rotation"
+	workloadBurst        = "100 new namespaces in 5 s"
+	workloadBaseline     = "first convergence of another program"
+	workloadInstructions = "instructions for a namespace"
+	workloadBefore       = "first convergence of another build"
+	workloadIdle         = "nothing happens"
+	workloadPlain        = "restart, converged, with lists in place of watch-lists"
 )
 
 // result is one workload at one size. Times are by round, or by namespace where namespaces come one by one.
 type result struct {
 	Workload    string    `json:"workload"`
 	Name        string    `json:"name,omitempty"` // of another program
-	Ours        *result   `json:"ours,omitempty"` // pullsecrets, in the same rounds as another program
 	Namespaces  int       `json:"namespaces"`
 	Secrets     int       `json:"secrets"`
 	Accounts    int       `json:"accounts"`
-	Attach      string    `json:"attach,omitempty"` // pods where rules attach to pods
+	Attach      mode      `json:"attach,omitempty"`
+	Apart       bool      `json:"apart,omitempty"` // the control plane and what is measured have a processor each
 	Unrelated   int       `json:"unrelated,omitempty"`
 	Floor       []float64 `json:"floor,omitempty"`         // seconds; of a burst: until the default account was there
 	Informed    []float64 `json:"informedFloor,omitempty"` // seconds of the bare loop with informers running
@@ -37,11 +41,18 @@ type result struct {
 	Server      []float64 `json:"serverCPUSeconds,omitempty"`
 	FloorSrv    []float64 `json:"floorServerCPUSeconds,omitempty"`
 	InformedSrv []float64 `json:"informedFloorServerCPUSeconds,omitempty"`
-	Peak        []float64 `json:"peakRSS,omitempty"`   // bytes
-	Storage     int       `json:"storage,omitempty"`   // bytes that etcd's database takes after it
-	ServerRSS   int       `json:"serverRSS,omitempty"` // bytes of the API server, resident after it
+	Etcd        []float64 `json:"etcdCPUSeconds,omitempty"`
+	FloorEtcd   []float64 `json:"floorEtcdCPUSeconds,omitempty"`
+	Other       []float64 `json:"otherSeconds,omitempty"` // that the other program took in the same rounds
+	Peak        []float64 `json:"peakRSS,omitempty"`      // bytes
+	Idle        int       `json:"idleRSS,omitempty"`      // bytes at the peak of a process without a policy, in an empty cluster
+	Instr       float64   `json:"instructions,omitempty"` // for each namespace
+	Storage     int       `json:"storage,omitempty"`      // bytes that etcd's database takes after it
+	ServerRSS   int       `json:"serverRSS,omitempty"`    // bytes of the API server, resident after it
 	Sent        int       `json:"bytesSent,omitempty"`
 	Received    int       `json:"bytesReceived,omitempty"`
+	FloorSent   int       `json:"floorBytesSent,omitempty"`
+	FloorRecv   int       `json:"floorBytesReceived,omitempty"`
 	Requests    requests  `json:"requests,omitempty"` // of the worst round
 	tried       map[int][]floor
 	Bound       string  `json:"-"`
@@ -51,11 +62,9 @@ type result struct {
 }
 
 func (l *lab) result(workload string) result {
-	r := result{Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated}
-	if l.pods {
-		r.Attach = "pods"
+	return result{
+		Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated, Attach: l.mode, Apart: l.apart,
 	}
-	return r
 }
 
 // births reports whether times are by namespace.
@@ -63,7 +72,8 @@ func (r *result) births() bool { return r.Workload == workloadDuring || r.Worklo
 
 func (r *result) took(d time.Duration) { r.Took = append(r.Took, d.Seconds()) }
 
-func (r *result) used(u usage, server time.Duration) {
+func (r *result) used(u usage, server, etcd time.Duration) {
+	r.Etcd = append(r.Etcd, etcd.Seconds())
 	r.CPU = append(r.CPU, u.CPU.Seconds())
 	r.Peak = append(r.Peak, float64(u.Peak))
 	r.Server = append(r.Server, server.Seconds())
@@ -76,11 +86,12 @@ func (r *result) bare(workers int, f floor) {
 		r.tried = map[int][]floor{}
 	}
 	r.tried[workers] = append(r.tried[workers], f)
-	r.Floor, r.FloorCPU, r.FloorSrv = nil, nil, nil
+	r.Floor, r.FloorCPU, r.FloorSrv, r.FloorEtcd = nil, nil, nil, nil
 	for _, f := range r.tried[r.fastest()] {
 		r.Floor = append(r.Floor, f.took.Seconds())
 		r.FloorCPU = append(r.FloorCPU, f.client.CPU.Seconds())
 		r.FloorSrv = append(r.FloorSrv, f.server.Seconds())
+		r.FloorEtcd = append(r.FloorEtcd, f.etcd.Seconds())
 	}
 }
 
@@ -126,20 +137,24 @@ func (r *result) fault(n requests) int {
 
 // exact is how many writes a first convergence takes: one for each copy, and one for each account if rules attach to those.
 func (r *result) exact() int {
-	if r.Attach == "pods" {
+	if r.Attach == pods {
 		return r.Namespaces * r.Secrets
 	}
 	return r.Namespaces * (r.Secrets + r.Accounts)
 }
 
+// objects is how many namespaces, copies and accounts there are.
+func (r *result) objects() int { return r.Namespaces * (1 + r.Secrets + r.Accounts) }
+
 // ratio is the median over the rounds of took to a floor plus some seconds. Both are of one round, because the machine may
 // be busier in another.
-func (r result) ratio(floors []float64, plus float64) float64 {
-	var all []float64
+func (r result) ratio(floors []float64, plus float64) float64 { return median(r.ratios(floors, plus)) }
+
+func (r result) ratios(floors []float64, plus float64) (all []float64) {
 	for i := range min(len(r.Took), len(floors)) {
 		all = append(all, r.Took[i]/(floors[i]+plus))
 	}
-	return median(all)
+	return all
 }
 
 // after is how long each new namespace took once its account was there.

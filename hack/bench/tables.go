@@ -19,38 +19,158 @@ func spread(values []float64) string {
 	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(values), quantile(values, 0), quantile(values, 1))
 }
 
-// resultTable is first convergence against both floors.
-func resultTable(all []result) (string, error) {
-	var rows [][]string
-	for _, r := range of(all, workloadFirst) {
+// within is the median of ratios and their range, which of n rounds is a confidence interval of the median of 1 - 2^(1-n): half of all
+// rounds are above it, and that all n are on one side of it is as likely as n coins that fall alike.
+func within(ratios []float64) string {
+	if len(ratios) == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", median(ratios), quantile(ratios, 0), quantile(ratios, 1))
+}
+
+// firstRows are first convergences against both floors.
+func firstRows(all []result) (rows [][]string) {
+	for _, r := range all {
 		rows = append(rows, []string{
-			fmt.Sprint(r.Namespaces), seconds(r.Floor), seconds(r.Informed), spread(r.Took),
-			fmt.Sprintf("%.2f", r.ratio(r.Floor, 0)), fmt.Sprintf("%.2f", r.ratio(r.Informed, 0)),
+			fmt.Sprint(r.Namespaces), string(r.Attach), fmt.Sprint(len(r.Took)), seconds(r.Floor), seconds(r.Informed), spread(r.Took),
+			within(r.ratios(r.Floor, 0)), within(r.ratios(r.Informed, 0)),
 			seconds(r.CPU) + " / " + seconds(r.FloorCPU) + " / " + seconds(r.InformedCPU),
 			seconds(r.Server) + " / " + seconds(r.FloorSrv) + " / " + seconds(r.InformedSrv), mebibytes(median(r.Peak)), r.Bound, r.verdict(),
 		})
 	}
-	return table([]string{"namespaces", "bare loop, s", "with informers, s", "pullsecrets, s", "of the bare loop", "of that with informers",
-		"CPU s: ours / bare / with informers", "CPU s of the API server: ours / bare / with informers", "peak MiB", "bounds", "verdict"}, rows), nil
+	return rows
 }
 
-// baselineTable is pullsecrets beside another program.
+var firstHead = []string{"namespaces", "mode", "rounds", "bare loop, s", "with informers, s", "pullsecrets, s", "of the bare loop", "of that with informers",
+	"CPU s: ours / bare / with informers", "CPU s of the API server: ours / bare / with informers", "peak MiB", "bounds", "verdict"}
+
+func resultTable(all []result) (string, error) {
+	return table(firstHead, firstRows(of(all, workloadFirst))), nil
+}
+
+// apartTable is resultTable where the control plane had a processor of its own.
+func apartTable(all []result) (string, error) {
+	return table(firstHead, firstRows(where(all, func(r result) bool { return r.Workload == workloadFirst && r.Apart }))), nil
+}
+
+// baselineTable is pullsecrets beside another program, in each mode.
 func baselineTable(all []result) (string, error) {
 	var rows [][]string
-	for _, r := range of(all, workloadBaseline) {
-		both := func(of func(result) string) string { return of(*r.Ours) + " / " + of(r) }
-		rows = append(rows, []string{
-			r.Name, fmt.Sprint(r.Namespaces), seconds(r.Ours.Floor), seconds(r.Ours.Informed), spread(r.Ours.Took), spread(r.Took),
-			fmt.Sprintf("%.2f", r.Ours.ratio(r.Took, 0)),
-			both(func(r result) string { return seconds(r.CPU) }), both(func(r result) string { return seconds(r.Server) }),
-			both(func(r result) string { return mebibytes(median(r.Peak)) }), r.Requests.String(), r.Bound, r.remark(),
-		})
+	for _, other := range where(all, func(r result) bool { return r.Workload == workloadBaseline }) {
+		for _, r := range where(all, func(r result) bool {
+			return r.Workload == workloadFirst && len(r.Other) > 0 && r.Namespaces == other.Namespaces && r.Apart == other.Apart
+		}) {
+			both := func(of func(result) []float64) string { return seconds(of(r)) + " / " + seconds(of(other)) }
+			rows = append(rows, []string{
+				other.Name, fmt.Sprint(r.Namespaces), processors(r), string(r.Attach), spread(r.Took), spread(other.Took), within(r.ratios(r.Other, 0)),
+				both(func(r result) []float64 { return r.CPU }), both(func(r result) []float64 { return r.Server }), both(func(r result) []float64 { return r.Etcd }),
+				mebibytes(median(r.Peak)) + " / " + mebibytes(median(other.Peak)), other.Requests.String(), r.versus(),
+			})
+		}
 	}
 	if len(rows) == 0 {
 		return "No other tool was measured.\n", nil
 	}
-	return table([]string{"tool", "namespaces", "bare loop, s", "with informers, s", "pullsecrets, s", "the tool, s", "pullsecrets / the tool",
-		"CPU s: ours / its", "CPU s of the API server: ours / its", "peak MiB: ours / its", "requests of the tool", "bound", "verdict"}, rows), nil
+	return table([]string{"tool", "namespaces", "processors", "mode", "pullsecrets, s", "the tool, s", "pullsecrets / the tool", "CPU s: ours / its",
+		"CPU s of the API server: ours / its", "CPU s of etcd: ours / its", "peak MiB: ours / its", "requests of the tool", "verdict"}, rows), nil
+}
+
+func processors(r result) string {
+	if r.Apart {
+		return "one each"
+	}
+	return "two, shared"
+}
+
+// versus is the verdict on the bound against another program.
+func (r result) versus() string {
+	bounds := map[mode]float64{accounts: 1, pods: 0.65}
+	bound, ok := bounds[r.Attach]
+	if !ok {
+		return ""
+	}
+	if ratio := r.ratio(r.Other, 0); ratio > bound {
+		return fmt.Sprintf("%.2f: missed by %.0f %%", bound, 100*(ratio/bound-1))
+	}
+	return fmt.Sprintf("%.2f: met", bound)
+}
+
+// costTable is what a first convergence costs others, for each namespace, of everybody in the same rounds.
+func costTable(all []result) (string, error) {
+	var rows [][]string
+	for _, r := range of(all, workloadFirst, workloadBaseline) {
+		each := func(values []float64, unit float64) string {
+			if len(values) == 0 {
+				return "-"
+			}
+			return fmt.Sprintf("%.2f", median(values)/float64(r.Namespaces)*unit)
+		}
+		bytes := func(n int) []float64 {
+			if n == 0 {
+				return nil
+			}
+			return []float64{float64(n)}
+		}
+		row := func(who, requests string, cpu, server, etcd, sent, received []float64) {
+			rows = append(rows, []string{fmt.Sprint(r.Namespaces), who, requests, each(sent, 1./1024), each(received, 1./1024), each(cpu, 1000), each(server, 1000), each(etcd, 1000)})
+		}
+		perNamespace := func() string {
+			return fmt.Sprintf("%.2f", float64(r.Requests.sum("", append(writes, "GET")...))/float64(r.Namespaces))
+		}
+		if r.Workload == workloadBaseline {
+			row(r.Name, perNamespace(), r.CPU, r.Server, r.Etcd, bytes(r.Sent), bytes(r.Received))
+			continue
+		}
+		row("pullsecrets, "+string(r.Attach), perNamespace(), r.CPU, r.Server, r.Etcd, bytes(r.Sent), bytes(r.Received))
+		if len(r.Floor) > 0 {
+			row("bare loop, "+string(r.Attach), fmt.Sprintf("%.2f", float64(r.exact())/float64(r.Namespaces)), r.FloorCPU, r.FloorSrv, r.FloorEtcd, nil, nil)
+			row("bare loop with informers, "+string(r.Attach), fmt.Sprintf("%.2f", float64(r.exact())/float64(r.Namespaces)), r.InformedCPU, r.InformedSrv, nil, nil, nil)
+		}
+	}
+	return table([]string{"namespaces", "who", "requests", "sent KiB", "received KiB", "its own CPU ms", "CPU ms of the API server", "CPU ms of etcd"}, rows), nil
+}
+
+// idleTable is what pullsecrets costs in an hour in which nothing happens.
+func idleTable(all []result) (string, error) {
+	var rows [][]string
+	for _, r := range of(all, workloadIdle) {
+		hour := 3600 / median(r.Took)
+		counts := requests{}
+		for k, n := range r.Requests {
+			counts[k] = int(float64(n)*hour + 0.5)
+		}
+		rows = append(rows, []string{
+			fmt.Sprint(r.Namespaces), string(r.Attach), counts.String(), fmt.Sprintf("%.1f", median(r.CPU)*hour), fmt.Sprintf("%.0f", median(r.Server)*hour),
+		})
+	}
+	return table([]string{"namespaces", "mode", "requests an hour", "its own CPU s", "CPU s of the API server, with all that it does by itself"}, rows), nil
+}
+
+// largeTable is what is measured in large clusters without a floor.
+func largeTable(all []result) (string, error) {
+	var rows [][]string
+	for _, r := range where(all, func(r result) bool { return r.Idle > 0 }) {
+		more := median(r.Peak) - float64(r.Idle)
+		rows = append(rows, []string{
+			fmt.Sprint(r.Namespaces), fmt.Sprint(r.objects()), r.Workload, spread(r.Took), seconds(r.CPU), seconds(r.Server), mebibytes(median(r.Peak)),
+			mebibytes(float64(r.Idle)), fmt.Sprintf("%.2f", more/float64(r.objects())/1024), r.Requests.String(), r.Bound, r.verdict(),
+		})
+	}
+	return table([]string{"namespaces", "objects", "what", "s", "CPU s", "CPU s of the API server", "peak MiB", "idle MiB", "KiB an object beyond that",
+		"requests", "bounds", "verdict"}, rows), nil
+}
+
+// instructionTable is how many instructions each takes.
+func instructionTable(all []result) (string, error) {
+	var rows [][]string
+	for _, r := range of(all, workloadInstructions) {
+		who := r.Name
+		if who == "" {
+			who = "pullsecrets"
+		}
+		rows = append(rows, []string{who, string(r.Attach), fmt.Sprintf("%.2f", r.Instr/1e6)})
+	}
+	return table([]string{"who", "mode", "millions of instructions for a namespace"}, rows), nil
 }
 
 // changeTable is what happens while it runs, and a restart.
@@ -69,9 +189,9 @@ func changeTable(all []result) (string, error) {
 		case len(r.Took) > 0:
 			took = spread(r.Took)
 		}
-		rows = append(rows, []string{r.Workload, fmt.Sprint(r.Namespaces), floor, took, ratio, asked, r.Bound, r.remark()})
+		rows = append(rows, []string{r.Workload, string(r.Attach), fmt.Sprint(r.Namespaces), floor, took, ratio, asked, r.Bound, r.remark()})
 	}
-	return table([]string{"what", "namespaces", "bare loop, s", "pullsecrets, s", "ratio", "requests", "bound", "verdict"}, rows), nil
+	return table([]string{"what", "mode", "namespaces", "bare loop, s", "pullsecrets, s", "ratio", "requests", "bound", "verdict"}, rows), nil
 }
 
 // sizeTable is what a first convergence costs at each size.
@@ -92,7 +212,7 @@ func sizeTable(all []result) (string, error) {
 // firsts are the first convergences of all sizes, with nothing unrelated in the cluster.
 func firsts(all []result) (out []result) {
 	for _, r := range all {
-		if r.Workload == workloadFirst && r.Unrelated == 0 {
+		if r.Workload == workloadFirst && r.Unrelated == 0 && !r.Apart && r.Idle == 0 && r.Attach != admission && r.Attach != pods {
 			out = append(out, r)
 		}
 	}
@@ -103,7 +223,7 @@ func firsts(all []result) (out []result) {
 func unrelatedTable(all []result) (string, error) {
 	var rows [][]string
 	for _, r := range all {
-		if r.Unrelated == 0 || r.Workload != workloadFirst {
+		if r.Unrelated == 0 || r.Workload != workloadFirst || r.Attach != accounts {
 			continue
 		}
 		for _, o := range firsts(all) {

@@ -13,26 +13,41 @@ import (
 
 // wire counts the bytes of a first convergence, in a run of its own that no clock is held to: a relay stands between
 // the process and the API server, and sees what TLS lets it see.
-func (l *lab) wire(r *result) error {
+func (l *lab) wire(r *result) (err error) {
 	if err := l.prepare("wire"); err != nil {
 		return err
 	}
+	complete := func(w *witness) func() bool { return w.all(l.names, l.secrets, encoded(with("wire"))) }
+	r.Sent, r.Received, err = l.relayed(l.copyNames(l.secrets), func(kubeconfig string) (*process, error) { return l.startWith(kubeconfig) }, complete)
+	return err
+}
+
+// wireOther is wire of the other program.
+func (l *lab) wireOther(r *result) (err error) {
+	if err := l.reset(); err != nil {
+		return err
+	}
+	r.Sent, r.Received, err = l.relayed([]string{l.baselineCopy}, l.startOther, l.otherComplete)
+	return err
+}
+
+// relayed runs a program through a relay until all is there.
+func (l *lab) relayed(copies []string, start func(kubeconfig string) (*process, error), complete func(*witness) func() bool) (sent, received int, err error) {
 	relay, err := l.relay()
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	defer relay.close()
-	w := l.witness(l.copyNames(l.secrets))
+	w := l.witness(copies)
 	defer w.cancel()
-	p, err := l.startWith(relay.kubeconfig)
+	p, err := start(relay.kubeconfig)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	_, err = w.until(w.all(l.names, l.secrets, encoded(with("wire"))), p)
+	defer p.stop()
+	_, err = w.until(complete(w), p)
 	time.Sleep(time.Second) // the last events are on their way
-	r.Sent, r.Received = int(relay.sent.Load()), int(relay.received.Load())
-	p.stop()
-	return err
+	return int(relay.sent.Load()), int(relay.received.Load()), err
 }
 
 // relay passes on connections to the API server, and counts.

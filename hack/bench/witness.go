@@ -2,14 +2,20 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
 
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
@@ -31,16 +37,15 @@ func (l *lab) witness(copies []string) *witness {
 		l: l, cancel: cancel, changed: make(chan struct{}, 1),
 		copies: map[string]string{}, lists: map[string]int{}, born: map[string]time.Time{},
 	}
-	w.follow(ctx, api.Accounts, "", func(u *unstructured.Unstructured, gone bool) {
-		list, _, _ := unstructured.NestedSlice(u.Object, "imagePullSecrets")
-		w.lists[u.GetNamespace()+"/"+u.GetName()] = len(list)
+	w.follow(ctx, api.Accounts, "", func(u metav1.Object, gone bool) {
+		w.lists[u.GetNamespace()+"/"+u.GetName()] = len(cluster.NewServiceAccount(u).PullSecrets)
 		if _, known := w.born[u.GetNamespace()]; !known && u.GetName() == "default" {
 			w.born[u.GetNamespace()] = time.Now()
 		}
 	})
 	for _, name := range copies {
-		w.follow(ctx, api.Secrets, "metadata.name="+name, func(u *unstructured.Unstructured, gone bool) {
-			content, _, _ := unstructured.NestedString(u.Object, "data", ".dockerconfigjson")
+		w.follow(ctx, api.Secrets, "metadata.name="+name, func(u metav1.Object, gone bool) {
+			content := contentOf(u)
 			if gone {
 				content = ""
 			}
@@ -50,11 +55,48 @@ func (l *lab) witness(copies []string) *witness {
 	return w
 }
 
-// follow starts a watch and waits until it is up to date.
-func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(u *unstructured.Unstructured, gone bool)) {
-	api.Follow(ctx, w.l.client.Resource(resource), metav1.ListOptions{FieldSelector: selector}, func(u *unstructured.Unstructured, gone bool) {
-		w.see(func() { note(u, gone) })
+// contentOf is the encoded content of a copy.
+func contentOf(o metav1.Object) (content string) {
+	switch o := o.(type) {
+	case *corev1.Secret:
+		content = base64.StdEncoding.EncodeToString(o.Data[corev1.DockerConfigJsonKey])
+	case *unstructured.Unstructured:
+		content, _, _ = unstructured.NestedString(o.Object, "data", corev1.DockerConfigJsonKey)
+	}
+	return content
+}
+
+// follow starts a watch and waits until it is up to date. It is in protobuf, as those of the cluster's own controllers and kubelets,
+// so that the API server encodes no event for it alone.
+func (w *witness) follow(ctx context.Context, resource schema.GroupVersionResource, selector string, note func(o metav1.Object, gone bool)) {
+	of := w.l.typed.Resource(resource)
+	see := func(obj any, gone bool) {
+		if last, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+			obj = last.Obj
+		}
+		if o, ok := obj.(metav1.Object); ok {
+			w.see(func() { note(o, gone) })
+		}
+	}
+	_, informer := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.FieldSelector = selector
+				return of.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (apiwatch.Interface, error) {
+				o.FieldSelector = selector
+				return of.Watch(ctx, o)
+			},
+		}, w.l.typed),
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(o any) { see(o, false) },
+			UpdateFunc: func(_, o any) { see(o, false) },
+			DeleteFunc: func(o any) { see(o, true) },
+		},
 	})
+	go informer.RunWithContext(ctx)
+	cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
 }
 
 // see changes what the conditions look at, and has them look again.
@@ -74,7 +116,7 @@ func (w *witness) complete(ns string, secrets int, want func(i int) string) bool
 		return false
 	}
 	for _, account := range w.l.accountNames() {
-		if !w.l.pods && w.lists[ns+"/"+account] < secrets {
+		if w.l.mode != pods && w.lists[ns+"/"+account] < secrets {
 			return false
 		}
 	}

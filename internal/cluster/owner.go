@@ -3,6 +3,8 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
+	"sync"
 	"time"
 	"unique"
 
@@ -49,7 +51,7 @@ func owners(o metav1.Object, path ...string) (applied, owned bool, others []Owne
 // decodedOwners is owners of an object that was decoded to its type, where fieldsV1 is still a text.
 func decodedOwners(o metav1.Object, path []string) (applied, owned bool, others []Owner) {
 	for _, e := range o.GetManagedFields() {
-		owner := e.FieldsV1 != nil && ownsText([]byte(e.FieldsV1.GetRawString()), path)
+		owner := e.FieldsV1 != nil && fieldAnswers.by(e.FieldsV1.GetRawString(), path)
 		switch {
 		case e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply:
 			applied, owned = true, owned || owner
@@ -82,6 +84,34 @@ func owns(fields map[string]any, path []string) bool {
 		fields = child
 	}
 	return true
+}
+
+// answers are those of ownsText: a manager's fields are the same text in each of its objects, and a cluster has few different ones.
+type answers struct {
+	mu    sync.Mutex
+	known map[question]bool
+}
+
+type question struct{ fields, path string }
+
+// mostAnswers bounds how many are known; a text may have some KiB.
+const mostAnswers = 256
+
+var fieldAnswers = answers{known: map[question]bool{}}
+
+func (a *answers) by(fields string, path []string) bool {
+	q := question{fields, strings.Join(path, "\x00")}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	answer, ok := a.known[q]
+	if !ok {
+		if len(a.known) >= mostAnswers {
+			clear(a.known)
+		}
+		answer = ownsText([]byte(fields), path)
+		a.known[q] = answer
+	}
+	return answer
 }
 
 // ownsText is owns of a text, of which it decodes what is on the path alone.

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// owned are fields that managers may own.
-var owned = []string{
+// managed are fields that managers may own.
+var managed = []string{
 	`{"f:data":{}}`, `{"f:data":{".":{},"f:.dockerconfigjson":{}}}`, `{"f:data":{"f:.dockercfg":{}}}`, `{"f:data":{"f:other":{}}}`,
 	`{"f:imagePullSecrets":{}}`, `{"f:imagePullSecrets":{"k:{\"name\":\"a\"}":{"f:name":{}}}}`,
 	`{"f:metadata":{"f:annotations":{"f:pullsecrets/for":{},"f:pullsecrets/source":{}},"f:labels":{"f:app.kubernetes.io/managed-by":{}}}}`,
@@ -38,7 +38,7 @@ func randomMeta(random *rand.Rand) map[string]any {
 	if random.IntN(4) == 0 {
 		m["deletionTimestamp"] = "2026-11-02T10:00:00Z"
 	}
-	var managed []any
+	var entries []any
 	for range random.IntN(4) {
 		entry := map[string]any{
 			"manager": pick("pullsecrets", "kubectl", "argocd-controller"), "operation": pick("Apply", "Update"), "apiVersion": "v1",
@@ -50,14 +50,14 @@ func randomMeta(random *rand.Rand) map[string]any {
 		if random.IntN(6) > 0 {
 			fields := map[string]any{}
 			for range random.IntN(4) {
-				_ = json.Unmarshal([]byte(pick(owned...)), &fields)
+				_ = json.Unmarshal([]byte(pick(managed...)), &fields)
 			}
 			entry["fieldsV1"] = fields
 		}
-		managed = append(managed, entry)
+		entries = append(entries, entry)
 	}
-	if managed != nil {
-		m["managedFields"] = managed
+	if entries != nil {
+		m["managedFields"] = entries
 	}
 	return m
 }

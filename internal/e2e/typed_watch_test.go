@@ -28,7 +28,7 @@ func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
 	s.Start()
 	s.Policy(harness.OneRule)
 	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
-	s.WantList(ns, "default", "reg")
+	s.WantList(ns, "default", s.Name("reg"))
 
 	var mu sync.Mutex
 	types := map[string]string{} // of answers to watches, by resource
@@ -49,13 +49,12 @@ func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
 	projector := cluster.NewProjector([]byte("key"))
 	for _, c := range []struct {
 		target  kube.Target
-		in      string
 		project func(metav1.Object) any
 	}{
-		{kube.Target{Resource: kube.Namespaces, Name: ns}, "", func(o metav1.Object) any { return cluster.NewNamespace(o) }},
-		{kube.Target{Resource: kube.ServiceAccounts, Namespace: ns, Name: "default"}, ns, func(o metav1.Object) any { return cluster.NewServiceAccount(o) }},
-		{kube.Target{Resource: kube.Secrets, Namespace: ns, Name: "reg"}, ns, func(o metav1.Object) any { return projector.Secret(o) }},
-		{kube.Target{Resource: kube.ConfigMaps, Namespace: api.Home, Name: "pullsecrets-policy"}, api.Home, func(o metav1.Object) any { return cluster.NewConfigMap(o) }},
+		{kube.Target{Resource: kube.Namespaces, Name: ns}, func(o metav1.Object) any { return cluster.NewNamespace(o) }},
+		{kube.Target{Resource: kube.ServiceAccounts, Namespace: ns, Name: "default"}, func(o metav1.Object) any { return cluster.NewServiceAccount(o) }},
+		{kube.Target{Resource: kube.Secrets, Namespace: ns, Name: s.Name("reg")}, func(o metav1.Object) any { return projector.Secret(o) }},
+		{kube.Target{Resource: kube.ConfigMaps, Namespace: api.Home, Name: "pullsecrets-policy"}, func(o metav1.Object) any { return cluster.NewConfigMap(o) }},
 	} {
 		compare := func() error {
 			var listed, watched any

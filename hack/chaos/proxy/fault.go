@@ -19,19 +19,19 @@ type Fault struct {
 	Event func(r *http.Request, e Event) Fate
 }
 
-// Event is a line of a watch.
+// Event is a line of a watch, or a frame of one in protobuf.
 type Event struct {
 	Type string // ADDED, MODIFIED, DELETED, BOOKMARK, ERROR; empty for no event
-	Line []byte // with its end of line
+	Line []byte // as it came
 }
 
 // Fate is what becomes of an event of a watch. The zero value lets it pass.
 type Fate struct {
-	Delay time.Duration // it and all after it are kept back until so long after it came
-	Lose  bool          // it does not arrive
-	Cut   bool          // half of it arrives, and the stream is reset
-	End   bool          // it does not arrive, and the watch ends in good order, after Last
-	Last  []byte
+	Delay time.Duration  // it and all after it are kept back until so long after it came
+	Lose  bool           // it does not arrive
+	Cut   bool           // half of it arrives, and the stream is reset
+	End   bool           // it does not arrive, and the watch ends in good order, after Last
+	Last  map[string]any // a status, for an event that says why; nil for none
 }
 
 // and is the worse of both.
@@ -130,7 +130,7 @@ func CutWatch() Fault {
 
 // Gone answers lists with 410, and ends watches with an event that says the same: the version is too old.
 func Gone() Fault {
-	last := append(encode(map[string]any{"type": "ERROR", "object": status(http.StatusGone, 0)}), '\n')
+	last := status(http.StatusGone, 0)
 	return Fault{
 		Request: On(Verb("list"), Answer(http.StatusGone, 0)).Request,
 		Event:   func(*http.Request, Event) Fate { return Fate{End: true, Last: last} },

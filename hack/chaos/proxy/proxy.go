@@ -167,7 +167,9 @@ func (p *Proxy) reverse() *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(p.target)
 			r.Out.Header.Del("Accept-Encoding")
-			r.Out.Header.Set("Accept", legible(r.In.Header.Get("Accept")))
+			if !Watches(r.In) { // of those, protobuf is legible too
+				r.Out.Header.Set("Accept", legible(r.In.Header.Get("Accept")))
+			}
 		},
 		Transport:     roundTripper(p.roundTrip),
 		FlushInterval: -1, // watches
@@ -176,7 +178,7 @@ func (p *Proxy) reverse() *httputil.ReverseProxy {
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ModifyResponse: func(resp *http.Response) error {
 			if resp.StatusCode == http.StatusOK && Watches(resp.Request) {
-				resp.Body = p.streams.begin(resp.Request, resp.Body, p.fate)
+				resp.Body = p.streams.begin(resp.Request, resp.Body, strings.Contains(resp.Header.Get("Content-Type"), "protobuf"), p.fate)
 			}
 			return nil
 		},

@@ -426,7 +426,7 @@ func TestEventsAreDelayedInTheirOrder(t *testing.T) {
 		delay := 30 * time.Second
 		all := streams{running: map[*stream]bool{}}
 		r := httptest.NewRequestWithContext(t.Context(), "GET", aWatch, nil)
-		body := all.begin(r, from, func(*http.Request, Event) Fate { return Fate{Delay: delay} })
+		body := all.begin(r, from, false, func(*http.Request, Event) Fate { return Fate{Delay: delay} })
 		defer body.Close()
 		began := time.Now()
 		go func() {
@@ -455,7 +455,7 @@ func TestAClientThatGoesEndsItsWatch(t *testing.T) {
 		from, _ := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
 		all := streams{running: map[*stream]bool{}}
-		body := all.begin(httptest.NewRequestWithContext(ctx, "GET", aWatch, nil), from, func(*http.Request, Event) Fate { return Fate{} })
+		body := all.begin(httptest.NewRequestWithContext(ctx, "GET", aWatch, nil), from, false, func(*http.Request, Event) Fate { return Fate{} })
 		time.AfterFunc(time.Second, cancel)
 		if _, err := body.Read(make([]byte, 1)); !errors.Is(err, context.Canceled) {
 			t.Error(err)

@@ -49,6 +49,7 @@ func streamStale(w http.ResponseWriter, r *http.Request, next http.Handler, vers
 		return
 	}
 	watch := r.Clone(r.Context())
+	watch.Header.Set("Accept", "application/json") // as what it begins with
 	query = watch.URL.Query()
 	query.Del("sendInitialEvents")
 	query.Del("resourceVersionMatch")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
 	"sync"
 	"time"
 )
@@ -36,9 +35,9 @@ func (s *streams) end() {
 	s.change(&Fault{Event: func(*http.Request, Event) Fate { return Fate{Cut: true} }})
 }
 
-// begin follows a watch's body, and returns what its reader is to get instead.
-func (s *streams) begin(r *http.Request, body io.ReadCloser, fate func(*http.Request, Event) Fate) io.ReadCloser {
-	one := &stream{r: r, body: body, fate: fate, changed: make(chan struct{}, 1), of: s}
+// begin follows a watch's body, in protobuf or in JSON, and returns what its reader is to get instead.
+func (s *streams) begin(r *http.Request, body io.ReadCloser, inProtobuf bool, fate func(*http.Request, Event) Fate) io.ReadCloser {
+	one := &stream{r: r, body: body, protobuf: inProtobuf, fate: fate, changed: make(chan struct{}, 1), of: s}
 	s.mu.Lock()
 	s.running[one] = true
 	s.mu.Unlock()
@@ -47,13 +46,14 @@ func (s *streams) begin(r *http.Request, body io.ReadCloser, fate func(*http.Req
 	return one
 }
 
-// stream is the body of a watch, read by lines.
+// stream is the body of a watch, read by events.
 type stream struct {
-	r       *http.Request
-	body    io.ReadCloser
-	fate    func(*http.Request, Event) Fate
-	of      *streams
-	changed chan struct{} // something came, or the faults changed
+	r        *http.Request
+	body     io.ReadCloser
+	protobuf bool // its events are frames, and not lines
+	fate     func(*http.Request, Event) Fate
+	of       *streams
+	changed  chan struct{} // something came, or the faults changed
 
 	rest []byte // of what is being passed on; Read's alone
 	last bool   // after rest nothing follows
@@ -69,18 +69,16 @@ type received struct {
 	at time.Time
 }
 
-var eventType = regexp.MustCompile(`^\s*\{"type":"([A-Z]+)"`)
-
 // receive reads what the API server sends as fast as it comes, as a proxy does that buffers.
 func (s *stream) receive() {
-	for lines := bufio.NewReader(s.body); ; {
-		line, err := lines.ReadBytes('\n')
+	read := readLine
+	if s.protobuf {
+		read = readFrame
+	}
+	for from := bufio.NewReader(s.body); ; {
+		e, err := read(from)
 		s.mu.Lock()
-		if len(line) > 0 {
-			e := Event{Line: line}
-			if found := eventType.FindSubmatch(line); found != nil {
-				e.Type = string(found[1])
-			}
+		if len(e.Line) > 0 {
 			s.queue = append(s.queue, received{e, time.Now()})
 		}
 		s.err = err
@@ -140,7 +138,7 @@ func (s *stream) next() (wait time.Duration, err error) {
 		if s.ended.Cut {
 			return 0, errCut
 		}
-		s.rest, s.last = s.ended.Last, true
+		s.rest, s.last = errorEvent(s.ended.Last, s.protobuf), true
 		return 0, nil
 	}
 	for len(s.queue) > 0 {
@@ -155,7 +153,7 @@ func (s *stream) next() (wait time.Duration, err error) {
 			s.rest, s.ended = e.Line[:len(e.Line)/2], &Fate{Cut: true}
 			return 0, nil
 		case fate.End:
-			s.rest, s.last = fate.Last, true
+			s.rest, s.last = errorEvent(fate.Last, s.protobuf), true
 			return 0, nil
 		case !fate.Lose:
 			s.rest = e.Line
