@@ -55,8 +55,13 @@ func (r *running) grown(to *result, s *births) bool {
 	for _, b := range s.all {
 		if !b.done && r.w.complete(b.name, r.copies, r.content) {
 			b.done = true
-			to.took(time.Since(b.at))
-			to.Floor = append(to.Floor, r.w.born[b.name].Sub(b.at).Seconds())
+			took := time.Since(b.at)
+			account := took // with attach: pods it may come after the copies
+			if born := r.w.born[b.name]; !born.IsZero() {
+				account = born.Sub(b.at)
+			}
+			to.took(took)
+			to.Floor = append(to.Floor, account.Seconds())
 		}
 		if !b.done {
 			missing++

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -161,6 +162,12 @@ func (l *lab) parallel(workers int, names []string, f func(name string) error) e
 
 // reset takes everything back that was distributed, by whomever.
 func (l *lab) reset() error {
+	if l.bound { // or the API server would put names back
+		if err := l.client.Resource(parameters).Namespace(api.Home).DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{}); err != nil {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 	copies := l.copyNames(l.secrets + 1)
 	if l.baseline != "" {
 		copies = append(copies, l.baselineCopy)
@@ -195,10 +202,7 @@ func (l *lab) clear() error {
 			return err
 		}
 	}
-	if !l.bound {
-		return nil
-	}
-	return l.client.Resource(parameters).Namespace(api.Home).DeleteCollection(l.ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	return nil
 }
 
 func credential(i int, password string) string {

@@ -113,9 +113,10 @@ func TestABoundOnRequestsIsHeldToTheWorstRound(t *testing.T) {
 
 func TestAnotherProgramIsHeldAgainstOursOfTheSameRound(t *testing.T) {
 	theirs := []float64{0.8, 2, 0.8}
-	ours := result{Workload: workloadFirst, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2.2, 1}, Floor: []float64{0.9, 1.9, 0.8}, Other: theirs}
+	ours := result{Workload: workloadFirst, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2.2, 1}, Floor: []float64{0.9, 1.9, 0.8}, Other: theirs,
+		Requests: requests{"APPLY secrets": 300, "APPLY serviceaccounts": 300}}
 	copies := ours
-	copies.Attach, copies.Took = pods, []float64{0.48, 1.2, 0.48}
+	copies.Attach, copies.Took, copies.Requests = pods, []float64{0.48, 1.2, 0.48}, requests{"APPLY secrets": 300}
 	for _, c := range []struct {
 		r              result
 		bound, verdict string

@@ -33,7 +33,7 @@ func summary(all []result) (string, error) {
 		beside := func(of []result) string {
 			return inARow(where(of, func(r result) bool { return len(r.Other) > 0 }), func(r result) string { return fmt.Sprintf("%.2f", r.ratio(r.Other, 0)) })
 		}
-		fmt.Fprintf(&b, "- **%s**, in the same rounds, takes 1: pullsecrets takes %s of its time with accounts, and %s with `attach: pods`.\n",
+		fmt.Fprintf(&b, "- **Beside %s**, in the same rounds, it takes %s times as long with accounts, and %s times with `attach: pods`.\n",
 			others[0].Name, beside(first), beside(copies))
 	}
 	fmt.Fprintf(&b, "- **It sends no request too many**: %s writes for as many copies and service accounts, and %s after a restart.\n",

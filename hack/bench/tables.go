@@ -170,6 +170,9 @@ func instructionTable(all []result) (string, error) {
 		}
 		rows = append(rows, []string{who, string(r.Attach), fmt.Sprintf("%.2f", r.Instr/1e6)})
 	}
+	if len(rows) == 0 {
+		return "Not counted with this version.\n", nil
+	}
 	return table([]string{"who", "mode", "millions of instructions for a namespace"}, rows), nil
 }
 
@@ -231,6 +234,9 @@ func unrelatedTable(all []result) (string, error) {
 				rows = append(rows, unrelatedRow(o), unrelatedRow(r))
 			}
 		}
+	}
+	if len(rows) == 0 {
+		return "Not measured with this version.\n", nil
 	}
 	return table([]string{"namespaces", "unrelated secrets", "of the bare loop", "CPU s", "peak MiB", "received MiB", "requests"}, rows), nil
 }

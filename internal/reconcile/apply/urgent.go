@@ -27,24 +27,23 @@ func (e *Executor) atOnce(ctx context.Context, namespace string, actions []plan.
 	if copies < 0 {
 		copies = len(actions)
 	}
+	var next atomic.Int32
+	next.Store(int32(copies))
+	work := func() {
+		for i := next.Add(1) - 1; int(i) < len(actions); i = next.Add(1) - 1 {
+			do(ctx, int(i))
+		}
+	}
 	var running sync.WaitGroup
 	follow := sync.OnceFunc(func() {
-		var taken atomic.Int32
-		next := func() (i int, ok bool) { i = copies + int(taken.Add(1)) - 1; return i, i < len(actions) }
-		work := func() {
-			for i, ok := next(); ok; i, ok = next() {
-				do(ctx, i)
-			}
-		}
-		running.Go(work)
-		for range min(mostExtraOfOne, len(actions)-copies-1) {
+		for range min(mostExtraOfOne, len(actions)-copies) {
 			select {
 			case e.extra <- struct{}{}:
 				running.Go(func() {
 					defer func() { <-e.extra }()
 					work()
 				})
-			default:
+			default: // it is written by this goroutine, or by one that was started
 			}
 		}
 	})
@@ -56,6 +55,7 @@ func (e *Executor) atOnce(ctx context.Context, namespace string, actions []plan.
 		do(traced, i)
 	}
 	follow() // also where no request was made
+	work()
 	running.Wait()
 	return outcomes
 }
