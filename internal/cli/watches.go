@@ -4,9 +4,8 @@ import "net/http"
 
 // withPlainWatches has watches be answered without compression; rest.Config.Wrap takes it. To take a compressed stream apart takes
 // 29 KiB for as long as it is open, and there is one for each source and each name of a copy: of 1,000 names, a quarter of all memory.
-// API servers compress watches since 1.37, and of those only such as begin with all that there is; from then on they compress each
-// event by itself, which takes their time and ours. Without it more is sent at a start, some 0.7 KiB for each object. Lists are
-// compressed where the API server does that.
+// API servers compress watches since 1.37, and of those only such as begin with all that there is. Without it more is sent; how much
+// is received in all stands in docs/performance-log.md. Lists are compressed where the API server does that.
 func withPlainWatches(next http.RoundTripper) http.RoundTripper { return plainWatches{next} }
 
 type plainWatches struct{ next http.RoundTripper }
