@@ -3,6 +3,8 @@ package cluster
 import (
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Labels are an object's labels, sorted by key. Few objects have more than a handful, and a map of one takes ten times
@@ -19,7 +21,10 @@ func NewLabels(m map[string]string) Labels {
 	}
 	l := make(Labels, 0, len(m))
 	for k, v := range m {
-		l = append(l, Label{intern(k), intern(v)})
+		if k != corev1.LabelMetadataName { // that is the object's own name
+			v = intern(v)
+		}
+		l = append(l, Label{intern(k), v})
 	}
 	slices.SortFunc(l, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
 	return l

@@ -24,13 +24,17 @@ type Meta struct {
 }
 
 func newMeta(u metav1.Object) Meta {
-	return Meta{
-		Namespace:       intern(u.GetNamespace()),
-		Name:            intern(u.GetName()),
+	m := Meta{
+		Namespace:       u.GetNamespace(),
+		Name:            u.GetName(),
 		UID:             u.GetUID(),
 		ResourceVersion: u.GetResourceVersion(),
 		Deleting:        u.GetDeletionTimestamp() != nil,
 	}
+	if m.Namespace != "" { // many namespaces have an object of this name
+		m.Name = intern(m.Name)
+	}
+	return m
 }
 
 // GetNamespace is part of Object; it is empty for what is in no namespace.

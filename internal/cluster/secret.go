@@ -79,7 +79,7 @@ func (p *Projector) project(u metav1.Object) (*Secret, []byte) {
 			ManagedBy: intern(labels[LabelManagedBy]),
 			Rule:      intern(annotations[AnnotationRule]),
 			Source:    intern(annotations[AnnotationSource]),
-			For:       intern(annotations[AnnotationFor]),
+			For:       annotations[AnnotationFor],
 			Prune:     intern(annotations[AnnotationPrune]),
 		},
 		Ancestor: labels[LabelManagedBy] == AncestorManager || annotations[LabelManagedBy] == AncestorManager,

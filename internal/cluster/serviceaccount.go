@@ -30,7 +30,6 @@ func NewServiceAccount(u metav1.Object, optOut ...string) *ServiceAccount {
 		Excluded: optsOut(annotations, AnnotationExclude) || optsOut(annotations, optOut...),
 	}
 	sa.Ledger, sa.HasLedger = annotations[AnnotationAdded]
-	sa.Ledger = intern(sa.Ledger)
 	sa.Applied, sa.OwnsList, sa.Owners = owners(u, "f:imagePullSecrets")
 	sa.PullSecrets = pullSecrets(u)
 	return sa

@@ -83,7 +83,7 @@ func checkDiagram(t *testing.T, text string) {
 	}
 }
 
-var notInDiagram = []string{"reconcile/bound", "reconcile/kube", "reconcile/status", "reconcile/election"}
+var notInDiagram = []string{"reconcile/bound", "reconcile/draining", "reconcile/kube", "reconcile/status", "reconcile/election"}
 
 // codeLink is a link to a file of Go: its text is the file, or a name that is declared there, with its package or without.
 var codeLink = regexp.MustCompile("\\[`([^`]+)`\\]\\(\\.\\./(internal/[^)#]+\\.go)\\)")

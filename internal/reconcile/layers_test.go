@@ -32,20 +32,21 @@ var layers = []struct {
 
 	{"reconcile/plan", true, "policy cluster"},
 	{"reconcile/bound", true, ""},
+	{"reconcile/draining", true, ""},
 	{"reconcile/status", true, "reconcile/plan policy cluster"},
 	{"reconcile/prune", true, "reconcile/plan cluster"},
 	{"reconcile/kube", false, "reconcile/plan reconcile/bound cluster"},
 	{"reconcile/election", false, "reconcile/kube reconcile/bound cluster"},
-	{"reconcile/queue", false, ""},
+	{"reconcile/queue", false, "reconcile/draining"},
 	{"reconcile/watch", false, "reconcile/kube reconcile/bound cluster"},
 	{"reconcile/state", false, "reconcile/watch reconcile/kube reconcile/plan policy cluster"},
 	{"reconcile/verify/decide", true, "reconcile/status reconcile/bound policy cluster"},
 	{"reconcile/verify", false, "registry reconcile/verify/decide reconcile/status policy cluster"},
 	{"reconcile/apply", false, "reconcile/state reconcile/kube reconcile/plan reconcile/bound cluster"},
-	{"reconcile/report", false, "reconcile/apply reconcile/watch reconcile/status reconcile/kube reconcile/plan reconcile/bound policy cluster"},
+	{"reconcile/report", false, "reconcile/apply reconcile/watch reconcile/status reconcile/kube reconcile/plan reconcile/draining reconcile/bound policy cluster"},
 	{"reconcile/admission", false, "admission reconcile/report reconcile/state reconcile/status reconcile/kube reconcile/plan policy cluster"},
 	{"reconcile/activation", false, "reconcile/admission reconcile/report reconcile/apply reconcile/verify reconcile/state reconcile/prune reconcile/status " +
-		"reconcile/kube reconcile/plan reconcile/bound policy cluster"},
+		"reconcile/kube reconcile/plan reconcile/draining reconcile/bound policy cluster"},
 	{"reconcile", false, "reconcile/activation reconcile/admission reconcile/report reconcile/apply reconcile/verify reconcile/verify/decide " +
 		"reconcile/state reconcile/status reconcile/watch reconcile/queue reconcile/election reconcile/prune reconcile/kube reconcile/plan policy cluster"},
 

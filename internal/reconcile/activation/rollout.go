@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pullsecrets/pullsecrets/internal/policy"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/draining"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 )
 
@@ -13,7 +14,7 @@ import (
 type rollout struct {
 	mu       sync.Mutex
 	policy   *policy.Policy
-	pending  map[string]bool
+	pending  draining.Map[struct{}]
 	waiting  map[string]bool       // those of them that were tried, and wait
 	budget   map[string]plan.Count // what the policy itself removes, where it removes anything, until that succeeded
 	removes  int                   // in how many namespaces the policy itself removes anything
@@ -31,9 +32,9 @@ func (r *rollout) begin(of *policy.Policy, namespaces map[string]plan.Count) {
 	r.budget = map[string]plan.Count{}
 	r.failing, r.waiting = map[string]time.Time{}, map[string]bool{}
 	r.total = len(namespaces)
-	r.pending = make(map[string]bool, len(namespaces))
+	r.pending = draining.Map[struct{}]{}
 	for ns, n := range namespaces {
-		r.pending[ns] = true
+		r.pending.Set(ns, struct{}{})
 		if n != (plan.Count{}) {
 			r.budget[ns] = n
 		}
@@ -54,19 +55,16 @@ func (r *rollout) attempted(of *policy.Policy, namespace string, waits, succeede
 	case !known:
 		r.failing[namespace] = time.Now()
 	}
-	if r.policy == of && waits && r.pending[namespace] {
+	if r.policy == of && waits && r.pending.Has(namespace) {
 		r.waiting[namespace] = true
 	}
 	tried := r.policy == of && !waits
-	last := tried && r.pending[namespace] && len(r.pending) == 1
+	last := tried && r.pending.Has(namespace) && r.pending.Len() == 1
 	if tried {
-		delete(r.pending, namespace)
+		r.pending.Delete(namespace)
 		delete(r.waiting, namespace)
 	}
-	if last {
-		r.pending = nil // a map that was large stays large
-	}
-	mended := r.policy == of && known && len(r.failing)+len(r.pending) == 0
+	mended := r.policy == of && known && len(r.failing)+r.pending.Len() == 0
 	r.mu.Unlock()
 	switch {
 	case last:
@@ -98,21 +96,21 @@ func (r *rollout) removed() bool {
 func (r *rollout) done(of *policy.Policy) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.policy == of && len(r.pending) == 0
+	return r.policy == of && r.pending.Len() == 0
 }
 
 // looked reports whether every namespace was tried under this policy, be it that some of them wait.
 func (r *rollout) looked(of *policy.Policy) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.policy == of && len(r.pending) == len(r.waiting)
+	return r.policy == of && r.pending.Len() == len(r.waiting)
 }
 
 // converged reports whether every namespace was tried under this policy, and succeeded the last time.
 func (r *rollout) converged(of *policy.Policy) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.policy == of && len(r.pending)+len(r.failing) == 0
+	return r.policy == of && r.pending.Len()+len(r.failing) == 0
 }
 
 // Rollout is how far a roll-out has come.
@@ -126,7 +124,7 @@ type Rollout struct {
 func (r *rollout) state() Rollout {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Rollout{Policy: r.policy, Total: r.total, Pending: len(r.pending), Failing: len(r.failing)}
+	s := Rollout{Policy: r.policy, Total: r.total, Pending: r.pending.Len(), Failing: len(r.failing)}
 	for _, since := range r.failing {
 		if since.After(s.Since) {
 			s.Since = since

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"time"
+	"unique"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -17,10 +18,15 @@ type history map[string][]change
 
 // change is a change that was made, and when it was made last.
 type change struct {
+	unique.Handle[changed]
+	object objectID
+	at     seconds
+}
+
+// changed is what was changed. The cluster has few different ones, and many namespaces share each.
+type changed struct {
 	kind       plan.Kind
 	name, what string
-	object     objectID
-	at         seconds
 }
 
 // seconds are since began: a time.Time takes three times the memory.
@@ -56,13 +62,13 @@ func changesOf(a plan.Action) []string {
 	return nil
 }
 
-func (c *change) of(key kube.Key) bool { return c.kind == key.Kind && c.name == key.Name }
+func (c changed) of(key kube.Key) bool { return c.kind == key.Kind && c.name == key.Name }
 
 // find returns the entry of a change, or nil.
 func (h history) find(key kube.Key, id objectID, what string) *change {
-	all := h[key.Namespace]
+	all, which := h[key.Namespace], unique.Make(changed{key.Kind, key.Name, what})
 	for i := range all {
-		if c := &all[i]; c.of(key) && c.object == id && c.what == what {
+		if c := &all[i]; c.Handle == which && c.object == id {
 			return c
 		}
 	}
@@ -76,13 +82,16 @@ func (h history) note(key kube.Key, a plan.Action, now time.Time) {
 			c.at = since(now)
 			continue
 		}
-		h[key.Namespace] = append(h[key.Namespace], change{key.Kind, key.Name, what, idOf(a), since(now)})
+		h[key.Namespace] = append(h[key.Namespace], change{unique.Make(changed{key.Kind, key.Name, what}), idOf(a), since(now)})
 	}
 }
 
 // drop forgets changes of an object.
-func (h history) drop(key kube.Key, which func(change) bool) {
-	h.keep(key.Namespace, slices.DeleteFunc(h[key.Namespace], func(c change) bool { return c.of(key) && which(c) }))
+func (h history) drop(key kube.Key, which func(of changed, object objectID) bool) {
+	h.keep(key.Namespace, slices.DeleteFunc(h[key.Namespace], func(c change) bool {
+		of := c.Value()
+		return of.of(key) && which(of, c.object)
+	}))
 }
 
 // sweep forgets what is long ago.

@@ -1,18 +1,22 @@
 package queue
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/draining"
+)
 
 // lanes is a workqueue.Queue of two first-in first-out lanes. The workqueue calls its methods one at a time, but
 // for mark, which callers use before they add.
 type lanes struct {
 	mu            sync.Mutex
-	urgent        map[string]bool      // marked, not yet in a lane
-	in            map[string]*[]string // the lane that each waiting item is served from
-	served        map[string]bool      // came from the first lane, nobody asked yet
-	first, second []string             // second may still hold items that were moved to first
-	inARow        int                  // how many were taken from the first lane while others waited
-	full          bool                 // the second lane has all the slots that it may have while something is urgent
-	wake          func()               // something entered the first lane
+	urgent        map[string]bool         // marked, not yet in a lane
+	in            draining.Map[*[]string] // the lane that each waiting item is served from
+	served        map[string]bool         // came from the first lane, nobody asked yet
+	first, second []string                // second may still hold items that were moved to first
+	inARow        int                     // how many were taken from the first lane while others waited
+	full          bool                    // the second lane has all the slots that it may have while something is urgent
+	wake          func()                  // something entered the first lane
 }
 
 // mostInARow is how many items the first lane is served in a row while others wait: without an end to it, who comes in a storm
@@ -20,7 +24,7 @@ type lanes struct {
 const mostInARow = 7
 
 func newLanes(wake func()) *lanes {
-	return &lanes{wake: wake, urgent: map[string]bool{}, in: map[string]*[]string{}, served: map[string]bool{}}
+	return &lanes{wake: wake, urgent: map[string]bool{}, served: map[string]bool{}}
 }
 
 // mark has the item that is added next go to the first lane.
@@ -34,7 +38,7 @@ func (l *lanes) mark(item string) {
 func (l *lanes) Touch(item string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.urgent[item] && l.in[item] == &l.second {
+	if l.urgent[item] && l.serves(&l.second, item) {
 		l.enter(item, &l.first)
 	}
 	delete(l.urgent, item)
@@ -53,7 +57,7 @@ func (l *lanes) Push(item string) {
 }
 
 func (l *lanes) enter(item string, lane *[]string) {
-	l.in[item] = lane
+	l.in.Set(item, lane)
 	*lane = append(*lane, item)
 	if lane == &l.first {
 		l.wake()
@@ -64,7 +68,7 @@ func (l *lanes) enter(item string, lane *[]string) {
 func (l *lanes) Len() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.in)
+	return l.in.Len()
 }
 
 // Pop takes the next item; the workqueue calls it only when there is one.
@@ -75,8 +79,8 @@ func (l *lanes) Pop() string {
 	for {
 		item := (*lane)[0]
 		*lane = (*lane)[1:]
-		if l.in[item] == lane {
-			delete(l.in, item)
+		if l.serves(lane, item) {
+			l.in.Delete(item)
 			if lane == &l.first {
 				l.served[item] = true
 			}
@@ -85,9 +89,15 @@ func (l *lanes) Pop() string {
 	}
 }
 
+// serves reports whether an item waits, and is served from a lane.
+func (l *lanes) serves(lane *[]string, item string) bool {
+	from, waits := l.in.Get(item)
+	return waits && from == lane
+}
+
 // next is the lane that is served now: the first one, and the second where that is empty, or was served long enough.
 func (l *lanes) next() *[]string {
-	for len(l.second) > 0 && l.in[l.second[0]] != &l.second {
+	for len(l.second) > 0 && !l.serves(&l.second, l.second[0]) {
 		l.second = l.second[1:] // it was moved
 	}
 	switch {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/apply"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/draining"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/plan"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/status"
@@ -37,12 +38,12 @@ type Reporter struct {
 	copies     map[string]int             // of all namespaces, by rule: a roll-out asks for the sums after each of them
 	missing    map[string]map[string]bool // copies that are wanted and not there, with the namespaces that lack them
 	accounts   int
-	ofPolicy   int                  // problems of the policy's scope
-	selected   int                  // namespaces, as Health counts them
-	failing    int                  // of these
-	reasons    map[string]int       // of their own problems, with how many namespaces have one
-	unsynced   map[string]time.Time // namespaces with work that is not done, since when
-	rules      map[string]*ruleSum  // those that select a namespace
+	ofPolicy   int                     // problems of the policy's scope
+	selected   int                     // namespaces, as Health counts them
+	failing    int                     // of these
+	reasons    map[string]int          // of their own problems, with how many namespaces have one
+	unsynced   draining.Map[time.Time] // namespaces with work that is not done, since when
+	rules      map[string]*ruleSum     // those that select a namespace
 	// problemVersion counts the changes of problems.
 	problemVersion uint64
 }
@@ -77,7 +78,6 @@ func New(options Options) *Reporter {
 		copies:     map[string]int{},
 		missing:    map[string]map[string]bool{},
 		reasons:    map[string]int{},
-		unsynced:   map[string]time.Time{},
 		rules:      map[string]*ruleSum{},
 	}
 }
@@ -126,7 +126,7 @@ func (r *Reporter) share(s *summary) *summary {
 // Forget drops a namespace that is gone.
 func (r *Reporter) Forget(namespace string) {
 	r.mu.Lock()
-	delete(r.unsynced, namespace)
+	r.unsynced.Delete(namespace)
 	before := r.namespaces[namespace]
 	if before != nil {
 		delete(r.namespaces, namespace)

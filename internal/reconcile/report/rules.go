@@ -78,7 +78,7 @@ func (r *Reporter) keepUnsynced(namespace string, s, before *summary, result app
 	}
 	if s.since = time.Now(); anyUnsynced(before.ruleCounts()) {
 		s.since = before.since
-	} else if since, known := r.unsynced[namespace]; known {
+	} else if since, known := r.unsynced.Get(namespace); known {
 		s.since = since
 	}
 }

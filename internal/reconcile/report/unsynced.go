@@ -11,9 +11,9 @@ func (r *Reporter) Waits(namespace string) {
 
 func (r *Reporter) setUnsynced(namespace string, unsynced bool) {
 	if !unsynced {
-		delete(r.unsynced, namespace)
-	} else if _, known := r.unsynced[namespace]; !known {
-		r.unsynced[namespace] = time.Now()
+		r.unsynced.Delete(namespace)
+	} else if !r.unsynced.Has(namespace) {
+		r.unsynced.Set(namespace, time.Now())
 	}
 }
 
@@ -21,7 +21,7 @@ func (r *Reporter) setUnsynced(namespace string, unsynced bool) {
 func (r *Reporter) OldestUnsynced(now time.Time) (oldest time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, since := range r.unsynced {
+	for _, since := range r.unsynced.All() {
 		oldest = max(oldest, now.Sub(since))
 	}
 	return oldest

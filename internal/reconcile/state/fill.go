@@ -21,13 +21,13 @@ type Filling struct {
 // NewFilling returns empty stores for these copy names.
 func NewFilling(names []string, source func(types.NamespacedName) policy.SourceState) Filling {
 	f := Filling{
-		Namespaces: watch.NewObjects(kube.Target{Resource: kube.Namespaces}), Accounts: watch.NewObjects(kube.Target{Resource: kube.ServiceAccounts}),
-		Policy: watch.NewObjects(kube.Target{Resource: kube.ConfigMaps}), Status: watch.NewObjects(kube.Target{Resource: kube.ConfigMaps}),
-		Parameters: watch.NewObjects(kube.Target{Resource: kube.AdmissionRules}),
+		Namespaces: watch.NewObjects(), Accounts: watch.NewObjects(),
+		Policy: watch.NewObjects(), Status: watch.NewObjects(),
+		Parameters: watch.NewObjects(),
 		Copies:     map[string]*watch.Objects{}, Source: source,
 	}
 	for _, name := range names {
-		f.Copies[name] = watch.NewObjects(kube.Target{Resource: kube.Secrets})
+		f.Copies[name] = watch.NewObjects()
 	}
 	return f
 }
@@ -61,7 +61,7 @@ func (c *Cluster) Fill(f Filling) {
 func (f Filling) named(of kube.Target) *watch.Informer {
 	store := f.Copies[of.Name]
 	if store == nil || of.Namespace != "" { // what is said of sources is said by Source
-		store = watch.NewObjects(of)
+		store = watch.NewObjects()
 	}
 	return f.informer(of, store)
 }

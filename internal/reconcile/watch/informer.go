@@ -148,7 +148,7 @@ func (w *Informer) GetWithVersion(name cache.ObjectName) (o cluster.Object, vers
 	return store.getWithVersion(name)
 }
 
-// InNamespace returns the service accounts of a namespace, in no order.
+// InNamespace returns the cache's objects in a namespace, in the order of their names.
 func (w *Informer) InNamespace(namespace string) []cluster.Object {
 	if store, _ := w.stored(); store != nil {
 		return store.inNamespace(namespace)
@@ -156,7 +156,7 @@ func (w *Informer) InNamespace(namespace string) []cluster.Object {
 	return nil
 }
 
-// All returns the cache's objects, in no order.
+// All returns the cache's objects, in the order of their namespaces and names.
 func (w *Informer) All() []cluster.Object {
 	if store, _ := w.stored(); store != nil {
 		return store.List()

@@ -72,7 +72,7 @@ func (w *Informer) listOnce(ctx context.Context) (wait time.Duration, forbidden 
 // poll lists once, puts the result in the place of the cache, and tells what is other than before.
 func (w *Informer) poll(ctx context.Context) error {
 	known := w.group.Unobserved(w.Target) // before the list: what it does not show of these is gone
-	next := NewObjects(w.Target)
+	next := NewObjects()
 	err := w.Each(ctx, w.group.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 		next.Add(w.Project(u))
 		return nil
@@ -84,7 +84,7 @@ func (w *Informer) poll(ctx context.Context) error {
 	before, initial := w.store, !w.synced
 	w.mu.RUnlock()
 	if before == nil {
-		before = NewObjects(w.Target)
+		before = NewObjects()
 	}
 	w.set(next, false, true, false)
 	for _, obj := range next.List() {

@@ -1,34 +1,43 @@
 package watch
 
 import (
-	"maps"
-	"slices"
+	"cmp"
+	"strings"
 	"sync"
 
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/third_party/forked/golang/btree"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
-	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
-// Objects are what an informer knows, by namespace and name. Its methods may be called at any time from any goroutine.
+// Objects are what an informer knows, in the order of their namespaces and then of their names. Its methods may be called at any time
+// from any goroutine.
 //
-// A cache.Indexer would do too: it takes a string of its own for each key and a set for each namespace, more than most of the objects
-// that are kept here.
+// It is the tree that the API server keeps its own watch caches in: an object takes a third of the memory that it takes as a map's
+// entry under its name, and less yet of what a cache.Indexer takes; and those of a namespace are beside each other.
 type Objects struct {
 	mu      sync.RWMutex
-	all     map[cache.ObjectName]cluster.Object
-	in      map[string][]cluster.Object // by namespace, in no order; nil where nobody asks for that
-	version string                      // everything up to it is in here; empty if that is not known
+	tree    *btree.BTree[cluster.Object]
+	version string // everything up to it is in here; empty if that is not known
 }
 
-// NewObjects returns one for what is of a target, without an object. Only service accounts are asked for by namespace.
-func NewObjects(of kube.Target) *Objects {
-	o := &Objects{all: map[cache.ObjectName]cluster.Object{}}
-	if of.Resource == kube.ServiceAccounts {
-		o.in = map[string][]cluster.Object{}
-	}
-	return o
+// treeDegree is half of how many objects a node of the tree has at most, as in the API server's caches.
+const treeDegree = 16
+
+// NewObjects returns one without an object.
+func NewObjects() *Objects { return &Objects{tree: newTree()} }
+
+func newTree() *btree.BTree[cluster.Object] { return btree.New(treeDegree, before) }
+
+// before reports whether an object comes before another one.
+func before(a, b cluster.Object) bool {
+	return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName())) < 0
+}
+
+// named stands for the object of a name in a question to the tree.
+func named(name cache.ObjectName) cluster.Object {
+	return &cluster.Meta{Namespace: name.Namespace, Name: name.Name}
 }
 
 // Add puts an object in the place of the one of its name, and returns that; nil if there was none. Objects are added and deleted in the
@@ -36,16 +45,8 @@ func NewObjects(of kube.Target) *Objects {
 func (o *Objects) Add(obj cluster.Object) (before cluster.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	name := kube.NameOf(obj)
-	before = o.all[name]
-	o.all[name], o.version = obj, obj.GetResourceVersion()
-	if o.in == nil {
-		return before
-	}
-	if before != nil {
-		o.leave(before)
-	}
-	o.in[name.Namespace] = append(o.in[name.Namespace], obj)
+	before, _ = o.tree.ReplaceOrInsert(obj)
+	o.version = obj.GetResourceVersion()
 	return before
 }
 
@@ -53,44 +54,21 @@ func (o *Objects) Add(obj cluster.Object) (before cluster.Object) {
 func (o *Objects) Delete(obj cluster.Object) (before cluster.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	name := kube.NameOf(obj)
-	before = o.all[name]
-	delete(o.all, name)
+	before, _ = o.tree.Delete(obj)
 	o.version = obj.GetResourceVersion()
-	if before != nil && o.in != nil {
-		o.leave(before)
-	}
 	return before
 }
 
-// leave takes an object out of those of its namespace. Whoever asked for them before has a copy. The lock is held.
-func (o *Objects) leave(obj cluster.Object) {
-	namespace := obj.GetNamespace()
-	left := slices.DeleteFunc(o.in[namespace], func(other cluster.Object) bool { return other == obj })
-	if len(left) == 0 {
-		delete(o.in, namespace)
-		return
-	}
-	o.in[namespace] = left
-}
-
 // replace puts these objects in the place of all, and returns those that were there.
-func (o *Objects) replace(objs []cluster.Object, version string) (before map[cache.ObjectName]cluster.Object) {
+func (o *Objects) replace(objs []cluster.Object, version string) (before *Objects) {
+	next := newTree()
+	for _, obj := range objs {
+		next.ReplaceOrInsert(obj)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before = o.all
-	o.all, o.version = make(map[cache.ObjectName]cluster.Object, len(objs)), version
-	if o.in != nil {
-		clear(o.in)
-	}
-	for _, obj := range objs {
-		o.all[kube.NameOf(obj)] = obj
-	}
-	if o.in != nil {
-		for name, obj := range o.all {
-			o.in[name.Namespace] = append(o.in[name.Namespace], obj)
-		}
-	}
+	before = &Objects{tree: o.tree, version: o.version}
+	o.tree, o.version = next, version
 	return before
 }
 
@@ -103,28 +81,40 @@ func (o *Objects) seen(version string) {
 
 // Get returns the object of a name, or nil.
 func (o *Objects) Get(name cache.ObjectName) cluster.Object {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.all[name]
+	obj, _ := o.getWithVersion(name)
+	return obj
 }
 
 // getWithVersion returns the object of a name, or nil, and a version up to which everything is known.
 func (o *Objects) getWithVersion(name cache.ObjectName) (obj cluster.Object, version string) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return o.all[name], o.version
+	obj, _ = o.tree.Get(named(name))
+	return obj, o.version
 }
 
-// List returns all objects, in no order.
+// List returns all objects.
 func (o *Objects) List() []cluster.Object {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return slices.AppendSeq(make([]cluster.Object, 0, len(o.all)), maps.Values(o.all))
+	all := make([]cluster.Object, 0, o.tree.Len())
+	o.tree.Ascend(func(obj cluster.Object) bool {
+		all = append(all, obj)
+		return true
+	})
+	return all
 }
 
-// inNamespace returns the objects of a namespace, in no order.
-func (o *Objects) inNamespace(namespace string) []cluster.Object {
+// inNamespace returns the objects of a namespace.
+func (o *Objects) inNamespace(namespace string) (all []cluster.Object) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return slices.Clone(o.in[namespace])
+	o.tree.AscendGreaterOrEqual(named(cache.ObjectName{Namespace: namespace}), func(obj cluster.Object) bool {
+		here := obj.GetNamespace() == namespace
+		if here {
+			all = append(all, obj)
+		}
+		return here
+	})
+	return all
 }

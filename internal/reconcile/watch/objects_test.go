@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -14,24 +15,33 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
+// names are those of objects, in their order.
 func names(objs []cluster.Object) string {
 	var out []string
 	for _, o := range objs {
 		out = append(out, o.GetNamespace()+"/"+o.GetName()+"@"+o.GetResourceVersion())
 	}
-	slices.Sort(out)
 	return strings.Join(out, " ")
 }
 
-// TestObjectsAreThoseOfAMap after any adding, deleting and replacing, by name and by namespace.
+// sorted are the names of objects in their order, one by one: "a-b" comes before "a/c" as a text, and not as a namespace.
+func sorted(objs []cluster.Object) string {
+	slices.SortFunc(objs, func(a, b cluster.Object) int {
+		return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName()))
+	})
+	return names(objs)
+}
+
+// TestObjectsAreThoseOfAMap after any adding, deleting and replacing, by name and by namespace, and in order.
 func TestObjectsAreThoseOfAMap(t *testing.T) {
+	namespaces := []string{"", "ns", "ns-1", "ns-10", "ns.1"}
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		o, want := NewObjects(kube.Target{Resource: kube.ServiceAccounts}), map[cache.ObjectName]cluster.Object{}
+		o, want := NewObjects(), map[cache.ObjectName]cluster.Object{}
 		version := 0
 		some := func() cluster.Object {
 			version++
-			return &cluster.Meta{Namespace: fmt.Sprintf("ns-%d", random.IntN(4)), Name: fmt.Sprintf("sa-%d", random.IntN(4)),
+			return &cluster.Meta{Namespace: namespaces[random.IntN(len(namespaces))], Name: fmt.Sprintf("sa-%d", random.IntN(20)),
 				UID: types.UID(fmt.Sprint(version)), ResourceVersion: fmt.Sprint(version)}
 		}
 		for range 200 {
@@ -62,12 +72,11 @@ func TestObjectsAreThoseOfAMap(t *testing.T) {
 				all = append(all, obj)
 				in[obj.GetNamespace()] = append(in[obj.GetNamespace()], obj)
 			}
-			if got, want := names(o.List()), names(all); got != want {
+			if got, want := names(o.List()), sorted(all); got != want {
 				t.Fatalf("seed %d: there are %s, want %s", seed, got, want)
 			}
-			for i := range 4 {
-				ns := fmt.Sprintf("ns-%d", i)
-				if got, want := names(o.inNamespace(ns)), names(in[ns]); got != want {
+			for _, ns := range namespaces {
+				if got, want := names(o.inNamespace(ns)), sorted(in[ns]); got != want {
 					t.Fatalf("seed %d: in %s there are %s, want %s", seed, ns, got, want)
 				}
 			}
@@ -80,7 +89,7 @@ func TestObjectsAreThoseOfAMap(t *testing.T) {
 
 // TestObjectsOfANamespaceAreTheCallers: what changes later does not change what was returned.
 func TestObjectsOfANamespaceAreTheCallers(t *testing.T) {
-	o := NewObjects(kube.Target{Resource: kube.ServiceAccounts})
+	o := NewObjects()
 	a, b := &cluster.Meta{Namespace: "x", Name: "a"}, &cluster.Meta{Namespace: "x", Name: "b"}
 	o.Add(a)
 	o.Add(b)

@@ -30,7 +30,7 @@ const backoffReset = 2 * time.Minute
 // would put a queue and a buffer for each listener between it and the cache. There is one listener, which only takes note; and with
 // hundreds of names those buffers, and the stacks of who empties them, were half of all memory.
 func (w *Informer) reflect(ctx context.Context) {
-	m := &mirror{w: w, objects: NewObjects(w.Target)}
+	m := &mirror{w: w, objects: NewObjects()}
 	if listed, _ := w.stored(); listed != nil { // until now, in place of a watch
 		m.objects, m.listed = listed, true
 	}
@@ -148,12 +148,12 @@ func (m *mirror) Replace(list []any, version string) error {
 		m.w.set(m.objects, true, true, false) // what is told of is there by then
 	}
 	for _, o := range objs {
-		name := kube.NameOf(o)
-		m.w.OnEvent(Event{Old: before[name], New: o, Initial: initial})
-		delete(before, name)
+		m.w.OnEvent(Event{Old: before.Get(kube.NameOf(o)), New: o, Initial: initial})
 	}
-	for _, o := range before {
-		m.w.OnEvent(Event{Old: o})
+	for _, o := range before.List() {
+		if m.objects.Get(kube.NameOf(o)) == nil {
+			m.w.OnEvent(Event{Old: o})
+		}
 	}
 	if m.listed = true; initial {
 		m.w.set(m.objects, true, true, false)

@@ -34,7 +34,7 @@ func mirrored() (m *mirror, told func() []string) {
 		},
 		Project: func(o metav1.Object) cluster.Object { return regMeta(o.GetNamespace(), o.GetResourceVersion()) },
 	}}
-	return &mirror{w: w, objects: NewObjects(w.Target)}, func() []string {
+	return &mirror{w: w, objects: NewObjects()}, func() []string {
 		slices.Sort(all)
 		defer func() { all = nil }()
 		return all
