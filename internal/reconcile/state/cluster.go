@@ -189,26 +189,22 @@ func (c *Cluster) latest(cached *cluster.ServiceAccount) *cluster.ServiceAccount
 func (c *Cluster) Copies(namespace string, p *policy.Policy) (copies map[string]plan.CopyState, looked []string) {
 	copies = map[string]plan.CopyState{}
 	used, all := c.named.allCopies(), true
-	shown := c.Writes.NoneIn(namespace) // as nearly always: with hundreds of names it is these looks that decisions take their time for
+	shown, place := c.Writes.NoneIn(namespace), watch.PlaceOf(namespace)
 	for _, w := range used.informers {
-		settled, forbidden := w.Answer()
-		if !settled { // what there is under this name is not known yet
+		found, settled, forbidden := w.At(place)
+		switch {
+		case !settled: // what there is under this name is not known yet
 			all = false
 			continue
-		}
-		if forbidden {
+		case forbidden:
 			copies[w.Name] = plan.CopyState{Forbidden: true, Leaving: !slices.Contains(p.CopyNames(), w.Name)}
 			continue
+		case !shown:
+			key := cache.ObjectName{Namespace: namespace, Name: w.Name}
+			cached, version := w.GetWithVersion(key)
+			found = c.Writes.Latest(plan.KindSecret, key, cached, version)
 		}
-		key := cache.ObjectName{Namespace: namespace, Name: w.Name}
-		if shown {
-			if secret, ok := w.Get(key).(*cluster.Secret); ok {
-				copies[w.Name] = plan.CopyState{Secret: secret}
-			}
-			continue
-		}
-		cached, version := w.GetWithVersion(key)
-		if secret, ok := c.Writes.Latest(plan.KindSecret, key, cached, version).(*cluster.Secret); ok {
+		if secret, ok := found.(*cluster.Secret); ok {
 			copies[w.Name] = plan.CopyState{Secret: secret}
 		}
 	}

@@ -135,6 +135,17 @@ func (w *Informer) Get(name cache.ObjectName) cluster.Object {
 	return nil
 }
 
+// At returns the object of the informer's name in a place, or nil, and the informer's Answer.
+func (w *Informer) At(place Place) (o cluster.Object, settled, forbidden bool) {
+	w.mu.RLock()
+	store, settled, forbidden := w.store, w.synced || w.denied, w.denied
+	w.mu.RUnlock()
+	if store != nil {
+		o = store.at(place, w.Name)
+	}
+	return o, settled, forbidden
+}
+
 // GetWithVersion returns an object of the cache, or nil, and a version up to which the cache holds at least everything;
 // empty when that is not known, as where it is only filled now and then.
 func (w *Informer) GetWithVersion(name cache.ObjectName) (o cluster.Object, version string) {

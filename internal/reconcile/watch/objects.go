@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/third_party/forked/golang/btree"
@@ -19,14 +20,19 @@ import (
 type Objects struct {
 	mu      sync.RWMutex
 	tree    *btree.BTree[cluster.Object]
-	version string // everything up to it is in here; empty if that is not known
+	version string                 // everything up to it is in here; empty if that is not known
+	in      atomic.Pointer[places] // namespaces that have an object, or had one
 }
 
 // treeDegree is half of how many objects a node of the tree has at most, as in the API server's caches.
 const treeDegree = 16
 
 // NewObjects returns one without an object.
-func NewObjects() *Objects { return &Objects{tree: newTree()} }
+func NewObjects() *Objects {
+	o := &Objects{tree: newTree()}
+	o.in.Store(&places{})
+	return o
+}
 
 func newTree() *btree.BTree[cluster.Object] { return btree.New(treeDegree, before) }
 
@@ -35,9 +41,16 @@ func before(a, b cluster.Object) bool {
 	return cmp.Or(strings.Compare(a.GetNamespace(), b.GetNamespace()), strings.Compare(a.GetName(), b.GetName())) < 0
 }
 
-// named stands for the object of a name in a question to the tree.
-func named(name cache.ObjectName) cluster.Object {
-	return &cluster.Meta{Namespace: name.Namespace, Name: name.Name}
+// questions are what stands for the object of a name in a question to the tree.
+var questions = sync.Pool{New: func() any { return new(cluster.Meta) }}
+
+// find returns the object of a name, or nil. The lock is held.
+func (o *Objects) find(name cache.ObjectName) cluster.Object {
+	question := questions.Get().(*cluster.Meta)
+	defer questions.Put(question)
+	question.Namespace, question.Name = name.Namespace, name.Name
+	obj, _ := o.tree.Get(question)
+	return obj
 }
 
 // Add puts an object in the place of the one of its name, and returns that; nil if there was none. Objects are added and deleted in the
@@ -46,6 +59,7 @@ func (o *Objects) Add(obj cluster.Object) (before cluster.Object) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	before, _ = o.tree.ReplaceOrInsert(obj)
+	o.in.Load().add(PlaceOf(obj.GetNamespace()))
 	o.version = obj.GetResourceVersion()
 	return before
 }
@@ -61,14 +75,17 @@ func (o *Objects) Delete(obj cluster.Object) (before cluster.Object) {
 
 // replace puts these objects in the place of all, and returns those that were there.
 func (o *Objects) replace(objs []cluster.Object, version string) (before *Objects) {
-	next := newTree()
+	next, in := newTree(), &places{}
 	for _, obj := range objs {
 		next.ReplaceOrInsert(obj)
+		in.add(PlaceOf(obj.GetNamespace()))
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before = &Objects{tree: o.tree, version: o.version}
+	before = NewObjects()
+	before.tree = o.tree
 	o.tree, o.version = next, version
+	o.in.Store(in)
 	return before
 }
 
@@ -89,8 +106,15 @@ func (o *Objects) Get(name cache.ObjectName) cluster.Object {
 func (o *Objects) getWithVersion(name cache.ObjectName) (obj cluster.Object, version string) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	obj, _ = o.tree.Get(named(name))
-	return obj, o.version
+	return o.find(name), o.version
+}
+
+// at returns the object of a name in a place, or nil.
+func (o *Objects) at(place Place, name string) cluster.Object {
+	if !o.in.Load().mayHave(place) {
+		return nil
+	}
+	return o.Get(cache.ObjectName{Namespace: place.Namespace, Name: name})
 }
 
 // List returns all objects.
@@ -109,7 +133,7 @@ func (o *Objects) List() []cluster.Object {
 func (o *Objects) inNamespace(namespace string) (all []cluster.Object) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	o.tree.AscendGreaterOrEqual(named(cache.ObjectName{Namespace: namespace}), func(obj cluster.Object) bool {
+	o.tree.AscendGreaterOrEqual(&cluster.Meta{Namespace: namespace}, func(obj cluster.Object) bool {
 		here := obj.GetNamespace() == namespace
 		if here {
 			all = append(all, obj)

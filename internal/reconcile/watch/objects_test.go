@@ -35,6 +35,10 @@ func sorted(objs []cluster.Object) string {
 // TestObjectsAreThoseOfAMap after any adding, deleting and replacing, by name and by namespace, and in order.
 func TestObjectsAreThoseOfAMap(t *testing.T) {
 	namespaces := []string{"", "ns", "ns-1", "ns-10", "ns.1"}
+	var places []Place
+	for _, ns := range append(namespaces, "never-there") {
+		places = append(places, PlaceOf(ns))
+	}
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		o, want := NewObjects(), map[cache.ObjectName]cluster.Object{}
@@ -78,6 +82,13 @@ func TestObjectsAreThoseOfAMap(t *testing.T) {
 			for _, ns := range namespaces {
 				if got, want := names(o.inNamespace(ns)), sorted(in[ns]); got != want {
 					t.Fatalf("seed %d: in %s there are %s, want %s", seed, ns, got, want)
+				}
+			}
+			for _, place := range places {
+				for _, name := range []string{"sa-0", "sa-1"} {
+					if got, want := o.at(place, name), want[cache.ObjectName{Namespace: place.Namespace, Name: name}]; got != want {
+						t.Fatalf("seed %d: %s in %s is %v, want %v", seed, name, place.Namespace, got, want)
+					}
 				}
 			}
 			if _, upTo := o.getWithVersion(name); upTo != fmt.Sprint(version) {
