@@ -46,6 +46,9 @@ func run(ctx context.Context, c config) (missed bool, err error) {
 func (l *lab) measure() (results []result, err error) {
 	switch l.only {
 	case "large":
+		if err := l.enter(l.modes[0]); err != nil {
+			return nil, err
+		}
 		return l.large()
 	case "instructions":
 		return l.instructions()

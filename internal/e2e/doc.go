@@ -32,7 +32,7 @@
 //	written_mutation_test.go          that admission: a policy, or a webhook where the API server is too old
 //	late_writes_test.go               a write that arrives after somebody else's is refused
 //	server_away_test.go               an API server that goes away, hangs, never answers, or breaks watches
-//	typed_watch_test.go               a watch in protobuf shows what a list in JSON shows
+//	typed_watch_test.go               protobuf shows what a list in JSON shows
 //
 //	permission_test.go                roles that lack something: what is reported, and that the rest goes on
 //	token_rights_test.go              all that the controller's token may do, and nothing else

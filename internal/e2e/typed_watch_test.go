@@ -20,8 +20,9 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
-// A watch in protobuf shows the same of every object as a list in JSON: what the controller itself wrote, with its managedFields.
-func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
+// A watch and a list in protobuf show the same of every object as a list in JSON: what the controller itself wrote, with its
+// managedFields.
+func TestProtobufShowsWhatAListInJSONShows(t *testing.T) {
 	s := newSandbox(t)
 	s.Source("hub", api.Credential("hub.example", "one"))
 	ns := s.Namespace("team")
@@ -31,15 +32,16 @@ func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
 	s.WantList(ns, "default", s.Name("reg"))
 
 	var mu sync.Mutex
-	types := map[string]string{} // of answers to watches, by resource
+	types := map[string][]string{} // of answers to watches and to lists of types, by resource
 	config := rest.CopyConfig(s.Config)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return harness.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			answer, err := next.RoundTrip(r)
-			if err == nil && r.URL.Query().Get("watch") != "" {
+			if err == nil && strings.Contains(r.Header.Get("Accept"), "protobuf") {
 				mu.Lock()
 				defer mu.Unlock()
-				types[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]] = answer.Header.Get("Content-Type")
+				resource := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+				types[resource] = append(types[resource], answer.Header.Get("Content-Type"))
 			}
 			return answer, err
 		})
@@ -57,9 +59,16 @@ func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
 		{kube.Target{Resource: kube.ConfigMaps, Namespace: api.Home, Name: "pullsecrets-policy"}, func(o metav1.Object) any { return cluster.NewConfigMap(o) }},
 	} {
 		compare := func() error {
-			var listed, watched any
+			var listed, typed, watched any
 			harness.Must(t, c.target.Each(s.Ctx, client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
 				listed = c.project(u)
+				return nil
+			}))
+			harness.Must(t, c.target.EachTyped(s.Ctx, client, func(o metav1.Object) error {
+				if _, untyped := o.(*unstructured.Unstructured); untyped {
+					return fmt.Errorf("%s: the list has a %T", c.target, o)
+				}
+				typed = c.project(o)
 				return nil
 			}))
 			seconds := int64(20)
@@ -76,15 +85,23 @@ func TestAWatchInProtobufShowsWhatAListInJSONShows(t *testing.T) {
 			case <-time.After(20 * time.Second):
 				return fmt.Errorf("%s: the watch shows nothing", c.target)
 			}
-			if diff := cmp.Diff(listed, watched, cmp.AllowUnexported(cluster.Content{}, cluster.Field{})); listed == nil || diff != "" {
-				return fmt.Errorf("%s: %s", c.target, diff)
+			for _, other := range []any{typed, watched} {
+				if diff := cmp.Diff(listed, other, cmp.AllowUnexported(cluster.Content{}, cluster.Field{})); listed == nil || diff != "" {
+					return fmt.Errorf("%s: %s", c.target, diff)
+				}
 			}
 			return nil
 		}
 		s.Eventually("both show the same version", compare)
 		mu.Lock()
-		if got := types[c.target.Resource.Resource]; !strings.HasPrefix(got, "application/vnd.kubernetes.protobuf") {
-			t.Errorf("%s: the watch is in %q", c.target, got)
+		answers := types[c.target.Resource.Resource]
+		for _, got := range answers {
+			if !strings.HasPrefix(got, "application/vnd.kubernetes.protobuf") {
+				t.Errorf("%s: an answer is in %q", c.target, got)
+			}
+		}
+		if len(answers) < 2 {
+			t.Errorf("%s: protobuf was asked for %d times", c.target, len(answers))
 		}
 		mu.Unlock()
 	}

@@ -37,7 +37,8 @@ func decodedOnce(of runtime.NegotiatedSerializer) codecs {
 // typed adds protobuf, which is decoded to types.
 func (c codecs) typed() codecs {
 	known := runtime.NewScheme()
-	known.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Namespace{}, &corev1.ServiceAccount{}, &corev1.Secret{}, &corev1.ConfigMap{})
+	known.AddKnownTypes(corev1.SchemeGroupVersion, &corev1.Namespace{}, &corev1.ServiceAccount{}, &corev1.Secret{}, &corev1.ConfigMap{},
+		&corev1.NamespaceList{}, &corev1.ServiceAccountList{}, &corev1.SecretList{}, &corev1.ConfigMapList{})
 	metav1.AddToGroupVersion(known, corev1.SchemeGroupVersion)
 	return codecs{c.NegotiatedSerializer, append(slices.Clone(c.types), runtime.SerializerInfo{
 		MediaType: runtime.ContentTypeProtobuf, MediaTypeType: "application", MediaTypeSubType: "vnd.kubernetes.protobuf",

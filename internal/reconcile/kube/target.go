@@ -83,15 +83,22 @@ func (t Target) Selector() fields.Selector {
 // Each lists a target in pages, of it what the options select besides, and calls f for each object.
 func (t Target) Each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
 	resource := t.In(client)
+	return each(ctx, t, opts, f, func(opts metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, opts) })
+}
+
+// EachTyped is Each, and f gets objects of their types where List has them.
+func (t Target) EachTyped(ctx context.Context, client dynamic.Interface, f func(metav1.Object) error) error {
+	resource := t.In(client)
+	return each(ctx, t, metav1.ListOptions{}, f, func(opts metav1.ListOptions) (runtime.Object, error) { return List(ctx, resource, opts) })
+}
+
+func each[T any](ctx context.Context, t Target, opts metav1.ListOptions, f func(T) error, list func(metav1.ListOptions) (runtime.Object, error)) error {
 	opts.FieldSelector = strings.Trim(opts.FieldSelector+","+t.Selector().String(), ",")
-	pages := pager.New(pager.SimplePageFunc(func(opts metav1.ListOptions) (runtime.Object, error) {
-		return resource.List(ctx, opts)
-	}))
-	return pages.EachListItem(ctx, opts, func(obj runtime.Object) error {
-		u, ok := obj.(*unstructured.Unstructured)
+	return pager.New(pager.SimplePageFunc(list)).EachListItem(ctx, opts, func(obj runtime.Object) error {
+		o, ok := obj.(T)
 		if !ok {
 			return fmt.Errorf("%s: the list has a %T", t, obj)
 		}
-		return f(u)
+		return f(o)
 	})
 }

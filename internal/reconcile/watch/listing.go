@@ -6,7 +6,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -73,8 +72,8 @@ func (w *Informer) listOnce(ctx context.Context) (wait time.Duration, forbidden 
 func (w *Informer) poll(ctx context.Context) error {
 	known := w.group.Unobserved(w.Target) // before the list: what it does not show of these is gone
 	next := NewObjects()
-	err := w.Each(ctx, w.group.Client, metav1.ListOptions{}, func(u *unstructured.Unstructured) error {
-		next.Add(w.Project(u))
+	err := w.EachTyped(ctx, w.group.Client, func(o metav1.Object) error {
+		next.Add(w.Project(o))
 		return nil
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (w *Informer) listerWatcher() cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
 			opts.FieldSelector = selector
-			list, err := scoped.List(ctx, opts)
+			list, err := kube.List(ctx, scoped, opts)
 			w.unanswered(ctx, err)
 			if err == nil {
 				w.listed()

@@ -1,0 +1,96 @@
+package kube
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/rest"
+)
+
+// answering is a server that lists two secrets in two pages, in protobuf or in JSON, and takes note of what it is asked for.
+func answering(t *testing.T, contentType string) (*rest.Config, *[]string) {
+	t.Helper()
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path+" "+r.URL.Query().Get("fieldSelector")+" "+r.URL.Query().Get("limit")+" "+r.URL.Query().Get("continue"))
+		w.Header().Set("Content-Type", contentType)
+		name, next := "a", "more"
+		if r.URL.Query().Get("continue") != "" {
+			name, next = "b", ""
+		}
+		if contentType == runtime.ContentTypeJSON {
+			fmt.Fprintf(w, `{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"7","continue":%q},"items":[{"metadata":{"name":%q}}]}`, next, name)
+			return
+		}
+		list := &corev1.SecretList{
+			ListMeta: metav1.ListMeta{ResourceVersion: "7", Continue: next},
+			Items:    []corev1.Secret{{ObjectMeta: metav1.ObjectMeta{Name: name}}},
+		}
+		list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+		if err := protobuf.NewSerializer(nil, nil).Encode(list, w); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return &rest.Config{Host: server.URL}, &asked
+}
+
+// TestAListIsOfTypesWhereTheAnswerIs and of maps where a proxy or an old API server answers in JSON; with the same requests.
+func TestAListIsOfTypesWhereTheAnswerIs(t *testing.T) {
+	for contentType, want := range map[string]string{runtime.ContentTypeProtobuf: "*v1.Secret", runtime.ContentTypeJSON: "*unstructured.Unstructured"} {
+		for namespace, path := range map[string]string{"": "/api/v1/secrets", "team": "/api/v1/namespaces/team/secrets"} {
+			config, asked := answering(t, contentType)
+			client, err := NewDynamic(config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			err = Target{Resource: Secrets, Namespace: namespace, Name: "reg"}.EachTyped(t.Context(), client, func(o metav1.Object) error {
+				got = append(got, fmt.Sprintf("%T %s", o, o.GetName()))
+				return nil
+			})
+			if text := strings.Join(got, ", "); err != nil || text != want+" a, "+want+" b" {
+				t.Errorf("%s: %s, %v", contentType, text, err)
+			}
+			page := path + " metadata.name=reg 500 "
+			if text := strings.Join(*asked, "\n"); text != page+"\n"+page+"more" {
+				t.Errorf("%s: asked for\n%s", contentType, text)
+			}
+			list, err := List(t.Context(), Target{Resource: Secrets, Namespace: namespace}.In(client), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l, ok := list.(metav1.ListInterface); !ok || l.GetResourceVersion() != "7" {
+				t.Errorf("%s: a %T without its version", contentType, list)
+			}
+		}
+	}
+}
+
+// TestAListThatIsRefusedIsAnError of the API server, in whatever it answers.
+func TestAListThatIsRefusedIsAnError(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden","message":"no"}`)
+	}))
+	defer server.Close()
+	client, err := NewDynamic(&rest.Config{Host: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(t.Context(), client.Resource(Secrets), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("%v", err)
+	}
+	if _, err := List(t.Context(), client.Resource(AdmissionRules).Namespace("home"), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
+		t.Errorf("of maps: %v", err)
+	}
+}
