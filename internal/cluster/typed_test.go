@@ -62,7 +62,8 @@ func randomMeta(random *rand.Rand) map[string]any {
 	return m
 }
 
-// TestAnObjectOfItsTypeIsProjectedAsAnUnstructuredOne, whatever it holds: lists are decoded to maps, and watches to types.
+// TestAnObjectOfItsTypeIsProjectedAsAnUnstructuredOne, whatever it holds: what is read is decoded to maps, and what informers
+// list and watch to types.
 func TestAnObjectOfItsTypeIsProjectedAsAnUnstructuredOne(t *testing.T) {
 	p := NewProjector([]byte("key"))
 	for seed := range uint64(3000) {

@@ -167,7 +167,7 @@ func (p *Proxy) reverse() *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(p.target)
 			r.Out.Header.Del("Accept-Encoding")
-			if !Watches(r.In) { // of those, protobuf is legible too
+			if Writes(r.In) { // of what is read, nobody looks into the answers, and of watches protobuf is legible too
 				r.Out.Header.Set("Accept", legible(r.In.Header.Get("Accept")))
 			}
 		},

@@ -63,6 +63,9 @@ func (s once) Decode(data []byte, defaults *schema.GroupVersionKind, into runtim
 	case *unstructured.UnstructuredList:
 		into.Object = nil
 		if err = json.Unmarshal(data, &into.Object); err == nil {
+			if into.GetKind() == "Status" { // it would be a list without items: as if all were gone
+				return s.Serializer.Decode(data, nil, nil)
+			}
 			err = takeItems(into)
 		}
 	case nil:

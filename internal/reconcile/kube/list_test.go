@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/client-go/rest"
 )
@@ -21,6 +23,9 @@ func answering(t *testing.T, contentType string) (*rest.Config, *[]string) {
 	var asked []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = append(asked, r.URL.Path+" "+r.URL.Query().Get("fieldSelector")+" "+r.URL.Query().Get("limit")+" "+r.URL.Query().Get("continue"))
+		if accept := r.Header.Get("Accept"); !strings.HasPrefix(accept, runtime.ContentTypeProtobuf) {
+			t.Errorf("asked for %s", accept)
+		}
 		w.Header().Set("Content-Type", contentType)
 		name, next := "a", "more"
 		if r.URL.Query().Get("continue") != "" {
@@ -43,7 +48,7 @@ func answering(t *testing.T, contentType string) (*rest.Config, *[]string) {
 	return &rest.Config{Host: server.URL}, &asked
 }
 
-// TestAListIsOfTypesWhereTheAnswerIs and of maps where a proxy or an old API server answers in JSON; with the same requests.
+// TestAListIsOfTypesWhereTheAnswerIs and of maps where a proxy answers in JSON; with the same requests.
 func TestAListIsOfTypesWhereTheAnswerIs(t *testing.T) {
 	for contentType, want := range map[string]string{runtime.ContentTypeProtobuf: "*v1.Secret", runtime.ContentTypeJSON: "*unstructured.Unstructured"} {
 		for namespace, path := range map[string]string{"": "/api/v1/secrets", "team": "/api/v1/namespaces/team/secrets"} {
@@ -75,22 +80,65 @@ func TestAListIsOfTypesWhereTheAnswerIs(t *testing.T) {
 	}
 }
 
-// TestAListThatIsRefusedIsAnError of the API server, in whatever it answers.
+// TestAListThatIsRefusedIsAnError of the API server, in whatever it answers, and whatever a proxy says the status is.
 func TestAListThatIsRefusedIsAnError(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
-		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":403,"reason":"Forbidden","message":"no"}`)
-	}))
-	defer server.Close()
-	client, err := NewDynamic(&rest.Config{Host: server.URL})
+	forbidden := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}
+	expired := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusGone, Reason: metav1.StatusReasonExpired}
+	tooLarge := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusGatewayTimeout, Reason: metav1.StatusReasonTimeout,
+		Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge}}}}
+	for _, c := range []struct {
+		status metav1.Status
+		code   int
+		is     func(error) bool
+	}{
+		{forbidden, http.StatusForbidden, apierrors.IsForbidden},
+		{forbidden, http.StatusOK, apierrors.IsForbidden},
+		{expired, http.StatusGone, apierrors.IsResourceExpired},
+		{tooLarge, http.StatusGatewayTimeout, func(err error) bool {
+			return apierrors.HasStatusCause(err, metav1.CauseTypeResourceVersionTooLarge)
+		}},
+	} {
+		c.status.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Status"})
+		for _, contentType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", contentType)
+				w.WriteHeader(c.code)
+				if contentType == runtime.ContentTypeJSON {
+					_ = json.NewEncoder(w).Encode(c.status)
+				} else if err := protobuf.NewSerializer(nil, nil).Encode(&c.status, w); err != nil {
+					t.Error(err)
+				}
+			}))
+			client, err := NewDynamic(&rest.Config{Host: server.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := List(t.Context(), client.Resource(Secrets), metav1.ListOptions{}); !c.is(err) {
+				t.Errorf("%d with a %s in %s: %v", c.code, c.status.Reason, contentType, err)
+			}
+			if contentType == runtime.ContentTypeJSON {
+				if _, err := List(t.Context(), client.Resource(AdmissionRules).Namespace("home"), metav1.ListOptions{}); !c.is(err) {
+					t.Errorf("%d with a %s, of maps: %v", c.code, c.status.Reason, err)
+				}
+			}
+			server.Close()
+		}
+	}
+}
+
+// TestAListOfAnotherPathIsNotAskedFor: a namespace is one segment of it.
+func TestAListOfAnotherPathIsNotAskedFor(t *testing.T) {
+	config, asked := answering(t, runtime.ContentTypeProtobuf)
+	client, err := NewDynamic(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := List(t.Context(), client.Resource(Secrets), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
-		t.Errorf("%v", err)
+	for _, namespace := range []string{"..", ".", "a/b", "a%2fb"} {
+		if _, err := List(t.Context(), client.Resource(Secrets).Namespace(namespace), metav1.ListOptions{}); err == nil {
+			t.Errorf("%q: no error", namespace)
+		}
 	}
-	if _, err := List(t.Context(), client.Resource(AdmissionRules).Namespace("home"), metav1.ListOptions{}); !apierrors.IsForbidden(err) {
-		t.Errorf("of maps: %v", err)
+	if len(*asked) > 0 {
+		t.Errorf("asked for %q", *asked)
 	}
 }

@@ -22,7 +22,7 @@ const forbiddenRetry = 15 * time.Second
 // Spec says what an informer is about, and who is told of it.
 type Spec struct {
 	kube.Target
-	// Project is what is remembered of an object, which is unstructured or, from a watch, of its type, see kube.NewDynamic.
+	// Project is what is remembered of an object, which is unstructured or of its type, see kube.NewDynamic.
 	Project func(metav1.Object) cluster.Object
 	OnEvent func(Event)
 	OnError func(kube.Target, error) // a request failed; it is tried again in any case

@@ -69,7 +69,7 @@ func (w *Informer) listerWatcher() cache.ListerWatcher {
 			if err == nil {
 				w.listed()
 			}
-			return list, err
+			return list, unreadable(err)
 		},
 		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
 			opts.FieldSelector = selector
@@ -78,6 +78,15 @@ func (w *Informer) listerWatcher() cache.ListerWatcher {
 			return stream, err
 		},
 	}, w.group.Client)
+}
+
+// unreadable puts the error of a list that ended early, or cannot be decoded, into words: by itself it looks like the ordinary end of a
+// watch, of which nothing is told.
+func unreadable(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return kube.Plain("the API server's answer to a list ended early, or cannot be read")
+	}
+	return err
 }
 
 // mirror is what a reflector fills: it shrinks each object as it comes, keeps it, and tells of it, all in the reflector's
