@@ -47,9 +47,6 @@ part peers3000 measure peers3000 -sizes 3000 -rounds 1 -only convergence -attach
 part large measure large -sizes 16667 -rounds 1 -only large -attach accounts
 part secrets measure secrets -sizes 300 -secrets 5 -rounds 1 -only convergence -attach accounts
 part accounts measure accounts -sizes 300 -accounts 10 -rounds 1 -only convergence -attach accounts
-if command -v valgrind >/dev/null; then
-  part instructions measure instructions -sizes 500 -only instructions -attach accounts "${other[@]}"
-fi
 part admission measure admission -sizes 300,1000 -rounds 1 -only convergence -attach admission
 part unrelated measure unrelated -sizes 1000 -unrelated 20000 -rounds 1 -only convergence -attach accounts
 bin/bench -docs docs/performance.json "$parts"/*.json

@@ -30,7 +30,6 @@ type lab struct {
 	names  []string          // namespaces
 	mode   mode              // in which is measured
 	bound  bool              // the admission component is installed
-	counts string            // a folder: instructions are counted, and the numbers go there
 	idle   int               // bytes at the peak of a process that has nothing to do; measured for -only large
 }
 

@@ -84,7 +84,7 @@ var pages = map[string]blocks{
 	".md": {"summary": summary},
 	"-log.md": {
 		"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
-		"baseline": baselineTable, "apart": apartTable, "cost": costTable, "idle": idleTable, "large": largeTable, "instructions": instructionTable,
+		"baseline": baselineTable, "apart": apartTable, "cost": costTable, "idle": idleTable, "large": largeTable,
 	},
 }
 

@@ -59,7 +59,7 @@ func main() {
 	flag.StringVar(&c.jsonFile, "json", "", "`FILE` for the results as JSON")
 	flag.Float64Var(&c.noise, "noise", 0.25, "`SHARE` by which a bound may be missed before the exit status says so")
 	flag.BoolVar(&c.logs, "logs", false, "show the logs of the processes that are measured")
-	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, burst (of the changes only the new namespaces), large (a first convergence and restarts, without a floor) or instructions (counted by valgrind), to measure only these workloads")
+	flag.StringVar(&c.only, "only", "", "`TEXT`: convergence, changes, burst (of the changes only the new namespaces)or large (a first convergence and restarts, without a floor), to measure only these workloads")
 	flag.StringVar(&c.docs, "docs", "", "measure nothing; write what the JSON `FILE` says into the .md and the .svg beside it")
 	attach := ""
 	flag.StringVar(&attach, "attach", "accounts,admission,pods", "`HOW` pods get the names, comma-separated: by accounts, by accounts beside the admission component, or as pods, where only copies are written")
@@ -105,8 +105,8 @@ func (c *config) check(sizes, attach string) (err error) {
 	if c.sizes, err = numbers(sizes); err != nil {
 		return fmt.Errorf("-sizes %q: %w", sizes, err)
 	}
-	if !slices.Contains([]string{"", "convergence", "changes", "burst", "large", "instructions"}, c.only) {
-		return fmt.Errorf("-only %q: convergence, changes, burst, large or instructions", c.only)
+	if !slices.Contains([]string{"", "convergence", "changes", "burst", "large"}, c.only) {
+		return fmt.Errorf("-only %q: convergence, changes, burst or large", c.only)
 	}
 	if c.modes, err = modesOf(attach); err != nil {
 		return fmt.Errorf("-attach: %w", err)

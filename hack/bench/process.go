@@ -22,8 +22,6 @@ type process struct {
 	log    *os.File
 	health string // address of /readyz, of pullsecrets only
 	ended  chan struct{}
-
-	patience time.Duration // for its end
 }
 
 // start starts pullsecrets as a pod would.
@@ -96,11 +94,8 @@ func (p *process) ready() error {
 
 // prepared is a process that was not started.
 func (l *lab) prepared(name string, args ...string) *process {
-	p := &process{cmd: exec.Command(name, args...), patience: 10 * time.Second}
+	p := &process{cmd: exec.Command(name, args...)}
 	p.cmd.Env = os.Environ()
-	if l.counts != "" {
-		p.cmd, p.patience = countedBy(l.counts, append([]string{name}, args...)...), 5*time.Minute
-	}
 	if l.logs {
 		p.cmd.Stdout, p.cmd.Stderr = os.Stderr, os.Stderr
 	} else if p.log, _ = os.CreateTemp("", "bench-*.log"); p.log != nil {
@@ -159,7 +154,7 @@ func (p *process) stop() usage {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(p.patience):
+	case <-time.After(10 * time.Second):
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 	}

@@ -44,14 +44,11 @@ func run(ctx context.Context, c config) (missed bool, err error) {
 
 // measure runs the workloads at the size that the cluster has.
 func (l *lab) measure() (results []result, err error) {
-	switch l.only {
-	case "large":
+	if l.only == "large" {
 		if err := l.enter(l.modes[0]); err != nil {
 			return nil, err
 		}
 		return l.large()
-	case "instructions":
-		return l.instructions()
 	}
 	if l.only == "" || l.only == "convergence" {
 		if results, err = l.convergence(); err != nil {

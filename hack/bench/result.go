@@ -8,18 +8,17 @@ import (
 
 // The workloads.
 const (
-	workloadFirst        = "first convergence"
-	workloadRestart      = "restart, converged"
-	workloadRotation     = "rotation"
-	workloadAdded        = "registry added"
-	workloadNothing      = "edit that changes nothing"
-	workloadDuring       = "new namespaces during a rotation"
-	workloadBurst        = "100 new namespaces in 5 s"
-	workloadBaseline     = "first convergence of another program"
-	workloadInstructions = "instructions for a namespace"
-	workloadBefore       = "first convergence of another build"
-	workloadIdle         = "nothing happens"
-	workloadPlain        = "restart, converged, with lists in place of watch-lists"
+	workloadFirst    = "first convergence"
+	workloadRestart  = "restart, converged"
+	workloadRotation = "rotation"
+	workloadAdded    = "registry added"
+	workloadNothing  = "edit that changes nothing"
+	workloadDuring   = "new namespaces during a rotation"
+	workloadBurst    = "100 new namespaces in 5 s"
+	workloadBaseline = "first convergence of another program"
+	workloadBefore   = "first convergence of another build"
+	workloadIdle     = "nothing happens"
+	workloadPlain    = "restart, converged, with lists in place of watch-lists"
 )
 
 // result is one workload at one size. Times are by round, or by namespace where namespaces come one by one.
@@ -46,7 +45,6 @@ type result struct {
 	Other       []float64 `json:"otherSeconds,omitempty"` // that the other program took in the same rounds
 	Peak        []float64 `json:"peakRSS,omitempty"`      // bytes
 	Idle        int       `json:"idleRSS,omitempty"`      // bytes at the peak of a process without a policy, in an empty cluster
-	Instr       float64   `json:"instructions,omitempty"` // for each namespace
 	Storage     int       `json:"storage,omitempty"`      // bytes that etcd's database takes after it
 	ServerRSS   int       `json:"serverRSS,omitempty"`    // bytes of the API server, resident after it
 	Sent        int       `json:"bytesSent,omitempty"`

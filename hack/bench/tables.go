@@ -160,22 +160,6 @@ func largeTable(all []result) (string, error) {
 		"requests", "bounds", "verdict"}, rows), nil
 }
 
-// instructionTable is how many instructions each takes.
-func instructionTable(all []result) (string, error) {
-	var rows [][]string
-	for _, r := range of(all, workloadInstructions) {
-		who := r.Name
-		if who == "" {
-			who = "pullsecrets"
-		}
-		rows = append(rows, []string{who, string(r.Attach), fmt.Sprintf("%.2f", r.Instr/1e6)})
-	}
-	if len(rows) == 0 {
-		return "Not counted with this version.\n", nil
-	}
-	return table([]string{"who", "mode", "millions of instructions for a namespace"}, rows), nil
-}
-
 // changeTable is what happens while it runs, and a restart.
 func changeTable(all []result) (string, error) {
 	var rows [][]string

@@ -24,16 +24,18 @@ type Meta struct {
 }
 
 func newMeta(u metav1.Object) Meta {
-	m := Meta{
+	return Meta{
 		Namespace:       u.GetNamespace(),
 		Name:            u.GetName(),
 		UID:             u.GetUID(),
 		ResourceVersion: u.GetResourceVersion(),
 		Deleting:        u.GetDeletionTimestamp() != nil,
 	}
-	if m.Namespace != "" { // many namespaces have an object of this name
-		m.Name = intern(m.Name)
-	}
+}
+
+// shared says that many namespaces have an object of this one's name.
+func (m Meta) shared() Meta {
+	m.Name = intern(m.Name)
 	return m
 }
 

@@ -72,7 +72,7 @@ func (p *Projector) project(u metav1.Object) (*Secret, []byte) {
 	labels, annotations := u.GetLabels(), u.GetAnnotations()
 	secretType, immutable := kindOfSecret(u)
 	s := &Secret{
-		Meta:      newMeta(u),
+		Meta:      newMeta(u).shared(),
 		Type:      intern(secretType),
 		Immutable: immutable,
 		Marks: Marks{

@@ -25,7 +25,7 @@ type ServiceAccount struct {
 func NewServiceAccount(u metav1.Object, optOut ...string) *ServiceAccount {
 	annotations := u.GetAnnotations()
 	sa := &ServiceAccount{
-		Meta:     newMeta(u),
+		Meta:     newMeta(u).shared(),
 		Labels:   NewLabels(u.GetLabels()),
 		Excluded: optsOut(annotations, AnnotationExclude) || optsOut(annotations, optOut...),
 	}

@@ -83,7 +83,7 @@ func (c *contention) note(key kube.Key, a plan.Action, repair bool, now time.Tim
 		c.drop(key)
 	} else {
 		if a.List != nil && len(a.List.Removed) > 0 {
-			c.history.drop(key, func(of changed, _ objectID) bool { return slices.Contains(a.List.Removed, of.what) })
+			c.history.drop(key, func(what string, _ objectID) bool { return slices.Contains(a.List.Removed, what) })
 		}
 		c.history.note(key, a, now)
 		if r := c.repairs(key, idOf(a)); r != nil {
@@ -156,7 +156,7 @@ func (c *contention) gone(key kube.Key, id objectID) {
 	if id == 0 {
 		return
 	}
-	c.history.drop(key, func(_ changed, object objectID) bool { return object == id })
+	c.history.drop(key, func(_ string, object objectID) bool { return object == id })
 	if c.repairs(key, id) != nil {
 		delete(c.repaired[key.Namespace], key)
 	}
@@ -178,7 +178,7 @@ func (c *contention) forgive(key kube.Key) {
 }
 
 func (c *contention) drop(key kube.Key) {
-	c.history.drop(key, func(changed, objectID) bool { return true })
+	c.history.drop(key, func(string, objectID) bool { return true })
 	delete(c.repaired[key.Namespace], key)
 }
 

@@ -18,19 +18,20 @@ type history map[string][]change
 
 // change is a change that was made, and when it was made last.
 type change struct {
-	unique.Handle[changed]
+	name   string
+	part   unique.Handle[part]
 	object objectID
 	at     seconds
 }
 
-// changed is what was changed. The cluster has few different ones, and many namespaces share each.
-type changed struct {
-	kind       plan.Kind
-	name, what string
+// part is what of an object was changed. The cluster has few different ones, and many namespaces share each.
+type part struct {
+	kind plan.Kind
+	what string
 }
 
 // seconds are since began: a time.Time takes three times the memory.
-type seconds int64
+type seconds int32
 
 var began = time.Now()
 
@@ -38,7 +39,7 @@ func since(now time.Time) seconds { return seconds(now.Sub(began) / time.Second)
 
 // objectID tells a service account from another one of the same name; it is 0 for what counts by its name. It is a hash
 // of the UID, in less memory than the UID takes.
-type objectID uint64
+type objectID uint32
 
 var objectSeed = maphash.MakeSeed()
 
@@ -46,7 +47,7 @@ func newObjectID(kind plan.Kind, uid types.UID) objectID {
 	if kind != plan.KindServiceAccount {
 		return 0
 	}
-	return objectID(maphash.String(objectSeed, string(uid)))
+	return max(1, objectID(maphash.String(objectSeed, string(uid))))
 }
 
 func idOf(a plan.Action) objectID { return newObjectID(a.Kind, a.UID) }
@@ -62,13 +63,13 @@ func changesOf(a plan.Action) []string {
 	return nil
 }
 
-func (c changed) of(key kube.Key) bool { return c.kind == key.Kind && c.name == key.Name }
+func (c *change) of(key kube.Key) bool { return c.name == key.Name && c.part.Value().kind == key.Kind }
 
 // find returns the entry of a change, or nil.
 func (h history) find(key kube.Key, id objectID, what string) *change {
-	all, which := h[key.Namespace], unique.Make(changed{key.Kind, key.Name, what})
+	all := h[key.Namespace]
 	for i := range all {
-		if c := &all[i]; c.Handle == which && c.object == id {
+		if c := &all[i]; c.object == id && c.of(key) && c.part.Value().what == what {
 			return c
 		}
 	}
@@ -82,16 +83,13 @@ func (h history) note(key kube.Key, a plan.Action, now time.Time) {
 			c.at = since(now)
 			continue
 		}
-		h[key.Namespace] = append(h[key.Namespace], change{unique.Make(changed{key.Kind, key.Name, what}), idOf(a), since(now)})
+		h[key.Namespace] = append(h[key.Namespace], change{key.Name, unique.Make(part{key.Kind, what}), idOf(a), since(now)})
 	}
 }
 
 // drop forgets changes of an object.
-func (h history) drop(key kube.Key, which func(of changed, object objectID) bool) {
-	h.keep(key.Namespace, slices.DeleteFunc(h[key.Namespace], func(c change) bool {
-		of := c.Value()
-		return of.of(key) && which(of, c.object)
-	}))
+func (h history) drop(key kube.Key, which func(what string, object objectID) bool) {
+	h.keep(key.Namespace, slices.DeleteFunc(h[key.Namespace], func(c change) bool { return c.of(key) && which(c.part.Value().what, c.object) }))
 }
 
 // sweep forgets what is long ago.

@@ -63,7 +63,8 @@ func (s once) Decode(data []byte, defaults *schema.GroupVersionKind, into runtim
 	case *unstructured.UnstructuredList:
 		into.Object = nil
 		if err = json.Unmarshal(data, &into.Object); err == nil {
-			if into.GetKind() == "Status" { // it would be a list without items: as if all were gone
+			if into.GetKind() == "Status" {
+				into.Object = nil
 				return s.Serializer.Decode(data, nil, nil)
 			}
 			err = takeItems(into)
@@ -95,9 +96,16 @@ func (s once) decodeEvent(data []byte) (runtime.Object, *schema.GroupVersionKind
 	return out, kind, err
 }
 
+// errNoList is said of what a proxy answers in place of the API server: read as a list, it would have no items, as if all were gone.
+const errNoList = Plain("an answer to a list is none")
+
 // takeItems makes objects of a list's items. The API server sends no kind with them: it is that of the list.
 func takeItems(list *unstructured.UnstructuredList) error {
-	items, _ := list.Object["items"].([]any)
+	value, there := list.Object["items"]
+	items, ok := value.([]any)
+	if !there || !ok && value != nil || !strings.HasSuffix(list.GetKind(), "List") {
+		return errNoList
+	}
 	delete(list.Object, "items")
 	version, kind := list.GetAPIVersion(), strings.TrimSuffix(list.GetKind(), "List")
 	list.Items = make([]unstructured.Unstructured, 0, len(items))

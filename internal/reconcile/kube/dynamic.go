@@ -129,5 +129,8 @@ func (l typedList) list(ctx context.Context, opts metav1.ListOptions) (runtime.O
 	if err := answer.Into(list); err != nil {
 		return nil, err
 	}
+	if list.Object == nil { // it was a Status that says nothing is wrong
+		return nil, errNoList
+	}
 	return list, nil
 }

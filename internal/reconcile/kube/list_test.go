@@ -142,3 +142,24 @@ func TestAListOfAnotherPathIsNotAskedFor(t *testing.T) {
 		t.Errorf("asked for %q", *asked)
 	}
 }
+
+// TestWhatIsNoListIsAnError and not a list without items, as if all were gone: a proxy can answer in place of the API server.
+func TestWhatIsNoListIsAnError(t *testing.T) {
+	for _, text := range []string{
+		`{"kind":"Status","apiVersion":"v1","status":"Success"}`, `{"kind":"Secret","apiVersion":"v1"}`, `{"kind":"Login","items":null}`,
+		`{"kind":"SecretList","apiVersion":"v1","metadata":{}}`, `{"kind":"SecretList","apiVersion":"v1","items":"x"}`, `{}`, `null`, `[]`, ``,
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+			fmt.Fprint(w, text)
+		}))
+		client, err := NewDynamic(&rest.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if list, err := List(t.Context(), client.Resource(Secrets), metav1.ListOptions{}); err == nil {
+			t.Errorf("%s: it is a %T", text, list)
+		}
+		server.Close()
+	}
+}

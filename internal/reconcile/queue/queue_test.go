@@ -233,3 +233,28 @@ func TestWhatIsDoneIsHandedOutAgainWhenItSays(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatMovesToTheFirstLaneIsServedOnce and leaves its place in the second.
+func TestWhatMovesToTheFirstLaneIsServedOnce(t *testing.T) {
+	for _, moves := range [][]string{{"c"}, {"a"}, {"b", "a"}, {"c", "b", "a"}} {
+		l := newLanes(func() {})
+		for _, item := range []string{"a", "b", "c"} {
+			l.Push(item)
+		}
+		want := slices.Clone(moves)
+		for _, item := range moves {
+			l.mark(item)
+			l.Touch(item)
+		}
+		for _, item := range []string{"a", "b", "c"} {
+			if !slices.Contains(moves, item) {
+				want = append(want, item)
+			}
+		}
+		for i, item := range want {
+			if got := l.Pop(); got != item || l.Len() != len(want)-i-1 {
+				t.Fatalf("after %v moved, %s came with %d left, want %s", moves, got, l.Len(), item)
+			}
+		}
+	}
+}

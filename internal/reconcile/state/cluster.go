@@ -172,7 +172,7 @@ func (c *Cluster) Accounts(namespace string) (accounts []*cluster.ServiceAccount
 	return accounts, !c.accounts.Forbidden()
 }
 
-// AllAccounts returns all service accounts, in no order.
+// AllAccounts returns all service accounts.
 func (c *Cluster) AllAccounts() (all []*cluster.ServiceAccount) {
 	for _, obj := range c.accounts.All() {
 		all = append(all, c.latest(obj.(*cluster.ServiceAccount)))

@@ -112,8 +112,11 @@ func (w *Informer) set(store *Objects, follows, synced, denied bool) {
 func (w *Informer) Answer() (settled, forbidden bool) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
-	return w.synced || w.denied, w.denied
+	return w.answer()
 }
+
+// answer is Answer. The lock is held.
+func (w *Informer) answer() (settled, forbidden bool) { return w.synced || w.denied, w.denied }
 
 // Settled reports whether the informer has given its first answer.
 func (w *Informer) Settled() bool {
@@ -138,7 +141,8 @@ func (w *Informer) Get(name cache.ObjectName) cluster.Object {
 // At returns the object of the informer's name in a place, or nil, and the informer's Answer.
 func (w *Informer) At(place Place) (o cluster.Object, settled, forbidden bool) {
 	w.mu.RLock()
-	store, settled, forbidden := w.store, w.synced || w.denied, w.denied
+	store := w.store
+	settled, forbidden = w.answer()
 	w.mu.RUnlock()
 	if store != nil {
 		o = store.at(place, w.Name)

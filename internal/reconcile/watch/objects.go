@@ -34,7 +34,10 @@ func NewObjects() *Objects {
 	return o
 }
 
-func newTree() *btree.BTree[cluster.Object] { return btree.New(treeDegree, before) }
+// newTree returns a tree that keeps no emptied nodes: there is one for each name.
+func newTree() *btree.BTree[cluster.Object] {
+	return btree.NewWithFreeList(treeDegree, before, btree.NewFreeList[cluster.Object](0))
+}
 
 // before reports whether an object comes before another one.
 func before(a, b cluster.Object) bool {
@@ -82,10 +85,9 @@ func (o *Objects) replace(objs []cluster.Object, version string) (before *Object
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	before = NewObjects()
-	before.tree = o.tree
+	before = &Objects{tree: o.tree}
+	before.in.Store(o.in.Swap(in))
 	o.tree, o.version = next, version
-	o.in.Store(in)
 	return before
 }
 
