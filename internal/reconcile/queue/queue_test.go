@@ -234,27 +234,33 @@ func TestWhatIsDoneIsHandedOutAgainWhenItSays(t *testing.T) {
 	})
 }
 
-// TestWhatMovesToTheFirstLaneIsServedOnce and leaves its place in the second.
+// TestWhatMovesToTheFirstLaneIsServedOnce and leaves its place in the second, also when that has its turn.
 func TestWhatMovesToTheFirstLaneIsServedOnce(t *testing.T) {
-	for _, moves := range [][]string{{"c"}, {"a"}, {"b", "a"}, {"c", "b", "a"}} {
+	for _, c := range []struct{ there, moves, want string }{
+		{"abc", "c", "cab"},
+		{"abc", "a", "abc"},
+		{"abc", "ba", "bac"},
+		{"abc", "cba", "cba"},
+		{"abcdefghijz", "abcdefghij", "abcdefgzhij"},
+		{"zabcdefghijy", "abcdefghij", "abcdefgzhijy"},
+	} {
 		l := newLanes(func() {})
-		for _, item := range []string{"a", "b", "c"} {
-			l.Push(item)
+		for _, item := range c.there {
+			l.Push(string(item))
 		}
-		want := slices.Clone(moves)
-		for _, item := range moves {
-			l.mark(item)
-			l.Touch(item)
+		for _, item := range c.moves {
+			l.mark(string(item))
+			l.Touch(string(item))
 		}
-		for _, item := range []string{"a", "b", "c"} {
-			if !slices.Contains(moves, item) {
-				want = append(want, item)
+		got := ""
+		for left := len(c.there); left > 0; left-- {
+			if l.Len() != left {
+				t.Fatalf("%s, of which %s moved: %d are left after %q", c.there, c.moves, l.Len(), got)
 			}
+			got += l.Pop()
 		}
-		for i, item := range want {
-			if got := l.Pop(); got != item || l.Len() != len(want)-i-1 {
-				t.Fatalf("after %v moved, %s came with %d left, want %s", moves, got, l.Len(), item)
-			}
+		if got != c.want {
+			t.Errorf("%s, of which %s moved: came as %s, want %s", c.there, c.moves, got, c.want)
 		}
 	}
 }
