@@ -64,8 +64,7 @@ func (s once) Decode(data []byte, defaults *schema.GroupVersionKind, into runtim
 		into.Object = nil
 		if err = json.Unmarshal(data, &into.Object); err == nil {
 			if into.GetKind() == "Status" {
-				into.Object = nil
-				return s.Serializer.Decode(data, nil, nil)
+				return s.decodeFailure(data)
 			}
 			err = takeItems(into)
 		}
@@ -92,6 +91,15 @@ func (s once) decodeEvent(data []byte) (runtime.Object, *schema.GroupVersionKind
 	out, kind, err := s.Decode(data, nil, &unstructured.Unstructured{})
 	if err == nil && kind.Kind == "Status" {
 		return s.Serializer.Decode(data, nil, nil)
+	}
+	return out, kind, err
+}
+
+// decodeFailure decodes the status of an error, in the place of a list; client-go passes over one that tells of none.
+func (s once) decodeFailure(data []byte) (runtime.Object, *schema.GroupVersionKind, error) {
+	out, kind, err := s.Serializer.Decode(data, nil, nil)
+	if status, ok := out.(*metav1.Status); err == nil && (!ok || status.Status != metav1.StatusFailure) {
+		return nil, kind, errNoList
 	}
 	return out, kind, err
 }

@@ -157,8 +157,10 @@ func TestWhatIsNoListIsAnError(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if list, err := List(t.Context(), client.Resource(Secrets), metav1.ListOptions{}); err == nil {
-			t.Errorf("%s: it is a %T", text, list)
+		for _, resource := range []schema.GroupVersionResource{Secrets, AdmissionRules} { // one of types, and one of maps
+			if list, err := List(t.Context(), client.Resource(resource), metav1.ListOptions{}); err == nil {
+				t.Errorf("%s in place of %s: it is a %T", text, resource.Resource, list)
+			}
 		}
 		server.Close()
 	}

@@ -21,7 +21,8 @@ func PlaceOf(namespace string) Place {
 
 const placeBits = 1024
 
-// places are namespaces, and some others: those that share a bit with one, and since the last list those that are gone. It may be asked while some are added: hundreds of locks take longer than what they guard.
+// places are namespaces, and some others: those that share a bit with one, and since the last list those that are gone. It may be asked
+// while some are added: hundreds of locks take longer than what they guard.
 type places [placeBits / 64]atomic.Uint64
 
 func (p *places) add(place Place) { p[place.bit/64].Or(1 << (place.bit % 64)) }

@@ -81,9 +81,9 @@ func (w *Informer) listerWatcher() cache.ListerWatcher {
 }
 
 // unreadable puts the error of a list that ended early, or cannot be decoded, into words: by itself it looks like the ordinary end of a
-// watch, of which nothing is told.
+// watch, of which nothing is told. Of an API server that does not answer, unanswered told already.
 func unreadable(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); ended && kube.Classify(err) != kube.Unreachable {
 		return kube.Plain("the API server's answer to a list ended early, or cannot be read")
 	}
 	return err

@@ -2,7 +2,12 @@ package watch
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +43,20 @@ func mirrored() (m *mirror, told func() []string) {
 		slices.Sort(all)
 		defer func() { all = nil }()
 		return all
+	}
+}
+
+// TestOnlyAListThatCannotBeReadIsTold in words of its own: a connection that ends is told as an API server that does not answer, once.
+func TestOnlyAListThatCannotBeReadIsTold(t *testing.T) {
+	for _, err := range []error{io.EOF, fmt.Errorf("read: %w", io.ErrUnexpectedEOF)} {
+		if words := kube.Redact(unreadable(err)); !strings.Contains(words, "ended early") {
+			t.Errorf("%v is told as %s", err, words)
+		}
+	}
+	for _, err := range []error{nil, errors.New("another"), &url.Error{Op: "Get", Err: io.EOF}, &url.Error{Op: "Get", Err: io.ErrUnexpectedEOF}} {
+		if got := unreadable(err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ func TestAnInformerListsTypesWithoutWatchLists(t *testing.T) {
 	for _, listOnly := range []bool{false, true} {
 		t.Run(fmt.Sprintf("only lists %t", listOnly), func(t *testing.T) {
 			var mu sync.Mutex
+			settled := make(chan struct{})
 			damaged, projected, failures := true, map[string]string{}, []string{}
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				mu.Lock()
@@ -54,7 +55,7 @@ func TestAnInformerListsTypesWithoutWatchLists(t *testing.T) {
 				t.Fatal(err)
 			}
 			group := NewGroup(Options{Client: client, ListOnly: listOnly, ListEvery: map[bool]time.Duration{true: 50 * time.Millisecond}[listOnly],
-				OnState: func() {}, OnListing: func(kube.Target) {}, OnPlainLists: func(kube.Target) {},
+				OnState: func() { close(settled) }, OnListing: func(kube.Target) {}, OnPlainLists: func(kube.Target) {},
 				Unobserved: func(kube.Target) []cluster.Object { return nil }})
 			one := group.Add(Spec{Target: kube.Target{Resource: kube.Secrets, Name: "reg"}, OnEvent: func(Event) {},
 				OnError: func(_ kube.Target, err error) {
@@ -71,10 +72,10 @@ func TestAnInformerListsTypesWithoutWatchLists(t *testing.T) {
 				}})
 			group.Start(t.Context())
 			t.Cleanup(server.CloseClientConnections)
-			for deadline := time.Now().Add(time.Minute); !one.Settled(); time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("it never has an answer")
-				}
+			select {
+			case <-settled:
+			case <-time.After(time.Minute):
+				t.Fatal("it never has an answer")
 			}
 			if got := names(one.All()); got != "a/reg@1 b/reg@2" {
 				t.Errorf("it knows %s", got)
