@@ -181,7 +181,7 @@ func (m *mapServer) key(resource schema.GroupVersionResource, namespace, name st
 	return kube.KeyOf(namespace, plan.Action{Kind: kube.KindOf[resource], Name: name})
 }
 
-func (m *mapServer) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
+func (m *mapServer) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (metav1.Object, error) {
 	key := m.key(resource, obj.GetNamespace(), obj.GetName())
 	out := obj.DeepCopy()
 	if before := m.objects[key]; before != nil {
@@ -208,8 +208,8 @@ func (m *mapServer) Delete(_ context.Context, resource schema.GroupVersionResour
 	return nil
 }
 
-func (m *mapServer) ReleaseOwnership(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	out := obj.DeepCopy()
+func (m *mapServer) ReleaseOwnership(_ context.Context, resource schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
+	out := obj.(*unstructured.Unstructured).DeepCopy()
 	out.SetManagedFields(nil)
 	out.SetResourceVersion(m.next())
 	m.objects[m.key(resource, obj.GetNamespace(), obj.GetName())] = out

@@ -276,7 +276,7 @@ func (w *world) names() []string {
 func (w *world) copies(name string) int { return len(w.caches.Copies[name].List()) }
 
 // Apply is part of kube.Client: it writes a ConfigMap, as the API server does.
-func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	name, store := obj.GetName(), w.caches.Status

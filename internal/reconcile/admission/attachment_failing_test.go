@@ -9,6 +9,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -165,7 +166,7 @@ type oldCRD struct {
 	world *world
 }
 
-func (w *oldCRD) Apply(ctx context.Context, r schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+func (w *oldCRD) Apply(ctx context.Context, r schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
 	w.world.writes = append(w.world.writes, "apply "+obj.GetName())
 	out := obj.DeepCopy()
 	unstructured.RemoveNestedField(out.Object, "spec", "attach")

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rs/zerolog"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -130,7 +131,7 @@ func (w *world) has() (problems []string) {
 	return problems
 }
 
-func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+func (w *world) Apply(_ context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
 	if resource != kube.AdmissionRules || !force || obj.GetNamespace() != "pullsecrets" {
 		w.t.Errorf("applies %s %s/%s, forced %t", resource.Resource, obj.GetNamespace(), obj.GetName(), force)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -90,12 +91,20 @@ func (a *Publisher) apply(ctx context.Context, u *unstructured.Unstructured, bef
 	switch {
 	case err != nil || !servesPods(u.Object["spec"]):
 		return err
-	case !servesPods(applied.Object["spec"]):
+	case !servesPods(specOf(applied)):
 		return errOlderComponent
 	case applied.GetResourceVersion() != u.GetResourceVersion():
 		a.behind[u.GetName()] = u.GetResourceVersion()
 	}
 	a.written[u.GetName()] = true
+	return nil
+}
+
+// specOf returns the spec of a parameter that was written.
+func specOf(o metav1.Object) any {
+	if u, ok := o.(*unstructured.Unstructured); ok {
+		return u.Object["spec"]
+	}
 	return nil
 }
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
@@ -20,7 +20,7 @@ func (e *Executor) setList(ctx context.Context, namespace string, a plan.Action)
 	if done, err := e.touchOnly(ctx, namespace, &a); done || err != nil {
 		return err
 	}
-	obj, err := e.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
+	obj, err := e.writeAccount(namespace, a.Name, func() (metav1.Object, error) {
 		return e.client.Apply(ctx, kube.ServiceAccounts, listObject(e.installation, namespace, a), true)
 	})
 	if err == nil {
@@ -43,9 +43,9 @@ func (e *Executor) setList(ctx context.Context, namespace string, a plan.Action)
 
 // release gives a service account's list up, or the next plain server-side apply by its owner would conflict with us
 // for ever. An empty list goes with the field; otherwise only our managedFields entry does.
-func (e *Executor) release(ctx context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (e *Executor) release(ctx context.Context, obj metav1.Object) (metav1.Object, error) {
 	account := cluster.NewServiceAccount(obj)
-	return e.writeAccount(account.Namespace, account.Name, func() (*unstructured.Unstructured, error) {
+	return e.writeAccount(account.Namespace, account.Name, func() (metav1.Object, error) {
 		if len(account.PullSecrets) == 0 && account.Applied {
 			return e.client.Apply(ctx, kube.ServiceAccounts,
 				accountObject(account.Namespace, account.Name, string(account.UID), account.ResourceVersion), true)
@@ -56,18 +56,18 @@ func (e *Executor) release(ctx context.Context, obj *unstructured.Unstructured) 
 
 // releaseAccount gives a list up that was decided on at a version.
 func (e *Executor) releaseAccount(ctx context.Context, namespace string, a plan.Action) error {
-	obj, err := e.client.Get(ctx, kube.ServiceAccounts, namespace, a.Name)
+	live, err := e.client.Get(ctx, kube.ServiceAccounts, namespace, a.Name)
 	if err != nil {
 		return err
 	}
-	if obj.GetResourceVersion() != a.ResourceVersion { // the API server itself may have added a name since
+	if live.GetResourceVersion() != a.ResourceVersion { // the API server itself may have added a name since
 		return otherVersion(kube.ServiceAccounts, a.Name)
 	}
-	names := cluster.NewServiceAccount(obj).PullSecrets
-	if obj, err = e.release(ctx, obj); err != nil {
+	released, err := e.release(ctx, live)
+	if err != nil {
 		return err
 	}
-	return checkNames(obj, names, nil)
+	return checkNames(released, cluster.NewServiceAccount(live).PullSecrets, nil)
 }
 
 // touchOnly has the API server add the names, and note them, to a list that is to be given up after that, by a write
@@ -78,7 +78,7 @@ func (e *Executor) touchOnly(ctx context.Context, namespace string, a *plan.Acti
 		return false, nil
 	}
 	for wait := touchFirst; wait <= touchLast; wait *= 2 { // it sees a parameter a moment after it was written
-		obj, err := e.writeAccount(namespace, a.Name, func() (*unstructured.Unstructured, error) {
+		obj, err := e.writeAccount(namespace, a.Name, func() (metav1.Object, error) {
 			return e.client.Touch(ctx, accountObject(namespace, a.Name, string(a.UID), a.ResourceVersion))
 		})
 		if err != nil {
@@ -114,7 +114,7 @@ const (
 	touchLast  = 320 * time.Millisecond
 )
 
-func (e *Executor) writeAccount(namespace, name string, write func() (*unstructured.Unstructured, error)) (obj *unstructured.Unstructured, err error) {
+func (e *Executor) writeAccount(namespace, name string, write func() (metav1.Object, error)) (obj metav1.Object, err error) {
 	err = e.writes.Do(plan.KindServiceAccount, cache.ObjectName{Namespace: namespace, Name: name}, func() (cluster.Object, error) {
 		obj, err = write()
 		if err != nil {

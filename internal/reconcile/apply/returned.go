@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 	"github.com/pullsecrets/pullsecrets/internal/reconcile/bound"
@@ -55,7 +55,7 @@ func IsPutOff(err error) bool {
 
 // checkList holds a service account that came back against the list that was written. Names and ledger entries that
 // admission added are no difference, and neither is another order: presence is all that is ever decided on.
-func checkList(by cluster.Installation, obj *unstructured.Unstructured, list *plan.List) error {
+func checkList(by cluster.Installation, obj metav1.Object, list *plan.List) error {
 	kept := cluster.NewServiceAccount(obj)
 	if cameBack(kept, list.Removed) {
 		return ErrCameBack
@@ -73,7 +73,7 @@ func checkList(by cluster.Installation, obj *unstructured.Unstructured, list *pl
 }
 
 // checkNames holds a service account that came back against the names that it had, where only its ownership changed.
-func checkNames(obj *unstructured.Unstructured, names, removed []string) error {
+func checkNames(obj metav1.Object, names, removed []string) error {
 	kept := cluster.NewServiceAccount(obj)
 	if cameBack(kept, removed) {
 		return ErrCameBack

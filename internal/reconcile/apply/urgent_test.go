@@ -34,7 +34,7 @@ type slow struct {
 
 const aWrite = 10 * time.Millisecond
 
-func (s *slow) Apply(ctx context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (*unstructured.Unstructured, error) {
+func (s *slow) Apply(ctx context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ bool) (metav1.Object, error) {
 	name := obj.GetNamespace() + "/" + obj.GetName()
 	s.mu.Lock()
 	s.began = append(s.began, name)

@@ -74,7 +74,7 @@ func (s *scripted) keep(u *unstructured.Unstructured) *unstructured.Unstructured
 	return s.live.DeepCopy()
 }
 
-func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
+func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
 	if err := s.write(fmt.Sprintf("apply forced=%t", force), obj); err != nil {
 		return nil, err
 	}
@@ -107,11 +107,12 @@ func (s *scripted) Delete(_ context.Context, _ schema.GroupVersionResource, obj 
 	return err
 }
 
-func (s *scripted) ReleaseOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	if err := s.write("release", obj); err != nil {
+func (s *scripted) ReleaseOwnership(_ context.Context, _ schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
+	u := obj.(*unstructured.Unstructured)
+	if err := s.write("release", u); err != nil {
 		return nil, err
 	}
-	return s.keep(obj), nil
+	return s.keep(u), nil
 }
 
 func (s *scripted) TakeOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {

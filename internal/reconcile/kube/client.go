@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -18,12 +19,12 @@ import (
 
 // Client is all that is ever asked of the API server besides watching. Every write names our field manager.
 type Client interface {
-	// Apply writes by server-side apply and returns the object as it is then.
-	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error)
+	// Apply writes by server-side apply and returns the object as it is then, of its type where List has it.
+	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error
 	// ReleaseOwnership removes our managedFields entry from an object, and our ledger if it is empty.
-	ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error)
 	// Touch writes this version of a service account as it is, so that admission sees it.
 	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// TakeOwnership makes ours what other managers own of an object by updates, and returns the object as it is then.
@@ -43,24 +44,42 @@ func New(client dynamic.Interface) Client { return dynamicClient{client} }
 
 type dynamicClient struct{ client dynamic.Interface }
 
-func (a dynamicClient) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (*unstructured.Unstructured, error) {
-	return a.apply(ctx, resource, obj, metav1.PatchOptions{Force: &force})
+func (a dynamicClient) Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
+	data, o, err := applied(obj, metav1.PatchOptions{Force: &force})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := patch(ctx, a.client.Resource(resource).Namespace(obj.GetNamespace()), obj.GetName(), types.ApplyPatchType, data, o)
+	if err == nil && !sameObject(answer, obj) {
+		err = errOtherAnswer
+	}
+	return answer, err
+}
+
+// errOtherAnswer is said of what a proxy answers in place of the API server: nothing says that anything was written.
+const errOtherAnswer = Plain("the answer to a write is not the object that was written")
+
+// sameObject reports whether an answer has the kind and the name of what was written.
+func sameObject(answer metav1.Object, sent *unstructured.Unstructured) bool {
+	kinded, ok := answer.(runtime.Object)
+	return ok && kinded.GetObjectKind().GroupVersionKind() == sent.GroupVersionKind() && NameOf(answer) == NameOf(sent)
 }
 
 func (a dynamicClient) TryApply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	force := true
-	return a.apply(ctx, resource, obj, metav1.PatchOptions{Force: &force, DryRun: []string{metav1.DryRunAll}})
-}
-
-// apply asks for no field validation: for it the API server would parse each object a second time, and what is sent has no
-// field that could be unknown.
-func (a dynamicClient) apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, o metav1.PatchOptions) (*unstructured.Unstructured, error) {
-	data, err := obj.MarshalJSON()
+	data, o, err := applied(obj, metav1.PatchOptions{Force: &force, DryRun: []string{metav1.DryRunAll}})
 	if err != nil {
 		return nil, err
 	}
-	o.FieldManager, o.FieldValidation = cluster.FieldManager, metav1.FieldValidationIgnore
 	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.ApplyPatchType, data, o)
+}
+
+// applied returns what an apply sends. It asks for no field validation: for it the API server would parse each object a second
+// time, and what is sent has no field that could be unknown.
+func applied(obj *unstructured.Unstructured, o metav1.PatchOptions) ([]byte, metav1.PatchOptions, error) {
+	data, err := obj.MarshalJSON()
+	o.FieldManager, o.FieldValidation = cluster.FieldManager, metav1.FieldValidationIgnore
+	return data, o, err
 }
 
 func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error {
@@ -74,7 +93,7 @@ func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionR
 	return err
 }
 
-func (a dynamicClient) ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (a dynamicClient) ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
 	patch, err := releasePatch(obj)
 	if err != nil || patch == nil {
 		return obj, err

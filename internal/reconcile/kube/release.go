@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
@@ -30,7 +29,7 @@ type patchOperation struct {
 //
 // The resourceVersion is replaced, not tested, so that a stale one is a conflict and not an invalid patch; the trick
 // is that of k8s.io/client-go/util/csaupgrade.
-func releasePatch(obj *unstructured.Unstructured) ([]byte, error) {
+func releasePatch(obj metav1.Object) ([]byte, error) {
 	all := obj.GetManagedFields()
 	kept := make([]metav1.ManagedFieldsEntry, 0, len(all))
 	for _, e := range all {
