@@ -23,6 +23,20 @@ if [ -n "${BASELINE:-}" ]; then
   other=(-baseline "$BASELINE" -baseline-copy "${BASELINE_COPY:-image-pull-secret}" -baseline-name "${BASELINE_NAME:-}")
 fi
 
+# An earlier build takes part if EARLIER is its file: in first convergences in the same rounds, otherwise right after this one.
+before=()
+if [ -n "${EARLIER:-}" ]; then
+  before=(-before "$EARLIER")
+fi
+
+# both NAME FLAG...: measure, of an earlier build too.
+both() {
+  measure "$@"
+  if [ -n "${EARLIER:-}" ]; then
+    measure "$1-earlier" "${@:2}" -earlier -binary "$EARLIER"
+  fi
+}
+
 # With the control plane on one processor and all else on another: apart NAME FLAG...
 apart() {
   local name=$1
@@ -38,15 +52,15 @@ part() {
   fi
 }
 
-part peers measure peers -sizes 300,1000 -rounds 5 -only convergence -attach accounts,pods "${other[@]}"
+part peers measure peers -sizes 300,1000 -rounds 5 -only convergence -attach accounts,pods "${other[@]}" "${before[@]}"
 part apart apart apart -sizes 1000 -rounds 3 -only convergence -attach accounts,pods "${other[@]}"
-part changes measure changes -sizes 300,1000 -rounds 1 -only changes -attach accounts
-part changes3000 measure changes3000 -sizes 3000 -rounds 1 -only changes -attach accounts
-part burst measure burst -sizes 300,1000 -rounds 1 -only burst -attach pods
-part peers3000 measure peers3000 -sizes 3000 -rounds 1 -only convergence -attach accounts,pods "${other[@]}"
-part large measure large -sizes 16667 -rounds 1 -only large -attach accounts
-part secrets measure secrets -sizes 300 -secrets 5 -rounds 1 -only convergence -attach accounts
-part accounts measure accounts -sizes 300 -accounts 10 -rounds 1 -only convergence -attach accounts
-part admission measure admission -sizes 300,1000 -rounds 1 -only convergence -attach admission
-part unrelated measure unrelated -sizes 1000 -unrelated 20000 -rounds 1 -only convergence -attach accounts
+part changes both changes -sizes 300,1000 -rounds 1 -only changes -attach accounts
+part changes3000 both changes3000 -sizes 3000 -rounds 1 -only changes -attach accounts
+part burst both burst -sizes 300,1000 -rounds 1 -only burst -attach pods
+part peers3000 measure peers3000 -sizes 3000 -rounds 3 -only convergence -attach accounts,pods "${other[@]}" "${before[@]}"
+part large both large -sizes 16667 -rounds 1 -only large -attach accounts
+part secrets both secrets -sizes 300 -secrets 5 -rounds 1 -only convergence -attach accounts
+part accounts both accounts -sizes 300 -accounts 10 -rounds 1 -only convergence -attach accounts
+part admission measure admission -sizes 300,1000 -rounds 1 -only convergence -attach admission "${before[@]}"
+part unrelated both unrelated -sizes 1000 -unrelated 20000 -rounds 1 -only convergence -attach accounts
 bin/bench -docs docs/performance.json "$parts"/*.json

@@ -22,7 +22,7 @@ func document(file string, parts []string) error {
 	if err := save(file, all); err != nil {
 		return err
 	}
-	picture, err := svg(all)
+	picture, err := svg(where(all, func(r result) bool { return !r.Earlier }))
 	if err != nil {
 		return err
 	}
@@ -64,8 +64,8 @@ func save(file string, all []result) error {
 
 // merge puts newer results in the place of older ones of the same workload, program and size.
 func merge(old, newer []result) []result {
-	key := func(r result) [8]any {
-		return [8]any{r.Workload, r.Name, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated, r.Attach, r.Apart}
+	key := func(r result) [9]any {
+		return [9]any{r.Workload, r.Name, r.Namespaces, r.Secrets, r.Accounts, r.Unrelated, r.Attach, r.Apart, r.Earlier}
 	}
 	for _, r := range newer {
 		old = append(slices.DeleteFunc(old, func(o result) bool { return key(o) == key(r) }), r)
@@ -84,7 +84,7 @@ var pages = map[string]blocks{
 	".md": {"summary": summary},
 	"-log.md": {
 		"results": resultTable, "changes": changeTable, "sizes": sizeTable, "unrelated": unrelatedTable, "growth": growthTable,
-		"baseline": baselineTable, "apart": apartTable, "cost": costTable, "idle": idleTable, "large": largeTable,
+		"baseline": baselineTable, "apart": apartTable, "cost": costTable, "idle": idleTable, "large": largeTable, "earlier": earlierTable,
 	},
 }
 
@@ -101,7 +101,11 @@ func fill(text string, all []result, blocks blocks) (string, error) {
 		if !ok || !ended {
 			return "", fmt.Errorf("there are no markers %q and %q", strings.TrimSpace(begin), end)
 		}
-		block, err := make(all)
+		of := all
+		if name != "earlier" {
+			of = where(all, func(r result) bool { return !r.Earlier })
+		}
+		block, err := make(of)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}

@@ -133,11 +133,49 @@ func TestAnotherProgramIsHeldAgainstOursOfTheSameRound(t *testing.T) {
 			t.Errorf("%v, no %q:\n%s", err, want, text)
 		}
 	}
+	all[0].Informed = []float64{0.9, 2.1, 1.1}
+	text, err = baselineTable(all)
+	if want := "| 1.25 (1.10 to 1.25) | 1.00 (0.95 to 1.12) | 1.12 (1.05 to 1.38) |"; err != nil || !strings.Contains(text, want) {
+		t.Errorf("%v, no %q:\n%s", err, want, text)
+	}
 	if text, _ = baselineTable(all[:2]); strings.Contains(text, "|") {
 		t.Errorf("no other program was measured, and there is a table:\n%s", text)
 	}
 	if name := (config{baseline: "/opt/tool -token secret"}).otherName(); name != "tool" {
 		t.Errorf("it is called %q", name)
+	}
+}
+
+// What an earlier build took stands beside what this one took of the same, and in no other table.
+func TestAnEarlierBuildStandsBesideThisOne(t *testing.T) {
+	first := result{Workload: workloadFirst, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1, 2}, CPU: []float64{3, 3}, Server: []float64{4, 4},
+		Peak: []float64{5 << 20, 5 << 20}, Requests: requests{"APPLY secrets": 300, "APPLY serviceaccounts": 300}}
+	before := first
+	before.Workload, before.Took = workloadBefore, []float64{2, 5}
+	rotation := result{Workload: workloadRotation, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1.5}, Floor: []float64{1}}
+	slower := rotation
+	slower.Earlier, slower.Took = true, []float64{3}
+	other := slower
+	other.Namespaces = 1000 // nobody has measured that since
+	all := []result{first, before, rotation, slower, other}
+	text, err := earlierTable(all)
+	for _, want := range []string{
+		"| first convergence | accounts | 300 | two, shared | 3.50 / 1.50 | 0.45 (0.40 to 0.50) | 3.00 / 3.00 | 4.00 / 4.00 | 5.0 / 5.0 | 600 / 600 |",
+		"| rotation | accounts | 300 | two, shared | 3.00 / 1.50 | 0.50 |",
+	} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("%v, no %q:\n%s", err, want, text)
+		}
+	}
+	if strings.Contains(text, "1000") {
+		t.Errorf("a row has no counterpart:\n%s", text)
+	}
+	page, err := fill("<!-- begin changes -->\n<!-- end changes -->", all, blocks{"changes": changeTable})
+	if err != nil || strings.Count(page, "rotation") != 1 || !strings.Contains(page, "1.50") {
+		t.Errorf("%v, an earlier build is among what was measured now:\n%s", err, page)
+	}
+	if merged := merge(all, []result{slower}); len(merged) != len(all) {
+		t.Errorf("of %d results, %d are left once one of an earlier build is measured again", len(all), len(merged))
 	}
 }
 

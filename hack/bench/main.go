@@ -38,6 +38,7 @@ type config struct {
 	only                   string
 	modes                  []mode    // in which is measured
 	apart                  bool      // the control plane and what is measured have a processor each
+	earlier                bool      // what is measured is what later builds are held against
 	loop                   *bareLoop // this process is only that
 	docs                   string
 }
@@ -64,6 +65,7 @@ func main() {
 	attach := ""
 	flag.StringVar(&attach, "attach", "accounts,admission,pods", "`HOW` pods get the names, comma-separated: by accounts, by accounts beside the admission component, or as pods, where only copies are written")
 	flag.BoolVar(&c.apart, "apart", false, "say of the results that the control plane and what is measured had a processor each; make bench-apart sees to it")
+	flag.BoolVar(&c.earlier, "earlier", false, "say of the results that they are of an earlier build, for the table that holds builds against one another")
 	loop := bareLoop{}
 	isLoop := flag.Bool("loop", false, "be the bare loop (the bench starts itself so)")
 	flag.IntVar(&loop.workers, "loop-workers", 16, "`NUMBER` of namespaces that the bare loop writes at a time")

@@ -11,6 +11,11 @@ import (
 
 // run measures everything and prints it. missed says that a bound was missed by more than noise explains.
 func run(ctx context.Context, c config) (missed bool, err error) {
+	remove, err := c.copyBinaries()
+	if err != nil {
+		return false, err
+	}
+	defer remove()
 	l, err := newLab(ctx, c)
 	if err != nil {
 		return false, err

@@ -31,6 +31,7 @@ type result struct {
 	Attach      mode      `json:"attach,omitempty"`
 	Apart       bool      `json:"apart,omitempty"` // the control plane and what is measured have a processor each
 	Unrelated   int       `json:"unrelated,omitempty"`
+	Earlier     bool      `json:"earlier,omitempty"`       // of an earlier build, which later ones are held against
 	Floor       []float64 `json:"floor,omitempty"`         // seconds; of a burst: until the default account was there
 	Informed    []float64 `json:"informedFloor,omitempty"` // seconds of the bare loop with informers running
 	Took        []float64 `json:"took,omitempty"`          // seconds
@@ -61,7 +62,7 @@ type result struct {
 
 func (l *lab) result(workload string) result {
 	return result{
-		Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated, Attach: l.mode, Apart: l.apart,
+		Workload: workload, Namespaces: len(l.names), Secrets: l.secrets, Accounts: l.accounts, Unrelated: l.unrelated, Attach: l.mode, Apart: l.apart, Earlier: l.earlier,
 	}
 }
 
@@ -146,11 +147,14 @@ func (r *result) objects() int { return r.Namespaces * (1 + r.Secrets + r.Accoun
 
 // ratio is the median over the rounds of took to a floor plus some seconds. Both are of one round, because the machine may
 // be busier in another.
-func (r result) ratio(floors []float64, plus float64) float64 { return median(r.ratios(floors, plus)) }
+func (r result) ratio(floors []float64, plus float64) float64 {
+	return median(ratios(r.Took, floors, plus))
+}
 
-func (r result) ratios(floors []float64, plus float64) (all []float64) {
-	for i := range min(len(r.Took), len(floors)) {
-		all = append(all, r.Took[i]/(floors[i]+plus))
+// ratios are those of each round: what one took to what another did, and some seconds.
+func ratios(one, another []float64, plus float64) (all []float64) {
+	for i := range min(len(one), len(another)) {
+		all = append(all, one[i]/(another[i]+plus))
 	}
 	return all
 }

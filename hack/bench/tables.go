@@ -33,7 +33,7 @@ func firstRows(all []result) (rows [][]string) {
 	for _, r := range all {
 		rows = append(rows, []string{
 			fmt.Sprint(r.Namespaces), string(r.Attach), fmt.Sprint(len(r.Took)), seconds(r.Floor), seconds(r.Informed), spread(r.Took),
-			within(r.ratios(r.Floor, 0)), within(r.ratios(r.Informed, 0)),
+			within(ratios(r.Took, r.Floor, 0)), within(ratios(r.Took, r.Informed, 0)), within(ratios(r.Informed, r.Floor, 0)),
 			seconds(r.CPU) + " / " + seconds(r.FloorCPU) + " / " + seconds(r.InformedCPU),
 			seconds(r.Server) + " / " + seconds(r.FloorSrv) + " / " + seconds(r.InformedSrv), mebibytes(median(r.Peak)), r.Bound, r.verdict(),
 		})
@@ -41,7 +41,7 @@ func firstRows(all []result) (rows [][]string) {
 	return rows
 }
 
-var firstHead = []string{"namespaces", "mode", "rounds", "bare loop, s", "with informers, s", "pullsecrets, s", "of the bare loop", "of that with informers",
+var firstHead = []string{"namespaces", "mode", "rounds", "bare loop, s", "with informers, s", "pullsecrets, s", "of the bare loop", "of that with informers", "that of the bare loop",
 	"CPU s: ours / bare / with informers", "CPU s of the API server: ours / bare / with informers", "peak MiB", "bounds", "verdict"}
 
 func resultTable(all []result) (string, error) {
@@ -62,7 +62,8 @@ func baselineTable(all []result) (string, error) {
 		}) {
 			both := func(of func(result) []float64) string { return seconds(of(r)) + " / " + seconds(of(other)) }
 			rows = append(rows, []string{
-				other.Name, fmt.Sprint(r.Namespaces), processors(r), string(r.Attach), spread(r.Took), spread(other.Took), within(r.ratios(r.Other, 0)),
+				other.Name, fmt.Sprint(r.Namespaces), processors(r), string(r.Attach), spread(r.Took), spread(other.Took), within(ratios(r.Took, r.Other, 0)),
+				within(ratios(r.Floor, r.Other, 0)), within(ratios(r.Informed, r.Other, 0)),
 				both(func(r result) []float64 { return r.CPU }), both(func(r result) []float64 { return r.Server }), both(func(r result) []float64 { return r.Etcd }),
 				mebibytes(median(r.Peak)) + " / " + mebibytes(median(other.Peak)), other.Requests.String(), r.versus(),
 			})
@@ -71,7 +72,7 @@ func baselineTable(all []result) (string, error) {
 	if len(rows) == 0 {
 		return "No other tool was measured.\n", nil
 	}
-	return table([]string{"tool", "namespaces", "processors", "mode", "pullsecrets, s", "the tool, s", "pullsecrets / the tool", "CPU s: ours / its",
+	return table([]string{"tool", "namespaces", "processors", "mode", "pullsecrets, s", "the tool, s", "pullsecrets / the tool", "the bare loop / the tool", "with informers / the tool", "CPU s: ours / its",
 		"CPU s of the API server: ours / its", "CPU s of etcd: ours / its", "peak MiB: ours / its", "requests of the tool", "verdict"}, rows), nil
 }
 
