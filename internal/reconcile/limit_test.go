@@ -220,11 +220,11 @@ func (m *mapServer) Get(_ context.Context, resource schema.GroupVersionResource,
 	return m.objects[m.key(resource, namespace, name)].DeepCopy(), nil
 }
 
-func (m *mapServer) Touch(_ context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (m *mapServer) Touch(_ context.Context, account *unstructured.Unstructured) (metav1.Object, error) {
 	return account, nil
 }
 
-func (m *mapServer) TakeOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ sets.Set[string]) (*unstructured.Unstructured, error) {
+func (m *mapServer) TakeOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, _ sets.Set[string]) (metav1.Object, error) {
 	return obj, nil
 }
 

@@ -73,11 +73,11 @@ func (e *Executor) takeOwnership(ctx context.Context, namespace string, a plan.A
 	if obj.GetResourceVersion() != a.ResourceVersion {
 		return "", otherVersion(kube.Secrets, a.Name)
 	}
-	obj, err = e.client.TakeOwnership(ctx, kube.Secrets, obj, patcherManagers(obj))
+	taken, err := e.client.TakeOwnership(ctx, kube.Secrets, obj, patcherManagers(obj))
 	if err != nil {
 		return "", err
 	}
-	return obj.GetResourceVersion(), nil
+	return taken.GetResourceVersion(), nil
 }
 
 func (e *Executor) deleteCopy(ctx context.Context, live cluster.Object) error {

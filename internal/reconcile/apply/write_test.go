@@ -10,9 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -66,12 +68,26 @@ func (s *scripted) write(verb string, obj *unstructured.Unstructured) error {
 	return nil
 }
 
-// keep has an object be the live one, in a new version.
-func (s *scripted) keep(u *unstructured.Unstructured) *unstructured.Unstructured {
+// keep has an object be the live one, in a new version, and answers with it as the API server does: of its type.
+func (s *scripted) keep(u *unstructured.Unstructured) (metav1.Object, error) {
 	s.live = u.DeepCopy()
 	s.live.SetUID("uid")
 	s.live.SetResourceVersion(fmt.Sprint(10 + s.version))
-	return s.live.DeepCopy()
+	if u.GetKind() == "Secret" {
+		secret := &corev1.Secret{}
+		return secret, runtime.DefaultUnstructuredConverter.FromUnstructured(s.live.Object, secret)
+	}
+	account := &corev1.ServiceAccount{}
+	return account, runtime.DefaultUnstructuredConverter.FromUnstructured(s.live.Object, account)
+}
+
+// untyped is an answer of keep as it is live.
+func untyped(o metav1.Object) *unstructured.Unstructured {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		panic(err)
+	}
+	return &unstructured.Unstructured{Object: fields}
 }
 
 func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
@@ -82,10 +98,10 @@ func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *
 		list, _, _ := unstructured.NestedSlice(obj.Object, "imagePullSecrets")
 		_ = unstructured.SetNestedSlice(obj.Object, append(list, map[string]any{"name": name}), "imagePullSecrets")
 	}
-	return s.keep(obj), nil
+	return s.keep(obj)
 }
 
-func (s *scripted) Touch(_ context.Context, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func (s *scripted) Touch(_ context.Context, obj *unstructured.Unstructured) (metav1.Object, error) {
 	if err := s.write("touch", obj); err != nil {
 		return nil, err
 	}
@@ -94,7 +110,7 @@ func (s *scripted) Touch(_ context.Context, obj *unstructured.Unstructured) (*un
 		names, ledger := s.adds(len(s.writes))
 		out = account(ledger, names...)
 	}
-	return s.keep(out), nil
+	return s.keep(out)
 }
 
 func (s *scripted) Delete(_ context.Context, _ schema.GroupVersionResource, obj cluster.Object) error {
@@ -108,18 +124,18 @@ func (s *scripted) Delete(_ context.Context, _ schema.GroupVersionResource, obj 
 }
 
 func (s *scripted) ReleaseOwnership(_ context.Context, _ schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
-	u := obj.(*unstructured.Unstructured)
+	u := untyped(obj)
 	if err := s.write("release", u); err != nil {
 		return nil, err
 	}
-	return s.keep(u), nil
+	return s.keep(u)
 }
 
-func (s *scripted) TakeOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
+func (s *scripted) TakeOwnership(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (metav1.Object, error) {
 	if err := s.write("take from "+strings.Join(sets.List(from), ","), obj); err != nil {
 		return nil, err
 	}
-	return s.keep(obj), nil
+	return s.keep(obj)
 }
 
 func (s *scripted) Get(_ context.Context, resource schema.GroupVersionResource, _, name string) (*unstructured.Unstructured, error) {

@@ -16,7 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/rest"
+
+	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
 // writing is a client of a server that answers each write with this status code and object, in protobuf or in JSON, or with a text;
@@ -55,10 +58,8 @@ func written(kind, name string) *unstructured.Unstructured {
 
 // TestTheAnswerToAnApplyIsOfItsType where the API server answers in protobuf, and a map where a proxy does in JSON; the request is the same.
 func TestTheAnswerToAnApplyIsOfItsType(t *testing.T) {
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "reg", Namespace: "team", ResourceVersion: "7"}}
-	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	for contentType, want := range map[string]string{runtime.ContentTypeProtobuf: "*v1.Secret", runtime.ContentTypeJSON: "*unstructured.Unstructured"} {
-		client, asked := writing(t, contentType, http.StatusOK, secret)
+		client, asked := writing(t, contentType, http.StatusOK, secret(func(*corev1.Secret) {}))
 		got, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), true)
 		if err != nil || fmt.Sprintf("%T %s", got, got.GetResourceVersion()) != want+" 7" {
 			t.Errorf("%s: a %T, %v", contentType, got, err)
@@ -73,8 +74,12 @@ func TestTheAnswerToAnApplyIsOfItsType(t *testing.T) {
 
 // TestOnlyCoreTypesAreAskedForInProtobuf: the API server has no other encoding than JSON of a custom resource.
 func TestOnlyCoreTypesAreAskedForInProtobuf(t *testing.T) {
-	client, asked := writing(t, runtime.ContentTypeJSON, http.StatusOK, written("AdmissionRule", "a"))
-	got, err := client.Apply(t.Context(), AdmissionRules, written("AdmissionRule", "a"), true)
+	rule := written("AdmissionRule", "a")
+	rule.SetAPIVersion("pullsecrets.internal/v1alpha1")
+	answer := rule.DeepCopy()
+	answer.SetResourceVersion("7")
+	client, asked := writing(t, runtime.ContentTypeJSON, http.StatusOK, answer)
+	got, err := client.Apply(t.Context(), AdmissionRules, rule, true)
 	if _, ok := got.(*unstructured.Unstructured); err != nil || !ok {
 		t.Errorf("a %T, %v", got, err)
 	}
@@ -83,7 +88,7 @@ func TestOnlyCoreTypesAreAskedForInProtobuf(t *testing.T) {
 	}
 }
 
-// TestAWriteThatIsRefusedIsAnError of the API server, in whatever it answers.
+// TestAWriteThatIsRefusedIsAnError of the API server, in whatever it answers, and whatever a proxy says the status is.
 func TestAWriteThatIsRefusedIsAnError(t *testing.T) {
 	for reason, code := range map[metav1.StatusReason]int{metav1.StatusReasonConflict: http.StatusConflict, metav1.StatusReasonForbidden: http.StatusForbidden,
 		metav1.StatusReasonNotFound: http.StatusNotFound, metav1.StatusReasonInvalid: http.StatusUnprocessableEntity} {
@@ -91,49 +96,88 @@ func TestAWriteThatIsRefusedIsAnError(t *testing.T) {
 			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: metav1.CauseTypeFieldManagerConflict, Field: ".data"}}}}
 		status.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Status"})
 		for _, contentType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
-			client, _ := writing(t, contentType, code, status)
-			_, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), false)
-			if apierrors.ReasonForError(err) != reason || !apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict) || !strings.Contains(err.Error(), "the server's words") {
-				t.Errorf("%d in %s: %v", code, contentType, err)
+			for _, answered := range []int{code, http.StatusOK} {
+				client, _ := writing(t, contentType, answered, status)
+				_, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), false)
+				if apierrors.ReasonForError(err) != reason || !apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict) || !strings.Contains(err.Error(), "the server's words") {
+					t.Errorf("%d for a %d in %s: %v", answered, code, contentType, err)
+				}
 			}
 		}
 	}
 }
 
-// TestWhatIsNotTheObjectIsNoAnswerToAWrite: to believe it would be to remember a write that nobody saw.
+// secret is an answer.
+func secret(change func(*corev1.Secret)) *corev1.Secret {
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "reg", Namespace: "team", UID: "uid", ResourceVersion: "7"}}
+	s.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	change(s)
+	return s
+}
+
+// TestWhatIsNotTheObjectIsNoAnswerToAWrite of any kind: to believe it would be to remember a write that nobody saw, and to hold the next
+// one to a version that is none.
 func TestWhatIsNotTheObjectIsNoAnswerToAWrite(t *testing.T) {
 	success := &metav1.Status{Status: metav1.StatusSuccess}
 	success.SetGroupVersionKind(schema.GroupVersionKind{Version: "v1", Kind: "Status"})
-	other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "other", Namespace: "team"}}
-	other.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reg", Namespace: "team"}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "reg", Namespace: "team", UID: "uid", ResourceVersion: "7"}}
 	account.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ServiceAccount"))
+	wrong := []any{
+		success, account, "", "{}", "null", "[]", "k8s\x00\xff", "<html>",
+		secret(func(s *corev1.Secret) { s.Name = "other" }), secret(func(s *corev1.Secret) { s.Namespace = "other" }),
+		secret(func(s *corev1.Secret) { s.UID = "another" }), secret(func(s *corev1.Secret) { s.ResourceVersion = "" }),
+	}
+	sent := written("Secret", "reg")
+	sent.SetUID("uid")
+	sent.SetManagedFields([]metav1.ManagedFieldsEntry{
+		{Manager: cluster.FieldManager, Operation: metav1.ManagedFieldsOperationApply, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:data":{}}`)},
+		{Manager: "old", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "v1", FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(`{"f:type":{}}`)},
+	})
+	writes := map[string]func(Client) (metav1.Object, error){
+		"apply":   func(c Client) (metav1.Object, error) { return c.Apply(t.Context(), Secrets, sent, true) },
+		"release": func(c Client) (metav1.Object, error) { return c.ReleaseOwnership(t.Context(), Secrets, sent) },
+		"take": func(c Client) (metav1.Object, error) {
+			return c.TakeOwnership(t.Context(), Secrets, sent, sets.New("old"))
+		},
+	}
 	for _, contentType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
-		for _, answer := range []any{success, other, account, "", "{}", "null", "[]", "k8s\x00\xff", "<html>"} {
-			client, _ := writing(t, contentType, http.StatusOK, answer)
-			if got, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), true); err == nil {
-				t.Errorf("%v in %s: it is a %T", answer, contentType, got)
+		for what, write := range writes {
+			client, asked := writing(t, contentType, http.StatusOK, secret(func(*corev1.Secret) {}))
+			if got, err := write(client); err != nil || got.GetResourceVersion() != "7" || len(*asked) != 1 {
+				t.Errorf("%s in %s: %v", what, contentType, err)
+			}
+			for _, answer := range wrong {
+				client, _ := writing(t, contentType, http.StatusOK, answer)
+				if got, err := write(client); err == nil || got != nil {
+					t.Errorf("%s, %v in %s: it is a %T, %v", what, answer, contentType, got, err)
+				}
 			}
 		}
+	}
+	client, _ := writing(t, runtime.ContentTypeProtobuf, http.StatusOK, account)
+	touched := written("ServiceAccount", "reg")
+	if got, err := client.Touch(t.Context(), touched); err != nil || got.GetResourceVersion() != "7" {
+		t.Errorf("touch: %v", err)
+	}
+	client, _ = writing(t, runtime.ContentTypeJSON, http.StatusOK, success)
+	if got, err := client.Touch(t.Context(), touched); err == nil {
+		t.Errorf("touch: it is a %T", got)
 	}
 }
 
 // TestAWriteStaysInItsPath: names are one segment of it.
 func TestAWriteStaysInItsPath(t *testing.T) {
-	client, asked := writing(t, runtime.ContentTypeProtobuf, http.StatusOK, "")
 	for _, name := range []string{"", "..", ".", "a/b", "a%2fb"} {
-		if _, err := client.Apply(t.Context(), Secrets, written("Secret", name), true); err == nil {
-			t.Errorf("%q: no error", name)
-		}
-		u := written("Secret", "reg")
-		u.SetNamespace(name)
-		if _, err := client.Apply(t.Context(), Secrets, u, true); err == nil && name != "" {
-			t.Errorf("in %q: no error", name)
-		}
-	}
-	for _, request := range *asked {
-		if !strings.HasPrefix(request, "PATCH /api/v1/secrets/reg?") { // a namespace that is empty is none
-			t.Errorf("asked for %s", request)
+		for _, in := range []struct{ namespace, name string }{{"team", name}, {name, "reg"}} {
+			if in.namespace == "" {
+				continue // that is none
+			}
+			client, asked := writing(t, runtime.ContentTypeProtobuf, http.StatusOK, secret(func(s *corev1.Secret) { s.Namespace, s.Name = in.namespace, in.name }))
+			u := written("Secret", in.name)
+			u.SetNamespace(in.namespace)
+			if _, err := client.Apply(t.Context(), Secrets, u, true); err == nil || len(*asked) > 0 {
+				t.Errorf("%q in %q: %v, asked for %q", in.name, in.namespace, err, *asked)
+			}
 		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -17,18 +16,19 @@ import (
 	"github.com/pullsecrets/pullsecrets/internal/cluster"
 )
 
-// Client is all that is ever asked of the API server besides watching. Every write names our field manager.
+// Client is all that is ever asked of the API server besides watching. Every write names our field manager. What it returns is of its
+// type where List has that.
 type Client interface {
-	// Apply writes by server-side apply and returns the object as it is then, of its type where List has it.
+	// Apply writes by server-side apply and returns the object as it is then.
 	Apply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error)
 	// Delete deletes exactly this version of this object. One that is gone already is no error.
 	Delete(ctx context.Context, resource schema.GroupVersionResource, obj cluster.Object) error
 	// ReleaseOwnership removes our managedFields entry from an object, and our ledger if it is empty.
 	ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error)
 	// Touch writes this version of a service account as it is, so that admission sees it.
-	Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error)
+	Touch(ctx context.Context, account *unstructured.Unstructured) (metav1.Object, error)
 	// TakeOwnership makes ours what other managers own of an object by updates, and returns the object as it is then.
-	TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error)
+	TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (metav1.Object, error)
 	// TryApply returns what an object would be after Apply, and writes nothing.
 	TryApply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error)
 	// Get reads an object.
@@ -49,20 +49,7 @@ func (a dynamicClient) Apply(ctx context.Context, resource schema.GroupVersionRe
 	if err != nil {
 		return nil, err
 	}
-	answer, err := patch(ctx, a.client.Resource(resource).Namespace(obj.GetNamespace()), obj.GetName(), types.ApplyPatchType, data, o)
-	if err == nil && !sameObject(answer, obj) {
-		err = errOtherAnswer
-	}
-	return answer, err
-}
-
-// errOtherAnswer is said of what a proxy answers in place of the API server: nothing says that anything was written.
-const errOtherAnswer = Plain("the answer to a write is not the object that was written")
-
-// sameObject reports whether an answer has the kind and the name of what was written.
-func sameObject(answer metav1.Object, sent *unstructured.Unstructured) bool {
-	kinded, ok := answer.(runtime.Object)
-	return ok && kinded.GetObjectKind().GroupVersionKind() == sent.GroupVersionKind() && NameOf(answer) == NameOf(sent)
+	return a.write(ctx, resource, obj, types.ApplyPatchType, data, o)
 }
 
 func (a dynamicClient) TryApply(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured) (*unstructured.Unstructured, error) {
@@ -94,30 +81,27 @@ func (a dynamicClient) Delete(ctx context.Context, resource schema.GroupVersionR
 }
 
 func (a dynamicClient) ReleaseOwnership(ctx context.Context, resource schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
-	patch, err := releasePatch(obj)
-	if err != nil || patch == nil {
+	data, err := releasePatch(obj)
+	if err != nil || data == nil {
 		return obj, err
 	}
-	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
-		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+	return a.write(ctx, resource, obj, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicClient) Touch(ctx context.Context, account *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": account.GetUID(), "resourceVersion": account.GetResourceVersion()}})
+func (a dynamicClient) Touch(ctx context.Context, account *unstructured.Unstructured) (metav1.Object, error) {
+	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": account.GetUID(), "resourceVersion": account.GetResourceVersion()}})
 	if err != nil {
 		return nil, err
 	}
-	return a.client.Resource(ServiceAccounts).Namespace(account.GetNamespace()).Patch(ctx, account.GetName(), types.MergePatchType, patch,
-		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+	return a.write(ctx, ServiceAccounts, account, types.MergePatchType, data, metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
-func (a dynamicClient) TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (*unstructured.Unstructured, error) {
-	patch, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
-	if err != nil || patch == nil {
+func (a dynamicClient) TakeOwnership(ctx context.Context, resource schema.GroupVersionResource, obj *unstructured.Unstructured, from sets.Set[string]) (metav1.Object, error) {
+	data, err := csaupgrade.UpgradeManagedFieldsPatch(obj, from, cluster.FieldManager)
+	if err != nil || data == nil {
 		return obj, err
 	}
-	return a.client.Resource(resource).Namespace(obj.GetNamespace()).Patch(ctx, obj.GetName(), types.JSONPatchType, patch,
-		metav1.PatchOptions{FieldManager: cluster.FieldManager})
+	return a.write(ctx, resource, obj, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: cluster.FieldManager})
 }
 
 func (a dynamicClient) Get(ctx context.Context, resource schema.GroupVersionResource, namespace, name string) (*unstructured.Unstructured, error) {
