@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"net/http"
 	"strings"
 	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // Kind is a sort of request and what became of it.
@@ -81,12 +85,21 @@ func (o *outcome) answered(by *recorder, before string) {
 		return
 	}
 	o.accepted++
-	if before != "" && before == versionOf(by.body.Bytes()) {
+	if before != "" && before == versionOf(by.Header().Get("Content-Type"), by.body.Bytes()) {
 		o.unchanged++
 	}
 }
 
-func versionOf(object []byte) string {
+// versionOf is the version of an object in an answer. In protobuf the metadata of each is where that of a PartialObjectMetadata is.
+func versionOf(contentType string, object []byte) string {
+	if strings.Contains(contentType, "protobuf") {
+		var envelope runtime.Unknown
+		var o metav1.PartialObjectMetadata
+		if data, ok := bytes.CutPrefix(object, []byte("k8s\x00")); !ok || envelope.Unmarshal(data) != nil || o.Unmarshal(envelope.Raw) != nil {
+			return ""
+		}
+		return o.ResourceVersion
+	}
 	var u struct {
 		Metadata struct{ ResourceVersion string }
 	}

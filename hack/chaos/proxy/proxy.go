@@ -167,9 +167,6 @@ func (p *Proxy) reverse() *httputil.ReverseProxy {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(p.target)
 			r.Out.Header.Del("Accept-Encoding")
-			if Writes(r.In) { // of what is read, nobody looks into the answers, and of watches protobuf is legible too
-				r.Out.Header.Set("Accept", legible(r.In.Header.Get("Accept")))
-			}
 		},
 		Transport:     roundTripper(p.roundTrip),
 		FlushInterval: -1, // watches
@@ -200,20 +197,6 @@ func (p *Proxy) fate(r *http.Request, e Event) (fate Fate) {
 		}
 	}
 	return fate
-}
-
-// legible takes the forms of answers out that this package does not read.
-func legible(accept string) string {
-	var out []string
-	for form := range strings.SplitSeq(accept, ",") {
-		if form = strings.TrimSpace(form); form != "" && !strings.Contains(form, "protobuf") && !strings.Contains(form, "cbor") {
-			out = append(out, form)
-		}
-	}
-	if out == nil {
-		return "application/json"
-	}
-	return strings.Join(out, ",")
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
