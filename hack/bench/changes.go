@@ -91,13 +91,13 @@ func (r *running) changes(of []result) error {
 // alive has pullsecrets run while something is measured. It must find nothing to write at first, even where the bare
 // loop was before it: that would have written something else, and not be its floor.
 func (r *running) alive(measure func() error) error {
-	p, asked, _, err := r.l.settled()
+	p, start, err := r.l.settled()
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if asked.sum("secrets", writes...)+asked.sum("serviceaccounts", writes...) > 0 {
-		return fmt.Errorf("pullsecrets found something to write in a converged cluster: %s", asked)
+	if start.asked.sum("secrets", writes...)+start.asked.sum("serviceaccounts", writes...) > 0 {
+		return fmt.Errorf("pullsecrets found something to write in a converged cluster: %s", start.asked)
 	}
 	r.p, r.w = p, r.l.witness(r.l.copyNames(r.l.secrets+1))
 	defer r.w.cancel()

@@ -185,17 +185,15 @@ func (l *lab) run(r *result, w *witness, start func() (*process, error), complet
 
 // restart measures a start on a converged cluster, where nothing is to be done.
 func (l *lab) restart(r *result, environment ...string) error {
-	server, etcd := l.serverCPU(), l.etcdCPU()
-	started := time.Now()
-	p, asked, ready, err := l.settled(environment...)
+	p, start, err := l.settled(environment...)
 	if err != nil {
 		return err
 	}
-	r.took(ready.Sub(started))
-	u, now, stored := p.usage(), l.serverCPU(), l.etcdCPU()
+	u := p.usage()
 	p.stop()
-	r.used(u, now-server, stored-etcd)
-	r.asked(asked)
+	r.took(start.took)
+	r.used(u, start.server, start.etcd)
+	r.asked(start.asked)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (l *lab) alone() (int, error) {
 	if err := l.clear(); err != nil {
 		return 0, err
 	}
-	p, _, _, err := l.settled()
+	p, _, err := l.settled()
 	if err != nil {
 		return 0, err
 	}

@@ -84,28 +84,38 @@ func (l *lab) startWith(kubeconfig string, environment ...string) (*process, err
 	return p, nil
 }
 
-// settled starts pullsecrets on a converged cluster and waits until it has read it, which is when it is ready, and was quiet. asked
-// is what it asked for until then.
-func (l *lab) settled(environment ...string) (p *process, asked requests, ready time.Time, err error) {
+// settling is a start on a converged cluster.
+type settling struct {
+	took         time.Duration // until the process had read it, from when it began
+	server, etcd time.Duration // CPU of the API server and of etcd meanwhile
+	asked        requests      // until it was quiet
+}
+
+// settled starts pullsecrets on a converged cluster and waits until it has read it, which is when it is ready, and was quiet.
+func (l *lab) settled(environment ...string) (p *process, s settling, err error) {
 	time.Sleep(100 * time.Millisecond) // what was asked last is counted
 	before, err := l.requests()
 	if err != nil {
-		return nil, nil, ready, err
+		return nil, s, err
 	}
+	server, etcd := l.serverCPU(), l.etcdCPU()
+	started := time.Now()
 	p, err = l.startWith(l.kubeconfig, environment...)
 	if err != nil {
-		return nil, nil, ready, err
+		return nil, s, err
 	}
 	if err = p.ready(); err == nil {
-		ready = time.Now()
+		s.took = time.Since(started)
+		s.server, s.etcd = l.serverCPU()-server, l.etcdCPU()-etcd
 		time.Sleep(quiet)
-		asked, err = l.requests()
+		s.asked, err = l.requests()
 	}
 	if err != nil {
 		p.stop()
-		return nil, nil, ready, err
+		return nil, s, err
 	}
-	return p, asked.since(before), ready, nil
+	s.asked = s.asked.since(before)
+	return p, s, nil
 }
 
 // ready waits until the process has read the cluster.
