@@ -78,7 +78,7 @@ bench-apart: build bin/bench ## the same with the control plane on one processor
 	taskset -c 0 $(CONTROLPLANE) run -- taskset -c 1 bin/bench -apart $(BENCHFLAGS)
 
 .PHONY: bench-docs
-bench-docs: build bin/bench ## an hour: measure all sizes, for docs/performance-log.md, on a quiet machine; PARTS='burst large' for some
+bench-docs: build bin/bench ## 80 minutes, with EARLIER=FILE more than two hours: measure all sizes, for docs/performance-log.md, on a quiet machine; PARTS='burst large' for some
 	@hack/bench/all.sh
 
 .PHONY: load-test

@@ -52,15 +52,14 @@ part() {
   fi
 }
 
-part peers measure peers -sizes 300,1000 -rounds 5 -only convergence -attach accounts,pods "${other[@]}" "${before[@]}"
+part peers measure peers -sizes 300,1000 -rounds 5 -only convergence -attach accounts,admission,pods "${other[@]}" "${before[@]}"
 part apart apart apart -sizes 1000 -rounds 3 -only convergence -attach accounts,pods "${other[@]}"
 part changes both changes -sizes 300,1000 -rounds 1 -only changes -attach accounts
-part changes3000 both changes3000 -sizes 3000 -rounds 1 -only changes -attach accounts
+part changes3000 both changes3000 -sizes 3000 -rounds 3 -only changes -attach accounts
 part burst both burst -sizes 300,1000 -rounds 1 -only burst -attach pods
 part peers3000 measure peers3000 -sizes 3000 -rounds 3 -only convergence -attach accounts,pods "${other[@]}" "${before[@]}"
 part large both large -sizes 16667 -rounds 1 -only large -attach accounts
 part secrets both secrets -sizes 300 -secrets 5 -rounds 1 -only convergence -attach accounts
 part accounts both accounts -sizes 300 -accounts 10 -rounds 1 -only convergence -attach accounts
-part admission measure admission -sizes 300,1000 -rounds 1 -only convergence -attach admission "${before[@]}"
 part unrelated both unrelated -sizes 1000 -unrelated 20000 -rounds 1 -only convergence -attach accounts
 bin/bench -docs docs/performance.json "$parts"/*.json

@@ -155,13 +155,15 @@ func TestAnEarlierBuildStandsBesideThisOne(t *testing.T) {
 	rotation := result{Workload: workloadRotation, Attach: accounts, Namespaces: 300, Secrets: 1, Accounts: 1, Took: []float64{1.5}, Floor: []float64{1}}
 	slower := rotation
 	slower.Earlier, slower.Took = true, []float64{3}
+	many, fewer := rotation, slower
+	many.Secrets, fewer.Secrets = 5, 5
 	other := slower
 	other.Namespaces = 1000 // nobody has measured that since
-	all := []result{first, before, rotation, slower, other}
+	all := []result{first, before, rotation, slower, many, fewer, other}
 	text, err := earlierTable(all)
 	for _, want := range []string{
 		"| first convergence | accounts | 300 | two, shared | 3.50 / 1.50 | 0.45 (0.40 to 0.50) | 3.00 / 3.00 | 4.00 / 4.00 | 5.0 / 5.0 | 600 / 600 |",
-		"| rotation | accounts | 300 | two, shared | 3.00 / 1.50 | 0.50 |",
+		"| rotation | accounts | 300 | two, shared | 3.00 / 1.50 | 0.50 |", "| rotation, 5 secrets | accounts | 300 |",
 	} {
 		if err != nil || !strings.Contains(text, want) {
 			t.Errorf("%v, no %q:\n%s", err, want, text)

@@ -29,6 +29,22 @@ func (r result) comparesTo(now result) bool {
 		now.Secrets == r.Secrets && now.Accounts == r.Accounts && now.Unrelated == r.Unrelated && (now.Idle > 0) == (r.Idle > 0)
 }
 
+// size is the workload, with what there is more of than in most.
+func (r result) size() string {
+	out := r.Workload
+	if r.Secrets > 1 {
+		out += fmt.Sprintf(", %d secrets", r.Secrets)
+	}
+	if r.Accounts > 1 {
+		out += fmt.Sprintf(", %d accounts", r.Accounts)
+	}
+	if r.Unrelated > 0 {
+		out += fmt.Sprintf(", %d unrelated secrets", r.Unrelated)
+	}
+	return out
+}
+
+// compared is a row.
 func compared(before, now result) []string {
 	both := func(say func(result) string) string { return say(before) + " / " + say(now) }
 	share := fmt.Sprintf("%.2f", median(now.Took)/median(before.Took))
@@ -44,7 +60,7 @@ func compared(before, now result) []string {
 	}
 	asked := both(func(r result) string { return fmt.Sprint(r.Requests.sum("", append(writes, "GET")...)) })
 	return []string{
-		now.Workload, string(now.Attach), fmt.Sprint(now.Namespaces), processors(now), both(time), share,
+		now.size(), string(now.Attach), fmt.Sprint(now.Namespaces), processors(now), both(time), share,
 		both(func(r result) string { return seconds(r.CPU) }), both(func(r result) string { return seconds(r.Server) }),
 		both(func(r result) string {
 			if len(r.Peak) == 0 {

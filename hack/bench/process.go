@@ -33,11 +33,11 @@ func (c *config) copyBinaries() (remove func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, file := range []*string{&c.binary, &c.before} {
+	for i, file := range []*string{&c.binary, &c.before} {
 		if *file == "" {
 			continue
 		}
-		copied := filepath.Join(dir, fmt.Sprint(filepath.Base(*file), "-", file == &c.before))
+		copied := filepath.Join(dir, fmt.Sprintf("%d-%s", i, filepath.Base(*file)))
 		if err := copyFile(*file, copied); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
