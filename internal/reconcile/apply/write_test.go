@@ -82,12 +82,9 @@ func (s *scripted) keep(u *unstructured.Unstructured) (metav1.Object, error) {
 }
 
 // untyped is an answer of keep as it is live.
-func untyped(o metav1.Object) *unstructured.Unstructured {
+func untyped(o metav1.Object) (*unstructured.Unstructured, error) {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
-	if err != nil {
-		panic(err)
-	}
-	return &unstructured.Unstructured{Object: fields}
+	return &unstructured.Unstructured{Object: fields}, err
 }
 
 func (s *scripted) Apply(_ context.Context, _ schema.GroupVersionResource, obj *unstructured.Unstructured, force bool) (metav1.Object, error) {
@@ -124,7 +121,10 @@ func (s *scripted) Delete(_ context.Context, _ schema.GroupVersionResource, obj 
 }
 
 func (s *scripted) ReleaseOwnership(_ context.Context, _ schema.GroupVersionResource, obj metav1.Object) (metav1.Object, error) {
-	u := untyped(obj)
+	u, err := untyped(obj)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.write("release", u); err != nil {
 		return nil, err
 	}
