@@ -120,7 +120,8 @@ func TestASingleRunFallsBackToAccounts(t *testing.T) {
 	})
 }
 
-// When the component comes to a running controller, a rule that had fallen back to accounts moves to pods by itself.
+// When the component comes to a running controller, a rule that had fallen back to accounts moves to pods by itself. As it is
+// shipped, nobody's pod is denied meanwhile, and none lacks the name.
 func TestARuleMovesToPodsWhenTheComponentComes(t *testing.T) {
 	s := newSandbox(t)
 	s.Needs(harness.Mutation)
@@ -133,7 +134,7 @@ func TestARuleMovesToPodsWhenTheComponentComes(t *testing.T) {
 	s.WantList(ns, "default", "+reg")
 	pods := s.createsPods([]string{ns}, false)
 	t.Cleanup(s.RemoveComponent)
-	s.ApplyComponent()
+	s.ApplyComponentAsShipped() // with Fail, pods are denied until the API server has listed the parameters
 	s.WantNothingOfOurs(ns, "default")
 	s.WantStatus("Ready", "in force in all namespaces")
 	s.WantPod(ns, "default", []string{"theirs"}, "theirs", "+reg")

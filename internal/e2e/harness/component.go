@@ -29,16 +29,29 @@ func (s *Sandbox) Component() {
 	s.Seen()
 }
 
-// ApplyComponent applies the component and waits until the API server serves the parameters.
+// ApplyComponent applies the component with failurePolicy Fail, and waits until the API server serves the parameters. For a
+// moment after that it denies what the policies match: it has to list the parameters first, and waits a second for them.
 func (s *Sandbox) ApplyComponent() {
+	s.T.Helper()
+	s.applyComponent("Fail")
+}
+
+// ApplyComponentAsShipped applies the component with the failurePolicy that users get, and waits as ApplyComponent does.
+func (s *Sandbox) ApplyComponentAsShipped() {
+	s.T.Helper()
+	s.applyComponent("")
+}
+
+// applyComponent leaves the failurePolicy as it is shipped where it is told none.
+func (s *Sandbox) applyComponent(failurePolicy string) {
 	s.T.Helper()
 	for _, u := range Objects(s.T, Kustomize(s.T, "kustomize/components/admission")) {
 		resource := map[string]schema.GroupVersionResource{
 			"CustomResourceDefinition": api.Definitions, "MutatingAdmissionPolicy": api.AdmissionPolicies,
 			"MutatingAdmissionPolicyBinding": api.AdmissionBindings,
 		}[u.GetKind()]
-		if u.GetKind() == "MutatingAdmissionPolicy" {
-			Must(s.T, unstructured.SetNestedField(u.Object, "Fail", "spec", "failurePolicy"))
+		if u.GetKind() == "MutatingAdmissionPolicy" && failurePolicy != "" {
+			Must(s.T, unstructured.SetNestedField(u.Object, failurePolicy, "spec", "failurePolicy"))
 		}
 		s.Eventually(u.GetKind()+" is applied", func() error { // one that is still going is a conflict
 			_, err := s.Client.Resource(resource).Apply(s.Ctx, u.GetName(), u, metav1.ApplyOptions{FieldManager: "gitops", Force: true})
