@@ -14,6 +14,7 @@ import (
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
+	"github.com/pullsecrets/pullsecrets/internal/policy"
 )
 
 // rule is one that gives a secret to the namespaces of these tests.
@@ -157,13 +158,15 @@ func (l *life) tells(notes string) {
 	l.T.Errorf("NOTES have no such command:\n%s", notes)
 }
 
-// judged waits until the policy has a status.
+// judged waits until the policy has a status, which is of its text.
 func (l *life) judged(want string) {
 	l.T.Helper()
 	l.Eventually("the policy is "+want, func() error {
-		annotations := l.get(api.ConfigMaps, l.to.namespace, "pullsecrets-policy").GetAnnotations()
-		if got := annotations["pullsecrets/status"]; got != want {
-			return fmt.Errorf("it is %s: %s", got, annotations["pullsecrets/message"])
+		u := l.get(api.ConfigMaps, l.to.namespace, "pullsecrets-policy")
+		data, _, _ := unstructured.NestedStringMap(u.Object, "data")
+		annotations := u.GetAnnotations()
+		if got := annotations["pullsecrets/status"]; got != want || annotations["pullsecrets/observed"] != policy.Hash(data) {
+			return fmt.Errorf("of text %s it is %s: %s", annotations["pullsecrets/observed"], got, annotations["pullsecrets/message"])
 		}
 		return nil
 	})

@@ -25,9 +25,12 @@ func TestAPodIsBornWithItsNames(t *testing.T) {
 	s.Promise(podRule)
 	ns, out := s.Namespace("a"), s.Namespace("out")
 	s.Merge(api.Namespaces, "", out, `{"metadata":{"annotations":{"pullsecrets/exclude":"true"}}}`)
-	s.Account(ns, "ci-1")
+	s.WantPod(out, "default", nil) // the API server takes the namespace from a cache
+	listed := api.Object("v1", "ServiceAccount", ns, "ci-1")
+	listed.SetAnnotations(map[string]string{"pullsecrets/exclude": "true"})
+	listed.Object["imagePullSecrets"] = entries([]string{"accounts"})
+	s.Create(api.Accounts, listed)
 	s.Account(ns, "other")
-	s.Merge(api.Accounts, ns, "ci-1", `{"imagePullSecrets":[{"name":"accounts"}],"metadata":{"annotations":{"pullsecrets/exclude":"true"}}}`)
 	ours := s.Name("reg")
 	for _, c := range []struct {
 		why, namespace, account string

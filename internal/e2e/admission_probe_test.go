@@ -118,5 +118,6 @@ func TestARuleMayHaveTheProbesName(t *testing.T) {
 		if got := s.Get(api.AdmissionRules, api.Home, admission.ProbeName).GetAnnotations()[admission.AnnotationSeen]; got != "" {
 			t.Errorf("what is kept says %s", got)
 		}
+		s.Seen() // a later parameter is in force, and what was written before it
 	}
 }

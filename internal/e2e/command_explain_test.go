@@ -41,6 +41,7 @@ func TestExplainIsRightForEachCause(t *testing.T) {
 	s.Start()
 	s.Revised("Degraded", explained)
 	s.WantList(good, "default", "+reg")
+	s.WantPod(good, "default", nil, "reg") // the API server takes the account from a cache
 	s.Pod(good, "late", "default")
 	s.Pod(good, "own", "default", "mine")
 	s.Pod(good, "shy", "shy")

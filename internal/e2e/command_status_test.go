@@ -67,7 +67,7 @@ func TestStatusWaitsForTheRevisionThatIsMeant(t *testing.T) {
 	s.wantExit(2, nil, "there is no policy ConfigMap pullsecrets/pullsecrets-policy", "no controller wrote one")
 	s.Policy(harness.OneRule, "pullsecrets/revision=one")
 	s.wantExit(2, nil, "no controller has judged the policy yet")
-	s.wantExit(2, []string{"-wait", "-timeout", "1s"}, "could not tell within 1s", "no controller has judged the policy yet")
+	s.wantExit(2, []string{"-wait", "-timeout", "5s"}, "could not tell within 5s", "no controller has judged the policy yet")
 	r := s.Start()
 	s.wantExit(0, waitFor("one"), "Ready")
 	s.WantCopy(ns, "reg", api.Credential("hub.example", "one"))
@@ -79,7 +79,7 @@ func TestStatusWaitsForTheRevisionThatIsMeant(t *testing.T) {
 	if _, err := s.Client.Resource(api.Secrets).Namespace(ns).Get(s.Ctx, s.Name("new"), metav1.GetOptions{}); err != nil {
 		t.Errorf("the wait ended, and: %v", err)
 	}
-	s.wantExit(2, []string{"-wait", "-revision", "never", "-timeout", "1s"}, `the revision of the policy ConfigMap is "two", not "never"`)
+	s.wantExit(2, []string{"-wait", "-revision", "never", "-timeout", "5s"}, `the revision of the policy ConfigMap is "two", not "never"`)
 
 	s.Policy("  {}\n", "pullsecrets/revision=three") // refused: at once
 	began := time.Now()
@@ -94,7 +94,7 @@ func TestStatusWaitsForTheRevisionThatIsMeant(t *testing.T) {
 	// A revert to a text that was there before, while nobody looks: only what is judged by then counts.
 	r.Stop()
 	s.Policy(harness.OneRule, "pullsecrets/revision=five")
-	s.wantExit(2, []string{"-wait", "-revision", "five", "-timeout", "1s"}, "the text was edited, and no controller has judged it yet")
+	s.wantExit(2, []string{"-wait", "-revision", "five", "-timeout", "5s"}, "the text was edited, and no controller has judged it yet")
 	s.wantExit(1, nil, "Progressing")
 	s.Start()
 	s.wantExit(0, waitFor("five"), "Ready")
@@ -121,7 +121,7 @@ func TestARevertDuringARollOutIsWaitedFor(t *testing.T) {
 		}
 		return nil
 	})
-	s.wantExit(2, []string{"-wait", "-revision", "one", "-timeout", "1s"}, "is being rolled out")
+	s.wantExit(2, []string{"-wait", "-revision", "one", "-timeout", "5s"}, "is being rolled out")
 	s.wantExit(1, nil, "Progressing")
 	hold.open()
 	s.wantExit(0, waitFor("one"), "Ready")

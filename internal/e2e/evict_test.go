@@ -84,6 +84,7 @@ func TestAPodThatCameTooEarlyIsEvicted(t *testing.T) {
 	s.PodStatus(ns, "running", "Running", "")
 	s.Start()
 	s.Revised("Ready", harness.OneRule)
+	s.WantPod(ns, "default", nil, "reg") // the API server takes the account from a cache
 	late := s.OwnedPod(ns, "late", set)
 	r := s.Evict(asItIs)
 	s.wantEvicted(early)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -135,9 +134,8 @@ func TestAConfirmationIsUsedUp(t *testing.T) {
 	s.WantList(s.Namespace("proof", "pull=yes"), "default", "+reg") // the new one is at work
 	label("null")
 	s.WantStatus("Degraded", "PruneHeld")
-	s.Merge(api.ConfigMaps, api.Home, "pullsecrets-policy", `{"metadata":{"annotations":{"pullsecrets/confirm-prune":null}}}`)
-	s.WantStatus("Degraded", "PruneHeld")
-	time.Sleep(200 * time.Millisecond) // the removal has to be seen before the next
+	s.Merge(api.ConfigMaps, api.Home, "pullsecrets-policy", `{"metadata":{"annotations":{"pullsecrets/confirm-prune":null,"pullsecrets/revision":"withdrawn"}}}`)
+	s.WantStatus("Degraded", "PruneHeld") // of that revision: the removal has to be seen before the next
 	s.Confirm()
 	s.WantStatus("Ready")
 	s.WantAll(all, false)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pullsecrets/pullsecrets/internal/e2e/harness"
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
 )
 
@@ -16,6 +17,7 @@ func TestARefusedRotationWritesNothing(t *testing.T) {
 	s, registry := newVerifySandbox(t, "one", "three")
 	s.Alone() // the end of a namespace makes requests and changes the counts
 	const n = 300
+	s.Cluster.Patience = 3 * harness.Patient // of so many, on a busy machine
 	for i := range n {
 		s.Namespace(fmt.Sprintf("n%03d", i))
 	}

@@ -101,6 +101,9 @@ func TestAHeldPruneIsConfirmedInArgoCD(t *testing.T) {
 	c.WantAll(all, true)
 	c.run(withdraw, `{"metadata":{"annotations":{"pullsecrets/confirm-prune":null}}}`)
 	c.offers(confirm)
+	// That it was withdrawn has to be seen before it is given again: what is seen of a revision is that or later.
+	c.Merge(api.ConfigMaps, api.Home, policyName, `{"metadata":{"annotations":{"pullsecrets/revision":"withdrawn"}}}`)
+	c.WantStatus("Degraded")
 	c.run(confirm, confirmation)
 	c.WantStatus("Ready")
 	c.WantAll(all, false)

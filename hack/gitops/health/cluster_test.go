@@ -28,7 +28,7 @@ func TestHealthFollowsAMergeRequest(t *testing.T) {
 	r.applyAndExpect("Progressing", "InProgress")               // no controller runs yet
 	r.Start()
 	r.becomes("Degraded", "InProgress", "SourceMissing")
-	if err := r.flux.Wait(r.Ctx, r.Config, r.live(), 300*time.Millisecond); err == nil || !strings.Contains(err.Error(), "InProgress") {
+	if err := r.flux.Wait(r.Ctx, r.Config, r.live(), 5*time.Second); err == nil || !strings.Contains(err.Error(), "InProgress") {
 		t.Errorf("of a policy whose source does not come, Flux says in the end: %v", err)
 	}
 
@@ -148,7 +148,7 @@ func (r *repository) check(u *unstructured.Unstructured, argocd, flux, word stri
 // becomes watches the policy until the two tools say this of it.
 func (r *repository) becomes(argocd, flux, word string) {
 	r.T.Helper()
-	ctx, cancel := context.WithTimeout(r.Ctx, harness.Patient)
+	ctx, cancel := context.WithTimeout(r.Ctx, r.Cluster.Patience)
 	defer cancel()
 	w, err := r.Client.Resource(api.ConfigMaps).Namespace(api.Home).Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=" + policyName})
 	harness.Must(r.T, err)
@@ -161,7 +161,7 @@ func (r *repository) becomes(argocd, flux, word string) {
 			}
 		}
 	}
-	r.T.Fatalf("not within %s: %v", harness.Patient, err)
+	r.T.Fatalf("not within %s: %v", r.Cluster.Patience, err)
 }
 
 func (r *repository) live() *unstructured.Unstructured {

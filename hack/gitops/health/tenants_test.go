@@ -16,6 +16,7 @@ import (
 func TestSevenOfFourHundredTenants(t *testing.T) {
 	r := newRepository(t)
 	r.Source("hub", api.Credential("hub.example", "s"))
+	r.Cluster.Patience = 3 * harness.Patient // of so many, on a busy machine
 	all := r.tenants(400)
 	r.foreign(all[:7])
 	r.edit("dockerhub", "hub")

@@ -11,7 +11,6 @@ import (
 	"github.com/rs/zerolog"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
 	"github.com/pullsecrets/pullsecrets/internal/e2e/harness/api"
@@ -82,23 +81,11 @@ func (s *Sandbox) GrantEvict() {
 	for _, u := range Objects(s.T, string(roles)) {
 		s.Manifest(u)
 	}
-	reviews := schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
 	for _, attributes := range []map[string]any{
 		{"verb": "list", "resource": "pods"}, {"verb": "create", "resource": "pods", "subresource": "eviction"},
 		{"verb": "list", "resource": "configmaps", "name": "pullsecrets-status", "namespace": api.Home},
 	} {
-		s.Eventually(fmt.Sprintf("%v is permitted", attributes), func() error {
-			review := api.Object("authorization.k8s.io/v1", "SubjectAccessReview", "", "")
-			review.Object["spec"] = map[string]any{"user": "system:serviceaccount:" + api.Home + ":" + EvictAccount, "resourceAttributes": attributes}
-			answer, err := s.Client.Resource(reviews).Create(s.Ctx, review, metav1.CreateOptions{})
-			if err != nil {
-				return err
-			}
-			if allowed, _, _ := unstructured.NestedBool(answer.Object, "status", "allowed"); !allowed {
-				return fmt.Errorf("it is not")
-			}
-			return nil
-		})
+		s.untilPermitted(EvictAccount, attributes, true)
 	}
 }
 

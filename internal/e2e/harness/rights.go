@@ -36,6 +36,11 @@ func (s *Sandbox) Grant(rules string, also ...string) {
 		s.UntilPermitted("list", name, true)
 		s.UntilPermitted("create", name, true)
 	}
+	// Roles in namespaces come to the API server by another watch than cluster roles.
+	s.untilPermitted("pullsecrets", map[string]any{"verb": "patch", "resource": "configmaps", "name": "pullsecrets-status", "namespace": api.Home}, true)
+	for _, source := range p.Sources() {
+		s.untilPermitted("pullsecrets", map[string]any{"verb": "list", "resource": "secrets", "name": source.Name, "namespace": source.Namespace}, true)
+	}
 }
 
 // UntilPermitted waits until the API server, which reads roles from a cache of its own, does or does not permit the
@@ -48,13 +53,16 @@ func (s *Sandbox) UntilPermitted(verb, name string, want bool) {
 // UntilPermittedOn does the same for another resource.
 func (s *Sandbox) UntilPermittedOn(resource, verb, name string, want bool) {
 	s.T.Helper()
+	s.untilPermitted("pullsecrets", map[string]any{"verb": verb, "resource": resource, "name": name}, want)
+}
+
+// untilPermitted waits until the API server does or does not permit this to a service account beside the controller's.
+func (s *Sandbox) untilPermitted(account string, attributes map[string]any, want bool) {
+	s.T.Helper()
 	reviews := schema.GroupVersionResource{Group: "authorization.k8s.io", Version: "v1", Resource: "subjectaccessreviews"}
-	s.Eventually(fmt.Sprintf("%s on %s named %s is permitted: %v", verb, resource, name, want), func() error {
+	s.Eventually(fmt.Sprintf("%v is permitted to %s: %v", attributes, account, want), func() error {
 		review := api.Object("authorization.k8s.io/v1", "SubjectAccessReview", "", "")
-		review.Object["spec"] = map[string]any{
-			"user":               "system:serviceaccount:pullsecrets:pullsecrets",
-			"resourceAttributes": map[string]any{"verb": verb, "resource": resource, "name": name},
-		}
+		review.Object["spec"] = map[string]any{"user": "system:serviceaccount:" + api.Home + ":" + account, "resourceAttributes": attributes}
 		answer, err := s.Client.Resource(reviews).Create(s.Ctx, review, metav1.CreateOptions{})
 		if err != nil {
 			return err
