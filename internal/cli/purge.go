@@ -10,18 +10,18 @@ import (
 
 	"github.com/peterbourgon/ff/v3/ffcli"
 	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/pullsecrets/pullsecrets/internal/inspect"
 	"github.com/pullsecrets/pullsecrets/internal/purge"
+	"github.com/pullsecrets/pullsecrets/internal/reconcile/kube"
 )
 
 func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
-	var kube clusterFlags
+	var flags clusterFlags
 	var namespace, sourceNamespaces string
 	var yes bool
 	fs := newFlagSet("purge", stderr)
-	kube.register(fs)
+	flags.register(fs)
 	registerNamespace(fs, &namespace)
 	fs.StringVar(&sourceNamespaces, "source-namespaces", "", "other `NAMESPACES` that sources were in, comma-separated")
 	fs.BoolVar(&yes, "yes", false, "do not ask")
@@ -44,11 +44,11 @@ func purgeCommand(stdin io.Reader, stdout, stderr io.Writer) *ffcli.Command {
 			if err != nil {
 				return err
 			}
-			config, err := kube.config()
+			config, err := flags.config()
 			if err != nil {
 				return err
 			}
-			client, err := dynamic.NewForConfig(config)
+			client, err := kube.NewDynamic(config)
 			if err != nil {
 				return fmt.Errorf("make a client: %w", err)
 			}

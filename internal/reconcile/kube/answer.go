@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,7 @@ const errOtherAnswer = Plain("the answer to a write is not the object that was w
 
 // sameObject reports whether an answer is what was written, in some version.
 func sameObject(answer, written metav1.Object) bool {
-	return kindOf(answer) == kindOf(written) && NameOf(answer) == NameOf(written) && answer.GetResourceVersion() != "" &&
+	return kindOf(answer) == kindOf(written) && NameOf(answer) == NameOf(written) && answer.GetResourceVersion() != "" && answer.GetUID() != "" &&
 		(written.GetUID() == "" || answer.GetUID() == written.GetUID())
 }
 
@@ -44,8 +45,12 @@ func kindOf(o metav1.Object) schema.GroupVersionKind {
 // notTheObject is what is wrong with an answer that is another one. A proxy may pass on why a write was refused, and say that it was not.
 func notTheObject(answer metav1.Object) error {
 	u, ok := answer.(*unstructured.Unstructured)
-	if ok && u.GetKind() == "Status" && u.Object["status"] == metav1.StatusFailure {
-		return apierrors.FromObject(u)
+	if !ok || u.GetKind() != "Status" || u.Object["status"] != metav1.StatusFailure {
+		return errOtherAnswer
+	}
+	var refused *apierrors.StatusError // any other error of FromObject holds the answer
+	if errors.As(apierrors.FromObject(u), &refused) {
+		return refused
 	}
 	return errOtherAnswer
 }

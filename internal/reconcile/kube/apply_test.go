@@ -2,10 +2,12 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +80,7 @@ func TestOnlyCoreTypesAreAskedForInProtobuf(t *testing.T) {
 	rule.SetAPIVersion("pullsecrets.internal/v1alpha1")
 	answer := rule.DeepCopy()
 	answer.SetResourceVersion("7")
+	answer.SetUID("uid")
 	client, asked := writing(t, runtime.ContentTypeJSON, http.StatusOK, answer)
 	got, err := client.Apply(t.Context(), AdmissionRules, rule, true)
 	if _, ok := got.(*unstructured.Unstructured); err != nil || !ok {
@@ -126,6 +129,7 @@ func TestWhatIsNotTheObjectIsNoAnswerToAWrite(t *testing.T) {
 		success, account, "", "{}", "null", "[]", "k8s\x00\xff", "<html>",
 		secret(func(s *corev1.Secret) { s.Name = "other" }), secret(func(s *corev1.Secret) { s.Namespace = "other" }),
 		secret(func(s *corev1.Secret) { s.UID = "another" }), secret(func(s *corev1.Secret) { s.ResourceVersion = "" }),
+		secret(func(s *corev1.Secret) { s.UID = "" }),
 	}
 	sent := written("Secret", "reg")
 	sent.SetUID("uid")
@@ -178,6 +182,71 @@ func TestAWriteStaysInItsPath(t *testing.T) {
 			if _, err := client.Apply(t.Context(), Secrets, u, true); err == nil || len(*asked) > 0 {
 				t.Errorf("%q in %q: %v, asked for %q", in.name, in.namespace, err, *asked)
 			}
+		}
+	}
+}
+
+// TestAnErrorHoldsNothingOfAnAnswer that is meant as a refusal and is none of the API server's.
+func TestAnErrorHoldsNothingOfAnAnswer(t *testing.T) {
+	for _, body := range []string{
+		`{"kind":"Status","status":"Failure","code":403,"reason":"Forbidden","echo":{"data":"VALUE"}}`,
+		`{"kind":"Status","apiVersion":"proxy.example/v1","status":"Failure","code":403,"reason":"Forbidden","echo":"VALUE"}`,
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","code":"VALUE"}`,
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","details":"VALUE"}`,
+		`{"kind":"Status","apiVersion":"v1","status":"Failure","message":{"a":"VALUE"}}`,
+		`<html>VALUE`, `"VALUE"`, `["VALUE"]`, `{"VALUE"`,
+	} {
+		for _, contentType := range []string{runtime.ContentTypeJSON, runtime.ContentTypeProtobuf, "text/html"} {
+			client, _ := writing(t, contentType, http.StatusOK, body)
+			_, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), true)
+			if !errors.Is(err, errOtherAnswer) {
+				t.Errorf("%s in %s: %v", body, contentType, err)
+			}
+			err = client.Delete(t.Context(), Secrets, secret(func(*corev1.Secret) {}))
+			if !errors.Is(err, errNotDeleted) && !apierrors.IsForbidden(err) || strings.Contains(fmt.Sprintf("%v %#v", err, err), "VALUE") {
+				t.Errorf("%s in %s, to a deletion: %v", body, contentType, err)
+			}
+		}
+	}
+}
+
+// TestARedirectMakesNoWriteARead: what is there already would pass for what was written, and what is not there for gone.
+func TestARedirectMakesNoWriteARead(t *testing.T) {
+	for code, follows := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
+		var asked []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Method+" "+r.URL.Path)
+			if !strings.HasPrefix(r.URL.Path, "/there") {
+				http.Redirect(w, r, "/there"+r.URL.String(), code)
+				return
+			}
+			w.Header().Set("Content-Type", runtime.ContentTypeProtobuf)
+			answer := secret(func(s *corev1.Secret) { s.DeletionTimestamp = new(metav1.Now()) })
+			if err := protobuf.NewSerializer(nil, nil).Encode(answer, w); err != nil {
+				t.Error(err)
+			}
+		}))
+		t.Cleanup(server.Close)
+		dynamic, err := NewDynamic(&rest.Config{Host: server.URL})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, path := New(dynamic), "/api/v1/namespaces/team/secrets/reg"
+		_, err = client.Apply(t.Context(), Secrets, written("Secret", "reg"), true)
+		want := []string{"PATCH " + path}
+		if follows {
+			want = append(want, "PATCH /there"+path)
+		}
+		if (err == nil) != follows || !slices.Equal(asked, want) {
+			t.Errorf("%d: %v, asked for %q", code, err, asked)
+		}
+		asked = nil
+		if err := client.Delete(t.Context(), Secrets, secret(func(*corev1.Secret) {})); !follows && (err == nil || len(asked) != 1) {
+			t.Errorf("%d, a deletion: %v, asked for %q", code, err, asked)
+		}
+		asked = nil
+		if _, err := List(t.Context(), dynamic.Resource(Secrets).Namespace("team"), metav1.ListOptions{}); err == nil || len(asked) != 2 {
+			t.Errorf("%d, a list, which is a read anyway: %v, asked for %q", code, err, asked)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -146,6 +147,7 @@ func TestAListOfAnotherPathIsNotAskedFor(t *testing.T) {
 // TestWhatIsNoListIsAnError and not a list without items, as if all were gone: a proxy can answer in place of the API server.
 func TestWhatIsNoListIsAnError(t *testing.T) {
 	for _, text := range []string{
+		`{"kind":"SecretList","apiVersion":"v1","items":[]}`, `{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":""},"items":[]}`,
 		`{"kind":"Status","apiVersion":"v1","status":"Success"}`, `{"kind":"Secret","apiVersion":"v1"}`, `{"kind":"Login","items":null}`,
 		`{"kind":"SecretList","apiVersion":"v1","metadata":{}}`, `{"kind":"SecretList","apiVersion":"v1","items":"x"}`, `{}`, `null`, `[]`, ``,
 	} {
@@ -163,5 +165,40 @@ func TestWhatIsNoListIsAnError(t *testing.T) {
 			}
 		}
 		server.Close()
+	}
+}
+
+// TestAListOfAnotherKindIsNone of a core resource, whose kind is known.
+func TestAListOfAnotherKindIsNone(t *testing.T) {
+	kind := func(o runtime.Object, kind string) runtime.Object {
+		o.GetObjectKind().SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+		return o
+	}
+	version := metav1.ListMeta{ResourceVersion: "7"}
+	for answer, want := range map[runtime.Object]bool{
+		kind(&corev1.SecretList{ListMeta: version}, "SecretList"):                 true,
+		kind(&corev1.SecretList{}, "SecretList"):                                  false,
+		kind(&corev1.ServiceAccountList{ListMeta: version}, "ServiceAccountList"): false,
+		kind(secret(func(*corev1.Secret) {}), "Secret"):                           false,
+	} {
+		for _, contentType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", contentType)
+				if contentType == runtime.ContentTypeJSON {
+					_ = json.NewEncoder(w).Encode(answer)
+				} else if err := protobuf.NewSerializer(nil, nil).Encode(answer, w); err != nil {
+					t.Error(err)
+				}
+			}))
+			client, err := NewDynamic(&rest.Config{Host: server.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := List(t.Context(), client.Resource(Secrets).Namespace("team"), metav1.ListOptions{})
+			if (err == nil) != want || err != nil && !errors.Is(err, errNoList) {
+				t.Errorf("%v in %s: it is a %T, %v", answer, contentType, list, err)
+			}
+			server.Close()
+		}
 	}
 }
