@@ -66,7 +66,7 @@ func (r reading) List(_ context.Context, options metav1.ListOptions) (*unstructu
 	if err != nil {
 		return nil, err
 	}
-	return &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List"}, Items: found}, nil
+	return &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}}, Items: found}, nil
 }
 
 func (r reading) Get(_ context.Context, name string, _ metav1.GetOptions, _ ...string) (*unstructured.Unstructured, error) {

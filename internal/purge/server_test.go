@@ -104,7 +104,7 @@ func (c scope) List(_ context.Context, options metav1.ListOptions) (*unstructure
 	if _, err := c.begin("list", name); err != nil {
 		return nil, err
 	}
-	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List"}}
+	list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "1"}}}
 	for key, u := range c.server.objects {
 		label := u.GetLabels()[cluster.LabelManagedBy]
 		if strings.HasPrefix(key, c.of.Resource+"/") && (c.namespace == "" || u.GetNamespace() == c.namespace) &&

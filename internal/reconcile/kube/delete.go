@@ -56,6 +56,9 @@ func (r requests) delete(ctx context.Context, name string, opts metav1.DeleteOpt
 		return err
 	}
 	answer, err := decoded(r.rest.Delete().AbsPath(path...).Body(&opts).Do(ctx), errNotDeleted)
+	if notFoundElsewhere(err) && r.resource.Group == "" { // core resources are always served
+		return errNotDeleted
+	}
 	if err != nil {
 		return err
 	}
@@ -65,6 +68,9 @@ func (r requests) delete(ctx context.Context, name string, opts metav1.DeleteOpt
 	}
 	obj, ok := answer.(metav1.Object)
 	if !ok || obj.GetName() != name || obj.GetNamespace() != r.namespace {
+		return errNotDeleted
+	}
+	if obj.GetDeletionTimestamp() == nil && (r.resource == Secrets || r.resource == AdmissionRules) { // which are not among these
 		return errNotDeleted
 	}
 	if must := opts.Preconditions; must != nil && must.UID != nil && obj.GetUID() != *must.UID {

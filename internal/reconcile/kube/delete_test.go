@@ -29,6 +29,8 @@ func TestADeletionIsDoneWhenTheAnswerSaysSo(t *testing.T) {
 		u.SetDeletionTimestamp(new(metav1.Now()))
 		return u
 	}
+	live := written("Secret", "reg")
+	live.SetUID("uid")
 	success := status(metav1.Status{Status: metav1.StatusSuccess})
 	for _, c := range []struct {
 		answer any
@@ -39,7 +41,7 @@ func TestADeletionIsDoneWhenTheAnswerSaysSo(t *testing.T) {
 		{status(metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonNotFound, Code: 404}), http.StatusNotFound, "ok"},
 		{status(metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonConflict, Code: 409, Message: "its words"}), http.StatusConflict, "its words"},
 		{status(metav1.Status{Status: metav1.StatusFailure, Reason: metav1.StatusReasonConflict, Code: 409, Message: "its words"}), http.StatusOK, "its words"},
-		{written("Secret", "reg"), http.StatusOK, string(errNotDeleted)}, {going("other"), http.StatusOK, string(errNotDeleted)},
+		{written("Secret", "reg"), http.StatusOK, string(errNotDeleted)}, {live, http.StatusOK, string(errNotDeleted)}, {going("other"), http.StatusOK, string(errNotDeleted)},
 		{"{}", http.StatusOK, string(errNotDeleted)}, {"null", http.StatusOK, string(errNotDeleted)}, {"", http.StatusNoContent, string(errNotDeleted)},
 	} {
 		for resource, path := range map[schema.GroupVersionResource]string{
@@ -70,6 +72,23 @@ func TestADeletionStaysInItsPath(t *testing.T) {
 		err := client.Delete(t.Context(), Secrets, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}})
 		if err == nil || errors.Is(err, errNotDeleted) || len(*asked) > 0 {
 			t.Errorf("%q: %v, asked for %q", name, err, *asked)
+		}
+	}
+}
+
+// TestAPathThatAProxyDoesNotKnowSaysNothingOfAnObject: what is not found there may well be there. A resource that is not served has no objects.
+func TestAPathThatAProxyDoesNotKnowSaysNothingOfAnObject(t *testing.T) {
+	for contentType, body := range map[string]string{"text/html": "<html>default backend", "text/plain": "404 page not found", runtime.ContentTypeJSON: `{"type":"error","status":404}`} {
+		client, _ := writing(t, contentType, http.StatusNotFound, body)
+		if _, err := client.Apply(t.Context(), Secrets, written("Secret", "reg"), true); !errors.Is(err, errOtherAnswer) || Classify(err) != Failed {
+			t.Errorf("%s, to a write: %v", body, err)
+		}
+		of := &cluster.Secret{Meta: cluster.Meta{Namespace: "team", Name: "reg", UID: "uid", ResourceVersion: "7"}}
+		if err := client.Delete(t.Context(), Secrets, of); !errors.Is(err, errNotDeleted) || Classify(err) != Failed {
+			t.Errorf("%s, to a deletion: %v", body, err)
+		}
+		if err := client.Delete(t.Context(), AdmissionRules, of); err != nil {
+			t.Errorf("%s, to a deletion of what is not served: %v", body, err)
 		}
 	}
 }

@@ -125,6 +125,11 @@ func List(ctx context.Context, in dynamic.ResourceInterface, opts metav1.ListOpt
 	if err != nil {
 		return nil, err
 	}
+	return versioned(list)
+}
+
+// versioned is a list that has a version.
+func versioned(list runtime.Object) (runtime.Object, error) {
 	if about, err := meta.ListAccessor(list); err != nil || about.GetResourceVersion() == "" {
 		return nil, errNoList
 	}
@@ -176,6 +181,9 @@ func (r typedRequests) patch(ctx context.Context, name string, kind types.PatchT
 		return nil, err
 	}
 	out, err := typed(r.rest.Patch(kind).AbsPath(path...).Body(data).SpecificallyVersionedParams(&opts, metav1.ParameterCodec, version1).Do(ctx), &unstructured.Unstructured{}, errOtherAnswer)
+	if notFoundElsewhere(err) {
+		return nil, errOtherAnswer
+	}
 	if err != nil {
 		return nil, err
 	}

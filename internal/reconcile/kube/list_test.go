@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -162,6 +163,9 @@ func TestWhatIsNoListIsAnError(t *testing.T) {
 		for _, resource := range []schema.GroupVersionResource{Secrets, AdmissionRules} { // one of types, and one of maps
 			if list, err := List(t.Context(), client.Resource(resource), metav1.ListOptions{}); err == nil {
 				t.Errorf("%s in place of %s: it is a %T", text, resource.Resource, list)
+			}
+			if err := (Target{Resource: resource}).Each(t.Context(), client, metav1.ListOptions{}, func(*unstructured.Unstructured) error { return nil }); err == nil {
+				t.Errorf("%s in place of each of %s: no error", text, resource.Resource)
 			}
 		}
 		server.Close()

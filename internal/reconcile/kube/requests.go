@@ -7,6 +7,7 @@ import (
 	"mime"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -64,4 +65,10 @@ func refused(answer rest.Result, err, undecodable error) error {
 		return err
 	}
 	return undecodable
+}
+
+// notFoundElsewhere reports whether it was not the API server that did not find something: what a proxy says of a path that it does not
+// know tells nothing of an object. Of a resource that is not served (any more) the API server itself says no more than that.
+func notFoundElsewhere(err error) bool {
+	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }

@@ -83,7 +83,13 @@ func (t Target) Selector() fields.Selector {
 // Each lists a target in pages, of it what the options select besides, and calls f for each object.
 func (t Target) Each(ctx context.Context, client dynamic.Interface, opts metav1.ListOptions, f func(*unstructured.Unstructured) error) error {
 	resource := t.In(client)
-	return each(ctx, t, opts, f, func(opts metav1.ListOptions) (runtime.Object, error) { return resource.List(ctx, opts) })
+	return each(ctx, t, opts, f, func(opts metav1.ListOptions) (runtime.Object, error) {
+		list, err := resource.List(ctx, opts)
+		if err != nil {
+			return nil, err
+		}
+		return versioned(list)
+	})
 }
 
 // EachTyped is Each, and f gets objects of their types where List has them.

@@ -18,7 +18,7 @@ func TestEachSelectsByBoth(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked = r.URL.Query().Get("fieldSelector")
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"kind":"List","apiVersion":"v1","items":[]}`)
+		fmt.Fprint(w, `{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`)
 	}))
 	defer server.Close()
 	client := dynamic.NewForConfigOrDie(&rest.Config{Host: server.URL})
