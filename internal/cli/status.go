@@ -174,7 +174,7 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	})
 	switch {
 	case settled:
-		return f.answer(last, state, stdout)
+		return f.answer(reasoned(limited, client, query, last), state, stdout)
 	case refused:
 		return exitError{statusUnknown, errors.New(told)}
 	case last == nil:
@@ -188,6 +188,29 @@ func (f *statusFlags) waitFor(ctx context.Context, client dynamic.Interface, que
 	}
 	return exitError{statusUnknown, fmt.Errorf("%s: %s", f.untold(ctx), told)}
 }
+
+// reasoned waits a moment for the controller's own words of a verdict. They come after the verdict, and where they have no room, never.
+func reasoned(ctx context.Context, client dynamic.Interface, query inspect.OverviewQuery, last *overview.Overview) *overview.Overview {
+	for range reasonTries {
+		if last.Reasoned() {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return last
+		case <-time.After(reasonEvery):
+		}
+		o, err := inspect.Overview(ctx, client, query)
+		if err != nil || o.Text != last.Text || o.Observed != last.Observed || o.Verdict != last.Verdict {
+			break // it is of something else
+		}
+		last = o
+	}
+	return last
+}
+
+// For how long a verdict waits for its reason.
+const reasonTries, reasonEvery = 15, 200 * time.Millisecond
 
 // untold says how the waiting ended without an answer.
 func (f *statusFlags) untold(ctx context.Context) string {

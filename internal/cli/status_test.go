@@ -230,8 +230,36 @@ func TestStatusWithoutAnAnswer(t *testing.T) {
 
 // TestStatusWaitsForAnAnnotationToBeMended: what somebody wrote into it, the controller writes anew.
 func TestStatusWaitsForAnAnnotationToBeMended(t *testing.T) {
-	c := statusCases()["ready"]
-	in := c.input(t)
+	server := annotated(t, func(read int32, annotations map[string]string) {
+		if read < 3 {
+			annotations[cluster.AnnotationStatus] = "Fine"
+		}
+	})
+	code, out, errs := command(t, "", "status", "-kubeconfig", kubeconfigOf(t, server), "-namespace", "pullsecrets", "-wait", "-o", "json")
+	if code != 0 || !strings.Contains(out, `"state": "Ready"`) || !strings.Contains(errs, `says "Fine", which no controller writes`) {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}
+
+// TestAVerdictWaitsForItsReason, which is in the annotations: these are written after the status ConfigMap, or have no room.
+func TestAVerdictWaitsForItsReason(t *testing.T) {
+	for reads, lacks := range map[int32]bool{2: false, 1000: true} {
+		server := annotated(t, func(read int32, annotations map[string]string) {
+			if read < reads {
+				annotations[cluster.AnnotationObserved] = "sha256:before"
+			}
+		})
+		code, out, errs := command(t, "", "status", "-kubeconfig", kubeconfigOf(t, server), "-namespace", "pullsecrets", "-wait", "-o", "json")
+		if code != 0 || !strings.Contains(out, `"state": "Ready"`) || strings.Contains(out, "have no room for it") != lacks {
+			t.Errorf("%d reads: exit %d: %s%s", reads, code, out, errs)
+		}
+	}
+}
+
+// annotated is a server that has a policy which is Ready, with annotations that change from read to read.
+func annotated(t *testing.T, change func(read int32, annotations map[string]string)) string {
+	t.Helper()
+	in := statusCases()["ready"].input(t)
 	delete(in.Status.BinaryData, status.KeyProblems) // there are none
 	var reads atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -243,9 +271,7 @@ func TestStatusWaitsForAnAnnotationToBeMended(t *testing.T) {
 		if strings.HasSuffix(r.URL.Path, in.PolicyName) {
 			copied := *in.Policy
 			copied.Annotations = maps.Clone(in.Policy.Annotations)
-			if reads.Add(1) < 3 {
-				copied.Annotations[cluster.AnnotationStatus] = "Fine"
-			}
+			change(reads.Add(1), copied.Annotations)
 			of = &copied
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -254,10 +280,7 @@ func TestStatusWaitsForAnAnnotationToBeMended(t *testing.T) {
 		})
 	}))
 	t.Cleanup(server.Close)
-	code, out, errs := command(t, "", "status", "-kubeconfig", kubeconfigOf(t, server.URL), "-namespace", "pullsecrets", "-wait", "-o", "json")
-	if code != 0 || !strings.Contains(out, `"state": "Ready"`) || !strings.Contains(errs, `says "Fine", which no controller writes`) {
-		t.Errorf("exit %d: %s%s", code, out, errs)
-	}
+	return server.URL
 }
 
 // kubeconfigOf is the file of a kubeconfig for a server.

@@ -22,6 +22,7 @@ func (o *Overview) judge(in Input, s saved) {
 	if o.Observed != o.Text && s.record.Observed == o.Text && s.record.Status != "" { // the annotations follow, or have no room
 		o.Observed, o.Verdict, o.ObservedRevision = s.record.Observed, s.record.Status, s.record.Revision
 		o.Message = "the status ConfigMap says so; the annotations of the policy ConfigMap are about to, or have no room for it"
+		o.noReason = true
 	}
 	o.Judged = o.Observed == o.Text
 	switch known := s.there || o.InForce != ""; {
@@ -72,6 +73,9 @@ func (o *Overview) withoutPolicy(name string, s saved) {
 		o.Message += "; the last good policy stays in force, and nothing is removed"
 	}
 }
+
+// Reasoned reports whether the message is the controller's own. The annotations have it, which are written after the status ConfigMap.
+func (o *Overview) Reasoned() bool { return !o.noReason }
 
 // Final is the state of the text that its owner calls by this revision, once it is settled: refused, or in force with all
 // namespaces tried under it. What is empty is whatever text there is now. Of a degraded policy it takes the status ConfigMap to

@@ -71,6 +71,7 @@ type Overview struct {
 	Notes    []string `json:"notes,omitempty"`
 
 	policyDenied  bool   // the policy ConfigMap may not be read
+	noReason      bool   // the verdict is in the status ConfigMap alone
 	statusDenied  bool   // nobody may say here what the status ConfigMap holds
 	rolledOutLast string // the hash of the text that the status says is rolled out
 }

@@ -114,6 +114,9 @@ func TestHowThePolicyStands(t *testing.T) {
 		if o.State != c.state || o.Judged != c.judged || o.RolledOut != c.rolledOut || !strings.Contains(o.Message, c.message) {
 			t.Errorf("%s: %s, judged %v, rolled out %v: %s", c.name, o.State, o.Judged, o.RolledOut, o.Message)
 		}
+		if o.Reasoned() == strings.Contains(c.message, "no room") {
+			t.Errorf("%s: the message %q is the controller's own: %v", c.name, o.Message, o.Reasoned())
+		}
 		final := c.final
 		if final == "" {
 			final = c.state
