@@ -101,9 +101,8 @@ func TestEveryKindOfFightBacksOff(t *testing.T) {
 			s.Start(harness.Counting(&writes, ns, c.resource, name)) // one that comes too late is refused, and changes nothing
 			s.Revised("Ready", c.rules)
 			began := time.Now()
-			for since := time.Since(began); since < 3*time.Second || writes.Load() < 3 && since < harness.Patient; since = time.Since(began) {
+			for ; time.Since(began) < 3*time.Second || writes.Load() < 3 && time.Since(began) < harness.Patient; time.Sleep(10 * time.Millisecond) {
 				c.undo(s, ns)
-				time.Sleep(10 * time.Millisecond)
 			}
 			if n := writes.Load(); n < 3 || n > 12 { // the first repairs are made at once
 				t.Errorf("%d writes in %s", n, time.Since(began))

@@ -112,7 +112,7 @@ func (r *reader) configMapObject(key types.NamespacedName) (*unstructured.Unstru
 		return nil, nil
 	}
 	u, err := r.lookup.get(kube.ConfigMaps, key)
-	if apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) { // as what is no API server answers
+	if apierrors.IsNotFound(err) && !kube.NotFoundElsewhere(err) {
 		return nil, nil
 	}
 	if err != nil {

@@ -56,7 +56,7 @@ func (r requests) delete(ctx context.Context, name string, opts metav1.DeleteOpt
 		return err
 	}
 	answer, err := decoded(r.rest.Delete().AbsPath(path...).Body(&opts).Do(ctx), errNotDeleted)
-	if notFoundElsewhere(err) && r.resource.Group == "" { // core resources are always served
+	if NotFoundElsewhere(err) && r.resource.Group == "" { // core resources are always served
 		return errNotDeleted
 	}
 	if err != nil {

@@ -181,7 +181,7 @@ func (r typedRequests) patch(ctx context.Context, name string, kind types.PatchT
 		return nil, err
 	}
 	out, err := typed(r.rest.Patch(kind).AbsPath(path...).Body(data).SpecificallyVersionedParams(&opts, metav1.ParameterCodec, version1).Do(ctx), &unstructured.Unstructured{}, errOtherAnswer)
-	if notFoundElsewhere(err) {
+	if NotFoundElsewhere(err) {
 		return nil, errOtherAnswer
 	}
 	if err != nil {

@@ -67,8 +67,8 @@ func refused(answer rest.Result, err, undecodable error) error {
 	return undecodable
 }
 
-// notFoundElsewhere reports whether it was not the API server that did not find something: what a proxy says of a path that it does not
+// NotFoundElsewhere reports whether it was not the API server that did not find something: what a proxy says of a path that it does not
 // know tells nothing of an object. Of a resource that is not served (any more) the API server itself says no more than that.
-func notFoundElsewhere(err error) bool {
+func NotFoundElsewhere(err error) bool {
 	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
